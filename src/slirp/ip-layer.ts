@@ -1,0 +1,79 @@
+/**
+ * The line between the IP layer of the user network (ARP, IPv4, later IPv6, reassembly, ICMP errors) and the transport
+ * protocols above it (TCP, UDP). Addresses are four 32-bit words, IPv4 as ::ffff:a.b.c.d, so that nothing above this
+ * line is written twice for two families.
+ */
+
+import type { SendResult } from '../net/client.ts';
+import type { Frame } from '../net/frame.ts';
+import type { Host, InetAddress } from '../net/host.ts';
+
+/** Four 32-bit words in network order. */
+export type IpAddress = Uint32Array;
+
+/** An IP packet from a guest: checked, reassembled. One object, reused: valid only during the call. */
+export interface IpPacket {
+  family: 'ipv4' | 'ipv6';
+  bytes: Uint8Array;
+  ipOffset: number;
+  protocol: number;
+  ttl: number;
+  tos: number;
+  transportOffset: number;
+  /** Bytes of transport header and payload. */
+  transportLength: number;
+  /** 48-bit number. */
+  sourceMac: number;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  /** The transport checksum need not be verified (offload metadata said so). */
+  checksumTrusted: boolean;
+}
+
+/** The way from one remote address, as the guest sees it, to one guest. Headers are written in place. */
+export interface GuestPath {
+  readonly family: 'ipv4' | 'ipv6';
+  /** Bytes in front of the transport header: Ethernet and IP. Constant for a path. */
+  readonly headroom: number;
+  /** Largest IP packet, bytes. */
+  readonly mtu: number;
+  /** One's complement sum of the pseudo header's two addresses (not folded, not complemented; protocol and length not included). */
+  readonly pseudoSum: number;
+  /**
+   * Writes Ethernet and IP headers into the `headroom` bytes in front of `transportOffset` for `transportLength` bytes
+   * of transport header and payload. A GSO packet is longer than the MTU; its IP length covers all of it.
+   */
+  writeHeaders(
+    bytes: Uint8Array,
+    transportOffset: number,
+    transportLength: number,
+    protocol: number,
+    tos: number,
+  ): void;
+  /**
+   * Sends a frame whose headers writeHeaders made (frame.offset = transportOffset - headroom). While the guest's
+   * Ethernet address is unknown the frame is copied and waits for ARP (capped).
+   */
+  send(frame: Frame): SendResult;
+}
+
+export type UnreachableReason = 'network' | 'host' | 'port' | 'prohibited' | 'fragmentation-needed';
+
+/** What the IP layer offers to the transports. */
+export interface IpLayer {
+  readonly host: Host;
+  openPath(guest: IpAddress, remote: IpAddress): GuestPath;
+  /** The packet's destination may be an ICMP error's reason: quotes the packet back to its sender, rate limited. */
+  sendUnreachable(packet: IpPacket, reason: UnreachableReason, mtu?: number): void;
+  /**
+   * Where the host side goes for a packet of a guest: the host alias is the host's loopback, the name server's address
+   * a real one, others are themselves. undefined = not allowed (restrict) or not routable (multicast, broadcast).
+   */
+  route(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): InetAddress | undefined;
+  /** How a host-side address looks to the guest: loopback and the host's own forwarding source become the host alias. */
+  guestView(address: InetAddress): IpAddress;
+  /** Counts a drop, shown in the statistics. */
+  drop(reason: string): void;
+  /** BUSY from the port towards `guest`: the flows towards that address wait until `resume` of their protocol is called. */
+  readonly busyGuests: { has(guest: IpAddress): boolean };
+}
