@@ -42,6 +42,7 @@ export interface GuestPath {
   /**
    * Writes Ethernet and IP headers into the `headroom` bytes in front of `transportOffset` for `transportLength` bytes
    * of transport header and payload. A GSO packet is longer than the MTU; its IP length covers all of it.
+   * `ttl` 64 unless given.
    */
   writeHeaders(
     bytes: Uint8Array,
@@ -49,6 +50,7 @@ export interface GuestPath {
     transportLength: number,
     protocol: number,
     tos: number,
+    ttl?: number,
   ): void;
   /**
    * Sends a frame whose headers writeHeaders made (frame.offset = transportOffset - headroom). While the guest's
@@ -70,6 +72,11 @@ export interface IpLayer {
    * a real one, others are themselves. undefined = not allowed (restrict) or not routable (multicast, broadcast).
    */
   route(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): InetAddress | undefined;
+  /**
+   * Asked when route() answered undefined: the ICMP reason to tell the guest, or undefined where its transport refuses by
+   * itself (TCP: RST, as QEMU does under restrict). Absent: always the latter.
+   */
+  refusal?(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): UnreachableReason | undefined;
   /** How a host-side address looks to the guest: loopback and the host's own forwarding source become the host alias. */
   guestView(address: InetAddress): IpAddress;
   /** Counts a drop, shown in the statistics. */
