@@ -1,0 +1,262 @@
+/**
+ * A TCP or unix stream between two ends in memory. One direction is a Pipe: bytes with an arrival time, capped by
+ * `capacity` (what is in flight or unread), then perhaps a FIN. Bytes that reach a closed end are answered with a reset,
+ * and closing with unread bytes resets, as kernels do.
+ */
+import {
+  type HostError,
+  SOCKET_FAILED,
+  type SocketAddress,
+  type StreamEvent,
+  type StreamSocket,
+  WOULD_BLOCK,
+} from '../../../src/net/host.ts';
+import type { Pollable, VirtualLoop } from '../virtual-loop.ts';
+import { hostError } from './errors.ts';
+
+interface Chunk {
+  readonly bytes: Uint8Array;
+  used: number;
+}
+
+export class MemoryStream implements StreamSocket, Pollable {
+  readonly #loop: VirtualLoop;
+  readonly #onGone: (stream: MemoryStream) => void;
+  #peer: MemoryStream | undefined;
+  #latencyMs = 0;
+  #state: 'connecting' | 'open' | 'failed' | 'closed' = 'connecting';
+  #error: HostError | undefined;
+  #wantRead = false;
+  #wantWrite = false;
+  #connectedDue = false;
+  #errorDue = false;
+  #closedDue = false;
+  /** Bytes written by this end that the other has not read yet. */
+  #outstanding = 0;
+  readonly #inbox: Chunk[] = [];
+  #inboxBytes = 0;
+  #finReceived = false;
+  #endRead = false;
+  #finSent = false;
+  #aborted = false;
+  /** Most bytes of this end in flight or unread by the other. Lower it to make the far side slow. */
+  capacity: number;
+  /** Cap on a single readInto, to test split reads. */
+  readLimit = Number.MAX_SAFE_INTEGER;
+  onEvent: (event: StreamEvent) => void = () => {};
+  localAddress: SocketAddress | undefined;
+  remoteAddress: SocketAddress | undefined;
+  /** Bytes ever taken from and given to this end's owner. */
+  written = 0;
+  read = 0;
+
+  constructor(loop: VirtualLoop, capacity: number, onGone: (stream: MemoryStream) => void) {
+    this.#loop = loop;
+    this.capacity = capacity;
+    this.#onGone = onGone;
+  }
+
+  get error(): HostError | undefined {
+    return this.#error;
+  }
+
+  /** True when this end was closed or reset by its owner. */
+  get isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  get isConnecting(): boolean {
+    return this.#state === 'connecting';
+  }
+
+  /** The other side has sent its FIN and everything before it was read. */
+  get sawEnd(): boolean {
+    return this.#endRead;
+  }
+
+  /** Joins two ends; both are connected from now on, but only `announce` reports it. */
+  join(peer: MemoryStream, latencyMs: number): void {
+    this.#peer = peer;
+    peer.#peer = this;
+    this.#latencyMs = latencyMs;
+    peer.#latencyMs = latencyMs;
+    peer.#state = 'open';
+  }
+
+  announce(): void {
+    if (this.#state !== 'connecting') return;
+    this.#state = 'open';
+    this.#connectedDue = true;
+    this.#loop.wake(this);
+  }
+
+  /** The world ends this stream: 'error' follows. */
+  fail(code: string): void {
+    if (this.#state === 'closed' || this.#state === 'failed') return;
+    this.#state = 'failed';
+    this.#error = hostError(code);
+    this.#errorDue = true;
+    this.#discard();
+    this.#loop.wake(this);
+  }
+
+  readInto(bytes: Uint8Array, offset: number, length: number): number {
+    if (this.#state === 'failed') return SOCKET_FAILED;
+    if (this.#state !== 'open') return WOULD_BLOCK;
+    if (this.#inboxBytes === 0) {
+      if (!this.#finReceived) return WOULD_BLOCK;
+      this.#endRead = true;
+      this.#checkClosed();
+      return 0;
+    }
+    const limit = Math.min(length, this.readLimit);
+    let done = 0;
+    while (done < limit) {
+      const chunk = this.#inbox[0];
+      if (chunk === undefined) break;
+      const n = Math.min(limit - done, chunk.bytes.length - chunk.used);
+      bytes.set(chunk.bytes.subarray(chunk.used, chunk.used + n), offset + done);
+      done += n;
+      chunk.used += n;
+      if (chunk.used === chunk.bytes.length) this.#inbox.shift();
+    }
+    this.#inboxBytes -= done;
+    this.read += done;
+    const peer = this.#peer;
+    if (peer !== undefined) {
+      peer.#outstanding -= done;
+      this.#loop.wake(peer);
+    }
+    return done;
+  }
+
+  write(bytes: Uint8Array, offset: number, length: number): number {
+    if (this.#state === 'failed') return SOCKET_FAILED;
+    if (this.#state !== 'open') return WOULD_BLOCK;
+    if (this.#finSent) {
+      this.fail('EPIPE');
+      return SOCKET_FAILED;
+    }
+    const n = Math.min(length, this.room());
+    if (n === 0) return length === 0 ? 0 : WOULD_BLOCK;
+    const copy = bytes.slice(offset, offset + n);
+    this.#outstanding += n;
+    this.written += n;
+    const peer = this.#peer;
+    if (peer !== undefined) this.#loop.after(this.#latencyMs, () => peer.#arrive(copy));
+    return n;
+  }
+
+  write2(bytes: Uint8Array, o1: number, l1: number, o2: number, l2: number): number {
+    const first = this.write(bytes, o1, l1);
+    if (first < l1 || l2 === 0) return first;
+    const second = this.write(bytes, o2, l2);
+    return second < 0 ? first : first + second;
+  }
+
+  room(): number {
+    return this.#state === 'open' && !this.#finSent ? Math.max(0, this.capacity - this.#outstanding) : 0;
+  }
+
+  interest(readable: boolean, writable: boolean): void {
+    this.#wantRead = readable;
+    this.#wantWrite = writable;
+    if (readable || writable) this.#loop.wake(this);
+  }
+
+  shutdown(): void {
+    if (this.#state !== 'open' || this.#finSent) return;
+    this.#finSent = true;
+    const peer = this.#peer;
+    if (peer !== undefined) this.#loop.after(this.#latencyMs, () => peer.#arriveFin());
+    this.#checkClosed();
+  }
+
+  reset(): void {
+    if (this.#state === 'closed') return;
+    this.#sendReset();
+    this.#leave();
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    if (this.#inboxBytes > 0) this.#sendReset();
+    else if (this.#state === 'open' && !this.#finSent) this.shutdown();
+    this.#leave();
+  }
+
+  /** One event of each kind a turn, as a poll gives them. */
+  poll(): boolean {
+    let busy = false;
+    if (this.#connectedDue && this.#state === 'open') {
+      this.#connectedDue = false;
+      busy = true;
+      this.onEvent('connected');
+    }
+    if (this.#errorDue && this.#state === 'failed') {
+      this.#errorDue = false;
+      this.onEvent('error');
+      return true;
+    }
+    if (this.#wantRead && this.#state === 'open' && (this.#inboxBytes > 0 || (this.#finReceived && !this.#endRead))) {
+      busy = true;
+      this.onEvent('readable');
+    }
+    if (this.#wantWrite && this.room() > 0) {
+      busy = true;
+      this.onEvent('writable');
+    }
+    if (this.#closedDue && this.#state === 'open') {
+      this.#closedDue = false;
+      busy = true;
+      this.onEvent('closed');
+    }
+    return busy;
+  }
+
+  #arrive(bytes: Uint8Array): void {
+    if (this.#aborted) return;
+    if (this.#state === 'closed' || this.#state === 'failed') {
+      this.#sendReset();
+      return;
+    }
+    this.#inbox.push({ bytes, used: 0 });
+    this.#inboxBytes += bytes.length;
+    this.#loop.wake(this);
+  }
+
+  #arriveFin(): void {
+    this.#finReceived = true;
+    this.#loop.wake(this);
+    this.#checkClosed();
+  }
+
+  #checkClosed(): void {
+    if (!this.#endRead || !this.#finSent) return;
+    this.#closedDue = true;
+    this.#loop.wake(this);
+  }
+
+  #sendReset(): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    const peer = this.#peer;
+    if (peer !== undefined) {
+      this.#loop.after(this.#latencyMs, () => {
+        peer.#aborted = true;
+        peer.fail('ECONNRESET');
+      });
+    }
+  }
+
+  #discard(): void {
+    this.#inbox.length = 0;
+    this.#inboxBytes = 0;
+  }
+
+  #leave(): void {
+    this.#state = 'closed';
+    this.#discard();
+    this.#onGone(this);
+  }
+}
