@@ -1,11 +1,46 @@
 import { defineConfig } from 'vitest/config';
 
-// biome-ignore lint/style/noDefaultExport: vitest reads the default export
+/** Where CI wants the counts of this run; see .ci/run. */
+const resultsFile = process.env['NETYARD_RESULTS'];
+/** Milliseconds each fuzz target runs on top of what a test may take. */
+const fuzzMs = Number(process.env['FUZZ_MS'] ?? 0);
+
 export default defineConfig({
   test: {
+    reporters: resultsFile === undefined ? ['default'] : ['default', ['json', { outputFile: resultsFile }]],
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'tests/unit/**/*.test.ts', 'fuzz/**/*.test.ts', 'examples/**/*.test.ts'], testTimeout: 20_000 } },
-      { test: { name: 'peers', include: ['tests/peers/**/*.test.ts'], testTimeout: 240_000, hookTimeout: 240_000, fileParallelism: false } },
+      {
+        test: {
+          name: 'unit',
+          include: [
+            'src/**/*.test.ts',
+            'tests/unit/**/*.test.ts',
+            'tests/kit/**/*.test.ts',
+            'tests/lint/*.test.ts',
+            'fuzz/**/*.test.ts',
+            'examples/**/*.test.ts',
+          ],
+          testTimeout: 20_000 + 2 * fuzzMs,
+        },
+      },
+      {
+        test: {
+          name: 'peers',
+          include: ['tests/peers/**/*.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'package',
+          include: ['tests/package/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

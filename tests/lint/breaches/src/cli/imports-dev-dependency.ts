@@ -1,0 +1,4 @@
+// expect: depcruise no-dev-dependency
+import { check } from 'fast-check';
+
+export const used = check;

@@ -1,0 +1,4 @@
+// expect: depcruise resolvable
+import { missing } from './missing.ts';
+
+export const used = missing;

@@ -1,0 +1,1 @@
+export const createYard = 1;

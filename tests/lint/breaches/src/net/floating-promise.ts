@@ -1,0 +1,6 @@
+// expect: biome lint/nursery/noFloatingPromises
+const work = async (): Promise<number> => 1;
+
+export function start(): void {
+  work();
+}

@@ -1,0 +1,2 @@
+// expect: biome lint/style/noRestrictedGlobals
+export const used = (): unknown => new Date();

@@ -1,0 +1,3 @@
+// expect: biome lint/style/noRestrictedGlobals
+// expect: tsc TS2304
+export const used = (): unknown => performance.now();

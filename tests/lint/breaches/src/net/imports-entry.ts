@@ -1,0 +1,4 @@
+// expect: depcruise entry-is-for-cli
+import { createYard } from '../index.ts';
+
+export const used = createYard;

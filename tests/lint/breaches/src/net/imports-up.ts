@@ -1,0 +1,4 @@
+// expect: depcruise layer-net
+import { host } from '../node/index.ts';
+
+export const used = host;

@@ -1,0 +1,1 @@
+export const frameLimit = 69632;

@@ -1,0 +1,2 @@
+// expect: depcruise qapi-runtime-without-front
+export { checkSchema } from './front.ts';

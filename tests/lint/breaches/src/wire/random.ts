@@ -1,0 +1,2 @@
+// expect: biome plugin
+export const pick = (): number => Math.random();

@@ -1,0 +1,4 @@
+// expect: depcruise portable-no-package
+import { Command } from 'commander';
+
+export const used = Command;
