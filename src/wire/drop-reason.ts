@@ -1,0 +1,20 @@
+/** Why a parser refused bytes. Parsers return these, never throw; the caller counts them under this name. */
+export type WireDrop =
+  | 'ethernet-short'
+  | 'ethernet-vlan'
+  | 'arp-short'
+  | 'arp-format'
+  | 'ipv4-short'
+  | 'ipv4-version'
+  | 'ipv4-header-length'
+  | 'ipv4-total-length'
+  | 'ipv4-checksum'
+  | 'icmp-short'
+  | 'icmp-checksum'
+  | 'udp-short'
+  | 'udp-length'
+  | 'udp-checksum'
+  | 'dhcp-short'
+  | 'dhcp-opcode'
+  | 'dns-short'
+  | 'dns-format';
