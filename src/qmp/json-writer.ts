@@ -1,0 +1,130 @@
+/**
+ * JSON text as QEMU writes it (qobject/json-writer.c): ASCII only, upper-case \uXXXX, `, ` and `: ` as separators,
+ * doubles with `%.17g`. Lines of the pretty form end in LF; the session turns that into CR LF.
+ */
+import { JsonDouble } from '../qapi/value.ts';
+import { formatDouble } from './json-number.ts';
+
+/** A value the writer takes: JsonValue, or what a program built; members that are undefined are left out. */
+export type Writable =
+  | null
+  | undefined
+  | boolean
+  | number
+  | bigint
+  | string
+  | JsonDouble
+  | readonly Writable[]
+  | { readonly [key: string]: Writable };
+
+const INDENT = '    ';
+// biome-ignore lint/suspicious/noControlCharactersInRegex: exactly the characters that need an escape
+const NEEDS_ESCAPE = /[\u0000-\u001f"\\\u007f-\uffff]/;
+
+/** Compact text. Throws TypeError for values JSON has no form for (functions, symbols, NaN, infinities). */
+export function writeJson(value: Writable): string {
+  switch (typeof value) {
+    case 'string':
+      return writeString(value);
+    case 'number':
+      return writeNumber(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'bigint':
+      return value.toString();
+    case 'undefined':
+      return 'null';
+    case 'object':
+      break;
+    default:
+      throw new TypeError(`a ${typeof value} has no JSON form`);
+  }
+  if (value === null) return 'null';
+  if (value instanceof JsonDouble) return writeDouble(value.value);
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const item of value) text += text === '' ? writeJson(item) : `, ${writeJson(item)}`;
+    return `[${text}]`;
+  }
+  const members = value as { readonly [key: string]: Writable };
+  for (const key of Object.keys(members)) {
+    const member = members[key];
+    if (member === undefined) continue;
+    if (text !== '') text += ', ';
+    text += `${writeString(key)}: ${writeJson(member)}`;
+  }
+  return `{${text}}`;
+}
+
+/** The form of `-qmp-pretty`: four blanks a level, empty containers broken over two lines. */
+export function writeJsonPretty(value: Writable, indent = ''): string {
+  if (typeof value !== 'object' || value === null || value instanceof JsonDouble) return writeJson(value);
+  const inner = indent + INDENT;
+  if (Array.isArray(value)) {
+    const items = value.map((item: Writable) => `\n${inner}${writeJsonPretty(item, inner)}`);
+    return `[${items.join(',')}\n${indent}]`;
+  }
+  const members = value as { readonly [key: string]: Writable };
+  const lines: string[] = [];
+  for (const key of Object.keys(members)) {
+    const member = members[key];
+    if (member !== undefined) lines.push(`\n${inner}${writeString(key)}: ${writeJsonPretty(member, inner)}`);
+  }
+  return `{${lines.join(',')}\n${indent}}`;
+}
+
+/** An integral number is an integer, as src/qapi/value.ts has it. */
+function writeNumber(value: number): string {
+  if (Number.isSafeInteger(value)) return String(value + 0);
+  if (Number.isInteger(value) && Math.abs(value) < 2 ** 64) return BigInt(value).toString();
+  return writeDouble(value);
+}
+
+function writeDouble(value: number): string {
+  if (!Number.isFinite(value)) throw new TypeError(`${value} has no JSON form`);
+  return formatDouble(value);
+}
+
+function writeString(text: string): string {
+  if (!NEEDS_ESCAPE.test(text)) return `"${text}"`;
+  let out = '"';
+  let plain = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0x20 && unit < 0x7f && unit !== 0x22 && unit !== 0x5c) continue;
+    out += text.slice(plain, i) + escapeUnit(text, unit, i);
+    plain = i + 1;
+  }
+  return `${out}${text.slice(plain)}"`;
+}
+
+function escapeUnit(text: string, unit: number, at: number): string {
+  switch (unit) {
+    case 0x22:
+      return '\\"';
+    case 0x5c:
+      return '\\\\';
+    case 0x08:
+      return '\\b';
+    case 0x0c:
+      return '\\f';
+    case 0x0a:
+      return '\\n';
+    case 0x0d:
+      return '\\r';
+    case 0x09:
+      return '\\t';
+    default:
+      return `\\u${(isLoneSurrogate(text, unit, at) ? 0xfffd : unit).toString(16).toUpperCase().padStart(4, '0')}`;
+  }
+}
+
+function isLoneSurrogate(text: string, unit: number, at: number): boolean {
+  if (unit < 0xd800 || unit > 0xdfff) return false;
+  if (unit < 0xdc00) {
+    const next = text.charCodeAt(at + 1);
+    return !(next >= 0xdc00 && next <= 0xdfff);
+  }
+  const previous = text.charCodeAt(at - 1);
+  return !(previous >= 0xd800 && previous <= 0xdbff);
+}
