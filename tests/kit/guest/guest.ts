@@ -14,8 +14,10 @@ export interface GuestOptions {
   readonly netdev: string;
   readonly mac?: string;
   readonly memoryMb?: number;
-  /** More QEMU arguments, as an argument vector. */
+  /** More QEMU arguments. */
   readonly extra?: readonly string[];
+  /** Program and arguments that QEMU is started through; it must exec what follows, so that the pid stays. */
+  readonly prefix?: readonly string[];
   /** Milliseconds until the guest's shell must have answered. Default 60 000. */
   readonly bootTimeoutMs?: number;
 }
@@ -58,9 +60,12 @@ export async function bootGuest(options: GuestOptions): Promise<Guest> {
   const folder = mkdtempSync(join(tmpdir(), 'netyard-guest-run-'));
   const consoleFile = join(folder, 'console');
   const started = performance.now();
+  const prefix = options.prefix ?? [];
+  const program = [...prefix, 'qemu-system-x86_64'];
   const qemu: ChildProcessByStdio<Writable, Readable, Readable> = spawn(
-    'qemu-system-x86_64',
+    program[0]!,
     [
+      ...program.slice(1),
       ...['-accel', 'tcg', '-M', 'q35', '-m', String(options.memoryMb ?? 256), '-nodefaults', '-no-reboot'],
       ...['-display', 'none', '-kernel', image.kernel, '-initrd', image.initrd],
       ...['-append', 'console=ttyS0 quiet panic=-1 mitigations=off nokaslr'],
