@@ -51,7 +51,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const qmp = await greeted(child, qmpSocket, () => output);
   return {
     pid: child.pid ?? -1,
-    guestSocket: join(folder, 'net.sock'),
+    guestSocket: join(folder, 'guests.sock'),
     qmpSocket,
     qmp,
     output: () => output,
