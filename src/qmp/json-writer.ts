@@ -5,24 +5,15 @@
 import { JsonDouble } from '../qapi/value.ts';
 import { formatDouble } from './json-number.ts';
 
-/** A value the writer takes: JsonValue, or what a program built; members that are undefined are left out. */
-export type Writable =
-  | null
-  | undefined
-  | boolean
-  | number
-  | bigint
-  | string
-  | JsonDouble
-  | readonly Writable[]
-  | { readonly [key: string]: Writable };
-
 const INDENT = '    ';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly the characters that need an escape
 const NEEDS_ESCAPE = /[\u0000-\u001f"\\\u007f-\uffff]/;
 
-/** Compact text. Throws TypeError for values JSON has no form for (functions, symbols, NaN, infinities). */
-export function writeJson(value: Writable): string {
+/**
+ * Compact text of a JsonValue, or of plain objects a program built; members that are undefined are left out.
+ * @throws TypeError for values JSON has no form for (functions, symbols, NaN, infinities)
+ */
+export function writeJson(value: unknown): string {
   switch (typeof value) {
     case 'string':
       return writeString(value);
@@ -46,7 +37,7 @@ export function writeJson(value: Writable): string {
     for (const item of value) text += text === '' ? writeJson(item) : `, ${writeJson(item)}`;
     return `[${text}]`;
   }
-  const members = value as { readonly [key: string]: Writable };
+  const members = value as Readonly<Record<string, unknown>>;
   for (const key of Object.keys(members)) {
     const member = members[key];
     if (member === undefined) continue;
@@ -57,14 +48,14 @@ export function writeJson(value: Writable): string {
 }
 
 /** The form of `-qmp-pretty`: four blanks a level, empty containers broken over two lines. */
-export function writeJsonPretty(value: Writable, indent = ''): string {
+export function writeJsonPretty(value: unknown, indent = ''): string {
   if (typeof value !== 'object' || value === null || value instanceof JsonDouble) return writeJson(value);
   const inner = indent + INDENT;
   if (Array.isArray(value)) {
-    const items = value.map((item: Writable) => `\n${inner}${writeJsonPretty(item, inner)}`);
+    const items = value.map((item: unknown) => `\n${inner}${writeJsonPretty(item, inner)}`);
     return `[${items.join(',')}\n${indent}]`;
   }
-  const members = value as { readonly [key: string]: Writable };
+  const members = value as Readonly<Record<string, unknown>>;
   const lines: string[] = [];
   for (const key of Object.keys(members)) {
     const member = members[key];

@@ -1,0 +1,54 @@
+/** Errors of the QMP client, and how any error becomes a reply. */
+import { type ErrorClass, QapiError } from '../qapi/error.ts';
+import type { ErrorReply } from './target.ts';
+
+/** A command was answered with an error. */
+export class QmpError extends Error {
+  override readonly name = 'QmpError';
+  /** QEMU's error class: `GenericError`, `CommandNotFound`, `DeviceNotFound`, ... */
+  readonly class: ErrorClass;
+  /** QEMU's text. */
+  readonly desc: string;
+
+  constructor(errorClass: ErrorClass, desc: string, options: { cause?: unknown } = {}) {
+    super(desc, options);
+    this.class = errorClass;
+    this.desc = desc;
+  }
+}
+
+export type QmpSessionErrorCode =
+  /** The peer closed, or the transport failed. */
+  | 'NY_QMP_DISCONNECTED'
+  /** This side closed the session. */
+  | 'NY_QMP_CLOSED'
+  /** The peer does not speak QMP, or broke its rules. */
+  | 'NY_QMP_PROTOCOL'
+  /** No greeting or no answer to the negotiation in time. */
+  | 'NY_QMP_TIMEOUT'
+  /** An event stream was read more slowly than events came. */
+  | 'NY_QMP_OVERFLOW'
+  /** A result holds an integer beyond 2^53 and the session was not opened with `bigint`. */
+  | 'NY_QMP_RANGE'
+  /** An address or value the caller gave has no meaning here. */
+  | 'NY_QMP_USAGE';
+
+/** The session itself failed, not a command. */
+export class QmpSessionError extends Error {
+  override readonly name = 'QmpSessionError';
+  readonly code: QmpSessionErrorCode;
+
+  constructor(code: QmpSessionErrorCode, message: string, options: { cause?: unknown } = {}) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Errors meant for the client keep their text; undefined for a defect of ours, whose text is not for clients. */
+export function replyOf(error: unknown): ErrorReply | undefined {
+  if (error instanceof QapiError) return { class: error.errorClass, desc: error.message };
+  if (error instanceof QmpError) return { class: error.class, desc: error.desc };
+  // The world's errors come from a room above this one.
+  if (error instanceof Error && error.name === 'HostError') return { class: 'GenericError', desc: error.message };
+  return undefined;
+}

@@ -1,0 +1,317 @@
+/**
+ * One client's QMP session (QEMU monitor/qmp.c).
+ *
+ * Theory of operation. Bytes go through the JSON reader; each document or parse error becomes an item of the in-band
+ * queue, so answers keep the order of requests. One in-band item runs at a time. With `oob` negotiated, requests with
+ * `exec-oob` run when they are read and may overtake.
+ *
+ * Back-pressure: reading stops (bytes not yet parsed are kept, the transport is paused) while the queue is full (8
+ * items with oob, otherwise one request at a time) or while the output is over its high-water mark; no request starts
+ * then either. So only events can pile up at a client that does not read, and a client with too much queued is
+ * disconnected. Nobody else is affected.
+ *
+ * States: negotiating until qmp_capabilities succeeded (events are neither sent nor kept), then command. `end()` is
+ * the client's half-close: what was received is answered, then the session closes.
+ */
+import { QapiError } from '../qapi/error.ts';
+import type { JsonValue } from '../qapi/value.ts';
+import { CAPABILITIES_COMMAND, type Capability, checkOffered, requestedCapabilities } from './capabilities.ts';
+import { isObject, parseRequest, type Request, wantsOob } from './envelope.ts';
+import { replyOf } from './errors.ts';
+import { JsonReader } from './json-reader.ts';
+import { writeJson, writeJsonPretty } from './json-writer.ts';
+import { type QmpEvent, type QmpTarget, versionInfo } from './target.ts';
+
+/** In-band requests waiting with oob (QEMU's QMP_REQ_QUEUE_LEN_MAX). */
+export const MAX_QUEUED_REQUESTS = 8;
+/** Out-of-band requests running at once. */
+const MAX_OOB_RUNNING = 8;
+/** Over this many unsent bytes no further request starts. */
+export const OUTPUT_HIGH_WATER = 1024 * 1024;
+/** Over this many unsent bytes the client is disconnected. */
+export const OUTPUT_LIMIT = 16 * 1024 * 1024;
+
+/** The client's side of the wire, as a transport offers it. */
+export interface QmpServerTransport {
+  /** ASCII text. Never blocks and never throws; what the wire does not take is queued. */
+  send(text: string): void;
+  /** Sends what is queued, then closes. */
+  close(): void;
+  /** Drops what is queued and closes. */
+  abort(): void;
+  pauseInput(): void;
+  resumeInput(): void;
+  /** Bytes given to send() that the wire has not taken. */
+  readonly queuedBytes: number;
+}
+
+export interface QmpServerOptions {
+  /** Replies over several lines, as `-qmp-pretty`. */
+  readonly pretty?: boolean;
+  /** Offer `oob`; true unless said otherwise. */
+  readonly oob?: boolean;
+  readonly outputHighWater?: number;
+  readonly outputLimit?: number;
+  /** Called once, when the session is over. */
+  readonly onClosed?: (reason: QmpCloseReason) => void;
+  /** A command failed in a way no client should see; it was answered with `Internal error`. */
+  readonly onDefect?: (command: string, error: unknown) => void;
+}
+
+/** `overflow`: the client did not read. `ended`: half-closed by the client and all answered. `disposed`: by dispose(). */
+export type QmpCloseReason = 'overflow' | 'ended' | 'disposed';
+
+type Item = { readonly request: JsonValue } | { readonly error: QapiError };
+
+export class QmpServerSession {
+  readonly #target: QmpTarget;
+  readonly #transport: QmpServerTransport;
+  readonly #options: QmpServerOptions;
+  readonly #offered: readonly Capability[];
+  readonly #reader: JsonReader;
+  readonly #queue: Item[] = [];
+  /** Received and not yet parsed, oldest first. */
+  readonly #held: Uint8Array[] = [];
+  #heldOffset = 0;
+  #running = false;
+  #oobRunning = 0;
+  #negotiated = false;
+  #oob = false;
+  #ended = false;
+  #closed = false;
+  #advancing = false;
+  #inputPaused = false;
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(target: QmpTarget, transport: QmpServerTransport, options: QmpServerOptions = {}) {
+    this.#target = target;
+    this.#transport = transport;
+    this.#options = options;
+    this.#offered = options.oob === false ? [] : ['oob'];
+    this.#reader = new JsonReader({
+      value: (request) => this.#enqueue({ request }),
+      error: (error) => this.#enqueue({ error }),
+    });
+  }
+
+  /** Sends the greeting. Call once, when the client is connected. */
+  start(): void {
+    this.#send({ QMP: { version: versionInfo(this.#target.version), capabilities: this.#offered } });
+  }
+
+  /** Bytes from the client. The array is kept until it is parsed. */
+  receive(bytes: Uint8Array): void {
+    if (this.#closed || this.#ended || bytes.length === 0) return;
+    this.#held.push(bytes);
+    this.#advance();
+  }
+
+  /** The client will send no more. */
+  end(): void {
+    this.#ended = true;
+    this.#advance();
+  }
+
+  /** The transport's queue shrank. */
+  drained(): void {
+    this.#advance();
+  }
+
+  /** The connection is gone, or has to go: queued requests are dropped, a running one finishes unanswered. */
+  dispose(): void {
+    this.#finish('disposed');
+  }
+
+  /** True once qmp_capabilities succeeded. */
+  get negotiated(): boolean {
+    return this.#negotiated;
+  }
+
+  // Input
+
+  #advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    while (!this.#closed && (this.#runNext() || this.#parse())) {
+      // Each step may make the other possible.
+    }
+    this.#advancing = false;
+    if (this.#closed) return;
+    if (this.#ended && this.#isIdle()) {
+      this.#finish('ended');
+      return;
+    }
+    const pause = this.#held.length > 0;
+    if (pause !== this.#inputPaused) {
+      this.#inputPaused = pause;
+      if (pause) this.#transport.pauseInput();
+      else this.#transport.resumeInput();
+    }
+  }
+
+  #isIdle(): boolean {
+    return this.#held.length === 0 && this.#queue.length === 0 && !this.#running && this.#oobRunning === 0;
+  }
+
+  #isFull(): boolean {
+    if (this.#closed || this.#isOutputHigh() || this.#oobRunning >= MAX_OOB_RUNNING) return true;
+    return this.#oob ? this.#queue.length >= MAX_QUEUED_REQUESTS : this.#running || this.#queue.length > 0;
+  }
+
+  #isOutputHigh(): boolean {
+    return this.#transport.queuedBytes > (this.#options.outputHighWater ?? OUTPUT_HIGH_WATER);
+  }
+
+  /** Parses held bytes until the queue is full; true if it did anything. */
+  #parse(): boolean {
+    const bytes = this.#held[0];
+    if (bytes === undefined || this.#isFull()) return false;
+    const next = this.#reader.feed(bytes, this.#heldOffset);
+    this.#heldOffset = next;
+    if (next >= bytes.length) {
+      this.#held.shift();
+      this.#heldOffset = 0;
+    }
+    return true;
+  }
+
+  #enqueue(item: Item): boolean {
+    if (this.#oob && 'request' in item && wantsOob(item.request)) {
+      this.#oobRunning++;
+      void this.#dispatch(item.request).then(() => {
+        this.#oobRunning--;
+        this.#advance();
+      });
+    } else {
+      this.#queue.push(item);
+    }
+    return !this.#isFull();
+  }
+
+  // Execution
+
+  /** Starts the oldest queued item; true if there was one and it could start. */
+  #runNext(): boolean {
+    if (this.#running || this.#isOutputHigh()) return false;
+    const item = this.#queue.shift();
+    if (item === undefined) return false;
+    if ('error' in item) {
+      this.#sendError(item.error, undefined);
+      return true;
+    }
+    this.#running = true;
+    void this.#dispatch(item.request).then(() => {
+      this.#running = false;
+      this.#advance();
+    });
+    return true;
+  }
+
+  /** Runs one request and answers it. Never rejects. */
+  async #dispatch(value: JsonValue): Promise<void> {
+    const id = isObject(value) ? value['id'] : undefined;
+    let command = '';
+    try {
+      const request = parseRequest(value, this.#oob);
+      command = request.command;
+      const result = await this.#execute(request);
+      this.#send(id === undefined ? { return: result } : { return: result, id });
+      if (command === CAPABILITIES_COMMAND) this.#negotiationDone();
+    } catch (error) {
+      if (replyOf(error) === undefined) this.#options.onDefect?.(command, error);
+      this.#sendError(error, id);
+    }
+  }
+
+  /** The result; a command without one answers with an empty object. */
+  async #execute(request: Request): Promise<JsonValue> {
+    const { command, args, oob } = request;
+    const isCapabilities = command === CAPABILITIES_COMMAND;
+    if (!this.#negotiated && !isCapabilities) {
+      throw new QapiError("Expecting capabilities negotiation with 'qmp_capabilities'", { class: 'CommandNotFound' });
+    }
+    if (!isCapabilities && !this.#target.isKnown(command)) {
+      throw new QapiError(`The command ${command} has not been found`, { class: 'CommandNotFound' });
+    }
+    if (oob && (isCapabilities || !this.#target.allowsOob(command))) {
+      throw new QapiError(`The command ${command} does not support OOB`);
+    }
+    if (isCapabilities) {
+      this.#negotiate(requestedCapabilities(args));
+      return {};
+    }
+    const result = await this.#target.execute(command, args, { monitor: this });
+    return result === undefined ? {} : result;
+  }
+
+  #negotiate(wanted: ReadonlySet<Capability>): void {
+    if (this.#negotiated) {
+      throw new QapiError('Capabilities negotiation is already complete, command ignored', {
+        class: 'CommandNotFound',
+      });
+    }
+    checkOffered(wanted, this.#offered);
+    this.#negotiated = true;
+    this.#oob = wanted.has('oob');
+  }
+
+  /** Events start behind the reply that ends the negotiation. */
+  #negotiationDone(): void {
+    if (this.#closed || this.#unsubscribe !== undefined) return;
+    this.#unsubscribe = this.#target.subscribe((event) =>
+      this.#sendText(eventText(event, this.#options.pretty === true)),
+    );
+  }
+
+  // Output
+
+  #sendError(error: unknown, id: JsonValue | undefined): void {
+    const reply = replyOf(error) ?? { class: 'GenericError', desc: 'Internal error' };
+    const content = { class: reply.class, desc: reply.desc };
+    this.#send(id === undefined ? { error: content } : { id, error: content });
+  }
+
+  #send(message: unknown): void {
+    this.#sendText(messageText(message, this.#options.pretty === true));
+  }
+
+  #sendText(text: string): void {
+    if (this.#closed) return;
+    if (this.#transport.queuedBytes > (this.#options.outputLimit ?? OUTPUT_LIMIT)) {
+      this.#finish('overflow');
+      return;
+    }
+    this.#transport.send(text);
+  }
+
+  #finish(reason: QmpCloseReason): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#unsubscribe?.();
+    this.#queue.length = 0;
+    this.#held.length = 0;
+    this.#reader.reset();
+    if (reason === 'overflow') this.#transport.abort();
+    else this.#transport.close();
+    this.#options.onClosed?.(reason);
+  }
+}
+
+/** Every line ends in CR LF; libvirt waits for both bytes. */
+function messageText(message: unknown, pretty: boolean): string {
+  return pretty ? `${writeJsonPretty(message).replaceAll('\n', '\r\n')}\r\n` : `${writeJson(message)}\r\n`;
+}
+
+/** One event goes to many sessions: it is written once per form. */
+const compactTexts = new WeakMap<QmpEvent, string>();
+const prettyTexts = new WeakMap<QmpEvent, string>();
+
+function eventText(event: QmpEvent, pretty: boolean): string {
+  const texts = pretty ? prettyTexts : compactTexts;
+  const known = texts.get(event);
+  if (known !== undefined) return known;
+  const { seconds, microseconds } = event.timestamp;
+  const text = messageText({ timestamp: { seconds, microseconds }, event: event.event, data: event.data }, pretty);
+  texts.set(event, text);
+  return text;
+}
