@@ -1,0 +1,18 @@
+/** netyard in a page: the same yard and the same calls, with the netdevs a page can run (user and hubport). */
+import { hubportDriver, userDriver } from '../netdevs/portable.ts';
+import { type LibraryYard, type LibraryYardOptions, openYard } from '../yard/index.ts';
+import { VERSION } from '../version.ts';
+import { createBrowserHost } from './host.ts';
+
+export type { LibraryYard, LibraryYardOptions } from '../yard/index.ts';
+export { createBrowserHost };
+
+/**
+ * @param options netdevs as strings (`-netdev` syntax) or objects, as in the library.
+ * @throws QapiError with QEMU's text when a netdev cannot start; nothing is left open then.
+ * @example const yard = await createYard({ netdevs: ['user,id=u0'] });
+ */
+export async function createYard(options: LibraryYardOptions = {}): Promise<LibraryYard> {
+  const host = createBrowserHost();
+  return openYard({ host, drivers: { user: userDriver, hubport: hubportDriver }, version: VERSION }, options, () => host.close());
+}

@@ -1,0 +1,34 @@
+/** What a person reads when a yard is up. */
+import { attachLines, type QemuVersion } from './qemu-arguments.ts';
+
+export interface BannerFacts {
+  readonly version: string;
+  readonly name: string | undefined;
+  readonly pid: number;
+  /** `user,id=u0`-like netdevs as they run: id, type and info line. */
+  readonly netdevs: readonly { id: string; type: string; info: string }[];
+  readonly monitors: readonly string[];
+  readonly guestSocket: string | undefined;
+  readonly commandLine: string;
+}
+
+export function banner(facts: BannerFacts, qemu: QemuVersion | undefined): string {
+  const target = facts.name === undefined || facts.name === 'default' ? '' : ` ${facts.name}`;
+  const lines = [
+    `netyard ${facts.version}: yard ${facts.name ?? '(unnamed)'} is up, pid ${facts.pid}`,
+    '',
+    ...facts.netdevs.map(({ id, type, info }) => `  ${id.padEnd(10)} ${type.padEnd(10)} ${info}`),
+    ...facts.monitors.map((monitor) => `  ${'QMP'.padEnd(10)} ${'monitor'.padEnd(10)} ${monitor}`),
+    '',
+  ];
+  if (facts.guestSocket !== undefined) {
+    const found = qemu === undefined ? '' : ` (for the QEMU ${qemu.text} on PATH)`;
+    lines.push(`attach a guest${found}:`, ...attachLines(facts.guestSocket, qemu).map((line) => `  ${line}`), '');
+  }
+  lines.push('the same yard, spelled out:', `  ${facts.commandLine}`, '');
+  if (facts.monitors.length > 0) {
+    lines.push(`look:   netyard status${target}`, `steer:  netyard qmp${target} query-net-clients`);
+  }
+  lines.push(facts.name === undefined ? 'stop:   Ctrl-C' : `stop:   Ctrl-C, or netyard stop${target}`, '');
+  return lines.join('\n');
+}

@@ -1,0 +1,75 @@
+/**
+ * From options to what a yard runs. The default yard is nothing but options: `defaultOptions` lists them, and a command
+ * line without netdevs or monitors gets the missing half.
+ */
+import { join } from 'node:path';
+import { checkName, DEFAULT_NAME, GUEST_SOCKET, QMP_SOCKET, runtimeDirectory } from './runtime-directory.ts';
+import { CommandLineError, type ScannedOption } from './scan-options.ts';
+
+export interface Plan {
+  /** undefined with -nodefaults and no -name: no runtime directory, no claim. */
+  readonly name: string | undefined;
+  readonly useSwitch: boolean;
+  /** Public options that give this yard, in order. */
+  readonly options: readonly ScannedOption[];
+  /** The guests' socket of the default network, if this plan has it. */
+  readonly guestSocket: string | undefined;
+}
+
+const NETWORK_OPTIONS = ['netdev', 'nic', 'net'];
+const MONITOR_OPTIONS = ['qmp', 'qmp-pretty', 'mon'];
+
+/** @throws CommandLineError */
+export function makePlan(scanned: readonly ScannedOption[]): Plan {
+  const nodefaults = scanned.some((option) => option.name === 'nodefaults');
+  const given = scanned.filter((option) => option.name === 'name').at(-1);
+  const name = given === undefined ? (nodefaults ? undefined : DEFAULT_NAME) : guestName(given.argument!);
+  if (name !== undefined) checkName(name);
+  for (const option of scanned) checkNone(option);
+
+  const has = (names: string[]): boolean => scanned.some((option) => names.includes(option.name));
+  const options = scanned.filter((option) => option.name !== 'name');
+  if (name !== undefined) options.unshift({ name: 'name', argument: name });
+  let guestSocket: string | undefined;
+  if (!nodefaults && name !== undefined) {
+    const directory = runtimeDirectory(name);
+    if (!has(NETWORK_OPTIONS)) {
+      guestSocket = join(directory, GUEST_SOCKET);
+      options.push(
+        { name: 'netdev', argument: 'user,id=user' },
+        { name: 'netdev', argument: `listener,id=guests,addr.type=unix,addr.path=${escape(guestSocket)}` },
+      );
+    }
+    if (!has(MONITOR_OPTIONS)) {
+      options.push({ name: 'qmp', argument: `unix:${escape(join(directory, QMP_SOCKET))},server=on,wait=off` });
+    }
+  }
+  return { name, useSwitch: !nodefaults, options, guestSocket };
+}
+
+/** The command line that gives this plan, quoted for a shell. */
+export function commandLine(plan: Plan): string {
+  const words = plan.options.flatMap((option) => [`-${option.name}`, ...(option.argument === undefined ? [] : [option.argument])]);
+  return ['netyard', ...words.map(shellQuote)].join(' ');
+}
+
+/** -name as QEMU has it: `[guest=]NAME`. */
+function guestName(argument: string): string {
+  const [first, ...others] = argument.split(',');
+  if (others.length > 0) throw new CommandLineError(`-name ${argument}: Invalid parameter '${others[0]!.split('=')[0]}'`);
+  return first!.replace(/^guest=/, '');
+}
+
+function checkNone(option: ScannedOption): void {
+  if ((option.name === 'nic' || option.name === 'net') && option.argument !== 'none') {
+    throw new CommandLineError(
+      `-${option.name} ${option.argument}: only 'none' is possible, a yard has no machine to put a NIC in: use -netdev`,
+    );
+  }
+}
+
+const escape = (path: string): string => path.replaceAll(',', ',,');
+
+function shellQuote(word: string): string {
+  return /^[A-Za-z0-9_./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,140 @@
+/**
+ * `key=value` words -> a command's arguments, typed by the server's own schema (query-qmp-schema), so that it works for
+ * any QMP server. Keys are dotted for nested members; a value is never split at commas. One word that starts with `{` is
+ * the arguments as JSON.
+ */
+import { type JsonObject, type JsonValue, QapiError } from '../qapi/index.ts';
+import { parseJsonText } from '../qmp/index.ts';
+
+interface SchemaInfo {
+  name: string;
+  'meta-type': string;
+  'arg-type'?: string;
+  'element-type'?: string;
+  'json-type'?: string;
+  tag?: string;
+  members?: { name: string; type: string; default?: null }[] | { type: string }[];
+  variants?: { case: string; type: string }[];
+  values?: string[];
+}
+
+export class ServerSchema {
+  private readonly infos: Map<string, SchemaInfo>;
+
+  constructor(reply: unknown) {
+    this.infos = new Map((reply as SchemaInfo[]).map((info) => [`${isEntity(info) ? 'entity' : 'type'}:${info.name}`, info]));
+  }
+
+  commandNames(): string[] {
+    return [...this.infos.values()].filter((info) => info['meta-type'] === 'command').map((info) => info.name);
+  }
+
+  /** Dotted names of a command's arguments, for completion; `chosen` are the words typed so far. */
+  argumentNames(command: string, chosen: readonly string[]): string[] {
+    const argType = this.infos.get(`entity:${command}`)?.['arg-type'];
+    return argType === undefined ? [] : this.memberNames(argType, '', chosen, 0);
+  }
+
+  /** Values that a dotted argument may have, for completion: enum members and booleans. */
+  argumentValues(command: string, key: string, chosen: readonly string[]): string[] {
+    const type = this.typeOf(command, key, chosen);
+    const info = type === undefined ? undefined : this.infos.get(`type:${type}`);
+    if (info?.['json-type'] === 'boolean') return ['true', 'false'];
+    return info?.values ?? [];
+  }
+
+  /** @throws QapiError for a word that is no key=value or whose value has the wrong form. */
+  parse(command: string, words: readonly string[]): JsonObject {
+    const result: JsonObject = Object.create(null);
+    for (const word of words) {
+      const equals = word.indexOf('=');
+      if (equals <= 0) throw new QapiError(`Expected key=value or one JSON object, got '${word}'`);
+      const key = word.slice(0, equals);
+      setDotted(result, key.split('.'), this.convert(this.typeOf(command, key, words), word.slice(equals + 1), key), key);
+    }
+    return listify(result);
+  }
+
+  private convert(type: string | undefined, text: string, key: string): JsonValue {
+    const info = type === undefined ? undefined : this.infos.get(`type:${type}`);
+    switch (info?.['json-type'] ?? info?.['meta-type']) {
+      case 'boolean': {
+        if (['true', 'on', 'yes', 'y'].includes(text)) return true;
+        if (['false', 'off', 'no', 'n'].includes(text)) return false;
+        throw new QapiError(`Parameter '${key}' expects 'on' or 'off'`);
+      }
+      case 'int':
+      case 'number':
+      case 'object':
+      case 'array':
+      case 'value':
+      case 'alternate':
+        try {
+          return parseJsonText(text);
+        } catch (error) {
+          throw new QapiError(`Parameter '${key}': ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        }
+      default:
+        return text;
+    }
+  }
+
+  private typeOf(command: string, key: string, words: readonly string[]): string | undefined {
+    let type = this.infos.get(`entity:${command}`)?.['arg-type'];
+    let prefix = '';
+    for (const part of key.split('.')) {
+      const info = type === undefined ? undefined : this.infos.get(`type:${type}`);
+      if (info?.['meta-type'] === 'array') type = info['element-type'];
+      else type = this.members(type, prefix, words).find((member) => member.name === part)?.type;
+      prefix += `${part}.`;
+    }
+    return type;
+  }
+
+  private members(type: string | undefined, prefix: string, words: readonly string[]): { name: string; type: string }[] {
+    const info = type === undefined ? undefined : this.infos.get(`type:${type}`);
+    if (info?.['meta-type'] !== 'object') return [];
+    const own = (info.members ?? []) as { name: string; type: string }[];
+    if (info.tag === undefined) return own;
+    const tagWord = words.find((word) => word.startsWith(`${prefix}${info.tag}=`));
+    const tag = tagWord?.slice(tagWord.indexOf('=') + 1);
+    const variant = info.variants?.find((candidate) => candidate.case === tag);
+    return variant === undefined ? own : [...own, ...this.members(variant.type, prefix, words)];
+  }
+
+  private memberNames(type: string, prefix: string, words: readonly string[], depth: number): string[] {
+    if (depth > 4) return [];
+    return this.members(type, prefix, words).flatMap((member) => {
+      const name = `${prefix}${member.name}`;
+      const info = this.infos.get(`type:${member.type}`);
+      return info?.['meta-type'] === 'object' ? this.memberNames(member.type, `${name}.`, words, depth + 1) : [name];
+    });
+  }
+}
+
+function isEntity(info: SchemaInfo): boolean {
+  return info['meta-type'] === 'command' || info['meta-type'] === 'event';
+}
+
+function setDotted(target: JsonObject, path: readonly string[], value: JsonValue, key: string): void {
+  let at = target;
+  for (const part of path.slice(0, -1)) {
+    at[part] ??= Object.create(null) as JsonObject;
+    const next = at[part];
+    if (typeof next !== 'object' || next === null || Array.isArray(next)) {
+      throw new QapiError(`Parameters '${key}' used inconsistently`);
+    }
+    at = next as JsonObject;
+  }
+  at[path.at(-1)!] = value;
+}
+
+/** Objects whose keys are 0..n-1 are lists. */
+function listify<T extends JsonValue>(value: T): T {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const object = value as JsonObject;
+  const keys = Object.keys(object);
+  for (const key of keys) object[key] = listify(object[key]!);
+  const isList = keys.length > 0 && keys.every((_, index) => Object.hasOwn(object, `${index}`));
+  return (isList ? keys.map((_, index) => object[`${index}`]!) : object) as T;
+}

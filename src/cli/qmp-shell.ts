@@ -1,0 +1,82 @@
+/** The interactive shell of `netyard qmp`: completion from the server's schema, events as they come. */
+import { createInterface } from 'node:readline/promises';
+import { QmpError, type QmpSession } from '../node/qmp.ts';
+import { QapiError } from '../qapi/index.ts';
+import { writeJson } from '../qmp/index.ts';
+import { ServerSchema } from './qmp-arguments.ts';
+import { prettyReply, runWords } from './qmp-command.ts';
+
+/** Until end of input, `exit`, or the server's end. */
+export async function qmpShell(session: QmpSession): Promise<void> {
+  const schema = new ServerSchema(await session.call('query-qmp-schema'));
+  const input = createInterface({
+    input: process.stdin,
+    output: process.stdout,
+    prompt: '(QMP) ',
+    completer: (line: string) => complete(schema, line),
+  });
+  const events = session.events('*');
+  const printing = (async () => {
+    try {
+      for await (const event of events) {
+        process.stdout.write(`\n${writeJson(event as never)}\n`);
+        input.prompt(true);
+      }
+    } catch (error) {
+      process.stdout.write(`\n${error instanceof Error ? error.message : String(error)}\n`);
+    }
+    input.close();
+  })();
+  process.stdout.write("Commands and key=value arguments complete with TAB; 'exit' or Ctrl-D ends.\n");
+  input.prompt();
+  for await (const line of input) {
+    const words = splitWords(line);
+    const [command, ...rest] = words;
+    if (command === 'exit') break;
+    if (command !== undefined) {
+      try {
+        process.stdout.write(`${prettyReply(await runWords(session, command, rest, schema))}\n`);
+      } catch (error) {
+        if (!(error instanceof QmpError || error instanceof QapiError)) throw error;
+        process.stdout.write(`${error instanceof QmpError ? `${error.class}: ` : ''}${error.message}\n`);
+      }
+    }
+    input.prompt();
+  }
+  input.close();
+  await events[Symbol.asyncDispose]();
+  await printing;
+}
+
+/** Blank-separated; single or double quotes keep blanks, and `{...}` runs to the end of the line. */
+export function splitWords(line: string): string[] {
+  const words: string[] = [];
+  const pattern = /\s*(\{.*|(?:[^\s'"]|'[^']*'|"[^"]*")+)/gy;
+  for (let match = pattern.exec(line); match !== null; match = pattern.exec(line)) {
+    const word = match[1]!;
+    words.push(word.startsWith('{') ? word.trimEnd() : word.replaceAll(/'([^']*)'|"([^"]*)"/g, '$1$2'));
+  }
+  return words;
+}
+
+/** What may follow `line`: command names, argument names with `=`, values of enums and booleans. */
+export function complete(schema: ServerSchema, line: string): [string[], string] {
+  const words = splitWords(line);
+  const last = /\s$/.test(line) || line === '' ? '' : (words.at(-1) ?? '');
+  const done = last === '' ? words : words.slice(0, -1);
+  const [command, ...chosen] = done;
+  if (command === undefined) return [matching([...schema.commandNames(), 'exit'], last).map((name) => `${name} `), last];
+  const equals = last.indexOf('=');
+  if (equals >= 0) {
+    const key = last.slice(0, equals);
+    const values = schema.argumentValues(command, key, chosen);
+    return [matching(values, last.slice(equals + 1)).map((value) => `${key}=${value} `), last];
+  }
+  const used = new Set(chosen.map((word) => word.split('=')[0]));
+  const names = schema.argumentNames(command, chosen).filter((name) => !used.has(name));
+  return [matching(names, last).map((name) => `${name}=`), last];
+}
+
+function matching(candidates: readonly string[], prefix: string): string[] {
+  return candidates.filter((candidate) => candidate.startsWith(prefix)).sort();
+}

@@ -1,0 +1,62 @@
+/** Where a named yard keeps its sockets: `$XDG_RUNTIME_DIR/netyard/NAME/`, mode 0700, made before anything binds. */
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { CommandLineError } from './scan-options.ts';
+
+/** sun_path holds 108 bytes with its final NUL. */
+export const MAX_SOCKET_PATH = 107;
+export const QMP_SOCKET = 'qmp.sock';
+export const GUEST_SOCKET = 'guests.sock';
+export const DEFAULT_NAME = 'default';
+
+export function runtimeRoot(env: NodeJS.ProcessEnv = process.env): string {
+  const xdg = env['XDG_RUNTIME_DIR'];
+  if (xdg !== undefined && xdg !== '') return join(xdg, 'netyard');
+  const { uid } = userInfo();
+  const systemd = `/run/user/${uid}`;
+  return existsSync(systemd) ? join(systemd, 'netyard') : join(tmpdir(), `netyard-${uid}`);
+}
+
+export function runtimeDirectory(name: string): string {
+  return join(runtimeRoot(), name);
+}
+
+/** Names of the yards that have a directory, running or left behind. */
+export function knownNames(): string[] {
+  const root = runtimeRoot();
+  return existsSync(root) ? readdirSync(root).sort() : [];
+}
+
+/** @throws CommandLineError for a name that is no single path component. */
+export function checkName(name: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
+    throw new CommandLineError(`-name ${name}: a name is letters, digits, '-', '.', '_' and starts with a letter or digit`);
+  }
+  checkSocketPath(join(runtimeDirectory(name), GUEST_SOCKET));
+}
+
+/** @throws CommandLineError for a path a unix socket cannot have. */
+export function checkSocketPath(path: string): void {
+  const length = Buffer.byteLength(path);
+  if (length > MAX_SOCKET_PATH) {
+    throw new CommandLineError(
+      `socket path is ${length} bytes, the system takes at most ${MAX_SOCKET_PATH}: ${path}: choose a shorter -name or XDG_RUNTIME_DIR`,
+    );
+  }
+}
+
+/** Makes the directory, 0700 and ours. @throws CommandLineError if somebody else owns it or it is no directory. */
+export function makeRuntimeDirectory(name: string): string {
+  const directory = runtimeDirectory(name);
+  for (const path of [runtimeRoot(), directory]) {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const found = lstatSync(path);
+    const uid = process.getuid?.();
+    if (!found.isDirectory() || (uid !== undefined && found.uid !== uid)) {
+      throw new CommandLineError(`${path} is not a directory of this user: remove it, or set XDG_RUNTIME_DIR`);
+    }
+    chmodSync(path, 0o700);
+  }
+  return directory;
+}

@@ -1,0 +1,26 @@
+import { formatMac } from '../../wire/index.ts';
+import type { Yard } from '../yard.ts';
+
+export interface SwitchInfo {
+  addresses: { mac: string; port: string; static: boolean; 'age-seconds': number }[];
+  ports: string[];
+  'flooded-frames': number;
+  cap: number;
+}
+
+/** The yard's switch: its address table, ports and counters; empty with -nodefaults. */
+export function queryNetSwitch(yard: Yard): SwitchInfo {
+  const { switch: bridge } = yard.network;
+  if (bridge === undefined) return { addresses: [], ports: [], 'flooded-frames': 0, cap: 0 };
+  return {
+    addresses: bridge.table().map((entry) => ({
+      mac: formatMac(entry.mac),
+      port: entry.port,
+      static: entry.static,
+      'age-seconds': entry.ageSeconds,
+    })),
+    ports: bridge.ports().map((port) => port.name),
+    'flooded-frames': bridge.floodedFrames,
+    cap: bridge.cap,
+  };
+}

@@ -1,0 +1,5 @@
+import type { Yard } from '../yard.ts';
+
+export function queryVersion(yard: Yard): Yard['version'] {
+  return yard.version;
+}

@@ -1,0 +1,7 @@
+import type { Yard } from '../yard.ts';
+import { deviceNotFound } from '../errors.ts';
+
+/** QEMU net/net.c qmp_set_link. */
+export function setLink(yard: Yard, args: { name: string; up: boolean }): void {
+  if (!yard.network.setLink(args.name, args.up)) throw deviceNotFound(args.name);
+}

@@ -1,0 +1,155 @@
+/** The table of the human monitor: names, parameters and help lines as QEMU prints them. */
+import { QapiError } from '../../qapi/index.ts';
+import { usernets } from '../commands/usernet.ts';
+import { announceSelf } from '../commands/announce-self.ts';
+import { deviceNotFound } from '../errors.ts';
+import { isIdentifier } from '../identifier.ts';
+import type { NetdevOptions } from '../netdev-registry.ts';
+import type { Yard } from '../yard.ts';
+import { netdevHelp } from '../netdev-help.ts';
+import { usernetText } from './usernet-text.ts';
+
+export interface HmpParameter {
+  readonly kind: 'word' | 'onoff';
+  readonly optional?: boolean;
+}
+
+export interface HmpCommand {
+  /** Aliases separated by `|`. */
+  readonly name: string;
+  readonly synopsis: string;
+  readonly help: string;
+  readonly parameters: readonly HmpParameter[];
+  /** Its output without a final line end; throws QapiError. */
+  run(yard: Yard, args: readonly string[]): string | Promise<string>;
+}
+
+const WORD: HmpParameter = { kind: 'word' };
+const OPTIONAL: HmpParameter = { kind: 'word', optional: true };
+/** The migration parameters' defaults, which HMP's announce_self uses (QEMU migration/options.c). */
+const ANNOUNCE_DEFAULTS = { initial: 50, max: 550, rounds: 5, step: 100 };
+
+export const hmpCommands: readonly HmpCommand[] = [
+  {
+    name: 'announce_self',
+    synopsis: '[interfaces] [id]',
+    help: 'Trigger GARP/RARP announcements',
+    parameters: [OPTIONAL, OPTIONAL],
+    run: (yard, [interfaces, id]) => {
+      announceSelf(yard, { ...ANNOUNCE_DEFAULTS, interfaces: interfaces?.split(','), id });
+      return '';
+    },
+  },
+  {
+    name: 'hostfwd_add',
+    synopsis: '[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport',
+    help: 'redirect TCP or UDP connections from host to guest (requires -net user)',
+    parameters: [WORD, OPTIONAL],
+    run: (yard, args) => hostfwd(yard, args, async (control, rule) => {
+      try {
+        await control.addForward(rule);
+        return '';
+      } catch (error) {
+        if (error instanceof QapiError) return error.message;
+        throw error;
+      }
+    }),
+  },
+  {
+    name: 'hostfwd_remove',
+    synopsis: '[netdev_id] [tcp|udp]:[hostaddr]:hostport',
+    help: 'remove host-to-guest TCP or UDP redirection',
+    parameters: [WORD, OPTIONAL],
+    run: (yard, args) => hostfwd(yard, args, async (control, spec) => {
+      try {
+        const removed = await control.removeForward(spec);
+        return `host forwarding rule for ${spec} ${removed ? 'removed' : 'not found'}`;
+      } catch (error) {
+        if (error instanceof QapiError) return error.message;
+        throw error;
+      }
+    }),
+  },
+  {
+    name: 'netdev_add',
+    synopsis:
+      '[user|tap|socket|stream|dgram|vde|bridge|hubport|netmap|vhost-user|af-xdp],id=str[,prop=value][,...]',
+    help: 'add host network device',
+    parameters: [WORD],
+    run: netdevAdd,
+  },
+  {
+    name: 'netdev_del',
+    synopsis: 'id',
+    help: 'remove host network device',
+    parameters: [WORD],
+    run: async (yard, [id]) => {
+      await yard.netdevs.delete(id!);
+      return '';
+    },
+  },
+  {
+    name: 'quit|q',
+    synopsis: '',
+    help: 'quit the emulator',
+    parameters: [],
+    run: async (yard) => {
+      await yard.execute('quit', undefined);
+      return '';
+    },
+  },
+  {
+    name: 'set_link',
+    synopsis: 'name on|off',
+    help: 'change the link status of a network adapter',
+    parameters: [WORD, { kind: 'onoff' }],
+    run: (yard, [name, state]) => {
+      if (!yard.network.setLink(name!, state === 'on')) throw deviceNotFound(name!);
+      return '';
+    },
+  },
+];
+
+export const infoCommands: readonly HmpCommand[] = [
+  {
+    name: 'network',
+    synopsis: '',
+    help: 'show the network state',
+    parameters: [],
+    run: (yard) => yard.network.infoText().replace(/\r?\n$/, ''),
+  },
+  {
+    name: 'usernet',
+    synopsis: '',
+    help: 'show user network stack connection states',
+    parameters: [],
+    run: (yard) => usernetText(yard),
+  },
+];
+
+/** Traditional syntax only, as the monitor's option type has it; every value of a repeated key counts. */
+async function netdevAdd(yard: Yard, [text]: readonly string[]): Promise<string> {
+  const type = text!.split(',')[0];
+  if (type === 'help' || type === '?' || type === 'type=help') return netdevHelp(yard).join('\n');
+  const { value, warnings } = yard.schema.inputQemuOpts('Netdev', text!, 'type');
+  const options = value as unknown as NetdevOptions;
+  if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");
+  await yard.addNetdev(options);
+  return warnings.join('\n');
+}
+
+/** One argument: the first user network; two: the one named. Lookup failures have no `Error:` in front (control.md 6.3). */
+async function hostfwd(
+  yard: Yard,
+  args: readonly string[],
+  change: (control: ReturnType<typeof usernets>[number]['control'], rule: string) => Promise<string>,
+): Promise<string> {
+  if (args.length === 1) {
+    const [first] = usernets(yard);
+    return first === undefined ? 'user mode network stack not in use' : change(first.control, args[0]!);
+  }
+  const client = yard.netdevs.client(args[0]!);
+  if (client === undefined) return `unrecognized netdev id '${args[0]}'`;
+  if (client.usernet === undefined) return 'invalid device specified';
+  return change(client.usernet, args[1]!);
+}

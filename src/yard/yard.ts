@@ -1,0 +1,135 @@
+/**
+ * A yard: one set of net clients and the commands that steer them. It is given a Host and a table of drivers, knows
+ * nothing of sockets, JSON text or processes, and is what a daemon runs, what the library returns and what a page holds.
+ */
+import { createGuestPort, type GuestPort, type GuestPortOptions, type Host, Network } from '../net/index.ts';
+import { type JsonObject, type JsonValue, parseNetdevArgument, QapiError, Schema } from '../qapi/index.ts';
+import { parseJsonText } from '../qmp/index.ts';
+import { NETYARD_TABLE } from '../schema/net.ts';
+import { commands } from './commands/index.ts';
+import { UsageError } from './errors.ts';
+import { EventBus, type EventListener } from './event-bus.ts';
+import { isIdentifier } from './identifier.ts';
+import { type DriverTable, type NetdevOptions, NetdevRegistry } from './netdev-registry.ts';
+
+export interface YardEnvironment {
+  readonly host: Host;
+  readonly drivers: DriverTable;
+  /** netyard's own version, shown as the package in QMP's greeting. */
+  readonly version: string;
+}
+
+export interface YardSettings {
+  /** Shown by query-name; a daemon's sockets live under this name. */
+  readonly name?: string | undefined;
+  /** Netdevs that nothing claims are ports of one switch; false as with -nodefaults. Default true. */
+  readonly switch?: boolean | undefined;
+  /** Called once when a monitor's `quit` was answered. Default: the yard closes itself. */
+  readonly onQuit?: (() => void) | undefined;
+}
+
+/** The release of QEMU whose behaviour the replies follow (control.md: the schema's date). */
+export const REFERENCE_VERSION = { major: 9, minor: 1, micro: 0 } as const;
+
+export class Yard {
+  readonly host: Host;
+  readonly network: Network;
+  readonly netdevs: NetdevRegistry;
+  readonly schema: Schema;
+  readonly settings: YardSettings;
+  readonly packageVersion: string;
+  private readonly events: EventBus;
+  private readonly guests = new Map<string, GuestPort>();
+  private closing: Promise<void> | undefined;
+
+  constructor(environment: YardEnvironment, settings: YardSettings = {}) {
+    this.host = environment.host;
+    this.settings = settings;
+    this.packageVersion = environment.version;
+    this.schema = new Schema(NETYARD_TABLE);
+    this.events = new EventBus(this.host.clock);
+    this.network = new Network({ host: this.host, switch: settings.switch !== false });
+    this.netdevs = new NetdevRegistry({
+      host: this.host,
+      network: this.network,
+      drivers: environment.drivers,
+      emit: (name, data) => this.emit(name, data),
+    });
+  }
+
+  /** Greeting and query-version (QAPI VersionInfo). */
+  get version(): { qemu: { major: number; minor: number; micro: number }; package: string } {
+    return { qemu: { ...REFERENCE_VERSION }, package: `netyard ${this.packageVersion}` };
+  }
+
+  isKnown(command: string): boolean {
+    return Object.hasOwn(commands, command);
+  }
+
+  allowsOob(command: string): boolean {
+    return this.schema.commandInfo(command)?.allowOob === true;
+  }
+
+  /**
+   * Runs one command: arguments are checked against the schema first.
+   * @throws QapiError with QEMU's class and text.
+   */
+  async execute(name: string, args: JsonObject | undefined): Promise<JsonValue> {
+    const command = Object.hasOwn(commands, name) ? commands[name as keyof typeof commands] : undefined;
+    if (command === undefined) {
+      throw new QapiError(`The command ${name} has not been found`, { class: 'CommandNotFound' });
+    }
+    const result = await command(this, this.schema.inputCommand(name, args) as never);
+    return this.schema.outputCommand(name, result ?? {});
+  }
+
+  subscribe(listener: EventListener): () => void {
+    return this.events.subscribe(listener);
+  }
+
+  emit(name: string, data: Record<string, unknown>): void {
+    this.events.emit(name, data as JsonObject);
+  }
+
+  /** netdev_add with options that passed the schema. */
+  async addNetdev(options: NetdevOptions): Promise<void> {
+    await this.netdevs.add(options);
+  }
+
+  /**
+   * A netdev as `-netdev` takes it: traditional, dotted keys or JSON text.
+   * @returns warnings about deprecated spellings, as QEMU prints them.
+   */
+  async addNetdevText(text: string): Promise<string[]> {
+    const { value, warnings } = parseNetdevArgument(this.schema, text, parseJsonText);
+    await this.addNetdev(value as unknown as NetdevOptions);
+    return warnings;
+  }
+
+  /** An in-process guest: a NIC on the yard's switch, or wired to `netdev` alone. */
+  attach(options: GuestPortOptions): GuestPort {
+    if (this.closing !== undefined) throw new UsageError('NY_CLOSED', 'the yard is closed: create a new one');
+    if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");
+    if (this.network.find(options.id).length > 0) throw new QapiError(`Duplicate ID '${options.id}'`);
+    const guest = createGuestPort(this.network, options);
+    this.guests.set(options.id, guest);
+    return guest;
+  }
+
+  /** What `quit` does after its reply. */
+  quit(): void {
+    if (this.settings.onQuit === undefined) void this.close();
+    else this.settings.onQuit();
+  }
+
+  /** Closes every netdev and guest; resolves when all their names are free. Idempotent. */
+  close(): Promise<void> {
+    this.closing ??= (async () => {
+      for (const guest of this.guests.values()) guest.close();
+      this.guests.clear();
+      await this.netdevs.close();
+      this.network.close();
+    })();
+    return this.closing;
+  }
+}
