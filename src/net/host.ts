@@ -92,6 +92,7 @@ export interface InetAddress {
 
 export interface UnixAddress {
   readonly family: 'unix';
+  /** A pathname; with a leading NUL an abstract name of exactly these bytes (padded to 108 for QEMU's tight=off). */
   readonly path: string;
 }
 
@@ -108,7 +109,10 @@ export type StreamEvent = 'connected' | 'readable' | 'writable' | 'error' | 'clo
 export interface StreamSocket {
   /** Bytes read, 0 = end of stream, WOULD_BLOCK or SOCKET_FAILED. */
   readInto(bytes: Uint8Array, offset: number, length: number): number;
-  /** Bytes taken, WOULD_BLOCK or SOCKET_FAILED. The bytes are borrowed: valid only during the call. */
+  /**
+   * Bytes taken, WOULD_BLOCK or SOCKET_FAILED. The bytes are borrowed: valid only during the call. A host may gather the
+   * writes of a batch and hand them to the system together at its end.
+   */
   write(bytes: Uint8Array, offset: number, length: number): number;
   write2(bytes: Uint8Array, o1: number, l1: number, o2: number, l2: number): number;
   /** Bytes that write would take now. */
@@ -193,7 +197,7 @@ export interface Capabilities {
 export interface Sockets {
   readonly can: Capabilities;
   /** Starts connecting; 'connected' or 'error' follows. Never throws for what the network answers. */
-  connect(to: SocketAddress, options?: { bind?: InetAddress; noDelay?: boolean }): StreamSocket;
+  connect(to: SocketAddress, options?: { bind?: InetAddress; noDelay?: boolean; keepAlive?: boolean }): StreamSocket;
   /** Rejects with HostError when bind or listen fails. A unix path that is a stale socket is unlinked first. */
   listen(
     at: SocketAddress,

@@ -1,0 +1,7 @@
+import type { Clock } from '../net/host.ts';
+
+/** Monotonic and wall time. performance.now() costs about 30 ns, less than keeping a cached value right would. */
+export const nodeClock: Clock = {
+  now: () => performance.now(),
+  wallMicros: () => Date.now() * 1000,
+};

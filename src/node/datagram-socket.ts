@@ -1,0 +1,290 @@
+/**
+ * Datagrams over node:dgram, in batches.
+ *
+ * Node pushes each datagram; they wait here in a ring capped in datagrams and bytes until the owner pulls a batch, and
+ * overflow is dropped and counted, as the kernel would. Sent bytes are copied first: Node may refer to them until the
+ * kernel takes them.
+ */
+import * as dgram from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import {
+  type BatchTask,
+  type DatagramBatch,
+  type DatagramEvent,
+  type DatagramSocket,
+  type Family,
+  HostError,
+  type Multicast,
+  type SocketAddress,
+  WOULD_BLOCK,
+} from '../net/host.ts';
+import { hostError, toHostError } from './errno.ts';
+import type { Destroyable, SocketContext } from './socket-context.ts';
+
+/** Received and not yet pulled. */
+const MAX_WAITING = 1024;
+const MAX_WAITING_BYTES = 2 * 1024 * 1024;
+/** Given to Node and not yet taken by the kernel. */
+const MAX_SENDING_BYTES = 1024 * 1024;
+const ARENA_BYTES = 256 * 1024;
+
+const ignoreEvent = (_event: DatagramEvent): void => {};
+/** Addresses are numeric: no resolver in the way, and the send happens at once. */
+const noLookup: dgram.SocketOptions['lookup'] = (host, _options, callback) =>
+  callback(null, host, isIPv6(host) ? 6 : 4);
+
+export interface DatagramOptions {
+  readonly family: Family;
+  readonly bind?: SocketAddress;
+  readonly reuseAddress?: boolean;
+  readonly multicast?: Multicast;
+}
+
+export class NodeDatagramSocket implements DatagramSocket, Destroyable {
+  onEvent: (event: DatagramEvent) => void = ignoreEvent;
+  readonly localAddress: SocketAddress;
+  readonly #context: SocketContext;
+  readonly #socket: dgram.Socket;
+  readonly #pollTask: BatchTask = { run: () => this.#poll() };
+  readonly #onSent = (error: Error | null): void => this.#sent(error);
+  readonly #waiting: Buffer[] = [];
+  readonly #sources: (SocketAddress | undefined)[] = [];
+  #head = 0;
+  #waitingBytes = 0;
+  #arena = Buffer.allocUnsafeSlow(0);
+  #arenaUsed = 0;
+  #ttl = 0;
+  #connected = false;
+  #wantRead = false;
+  #wantWrite = false;
+  #error: HostError | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(context: SocketContext, socket: dgram.Socket) {
+    this.#context = context;
+    this.#socket = socket;
+    const local = socket.address();
+    this.localAddress = context.addresses.inet(local.address, local.port, isIPv6(local.address));
+    context.open.add(this);
+    socket.on('message', (bytes, source) => this.#received(bytes, source));
+    socket.on('error', (error) => this.#failed(error));
+  }
+
+  /** Rejects with HostError when bind or joining the group fails. */
+  static open(context: SocketContext, options: DatagramOptions): Promise<NodeDatagramSocket> {
+    const { family, bind, multicast } = options;
+    if (bind?.family === 'unix') {
+      return Promise.reject(
+        new HostError('ENOTSUP', 'unix datagram sockets need the native layer, which this build does not have'),
+      );
+    }
+    const socket = dgram.createSocket({
+      type: family === 'ipv6' ? 'udp6' : 'udp4',
+      reuseAddr: options.reuseAddress === true || multicast !== undefined,
+      ...(noLookup === undefined ? {} : { lookup: noLookup }),
+    });
+    return new Promise((resolve, reject) => {
+      const failed = (error: unknown): void => {
+        try {
+          socket.close();
+        } catch {
+          // It closed itself.
+        }
+        reject(toHostError(error));
+      };
+      socket.once('error', failed);
+      socket.once('listening', () => {
+        try {
+          if (multicast !== undefined) join(socket, multicast);
+        } catch (error) {
+          failed(error);
+          return;
+        }
+        socket.off('error', failed);
+        resolve(new NodeDatagramSocket(context, socket));
+      });
+      try {
+        socket.bind({ port: bind?.port ?? 0, ...(bind === undefined ? {} : { address: bind.host }), exclusive: true });
+      } catch (error) {
+        failed(error);
+      }
+    });
+  }
+
+  connect(to: SocketAddress): void {
+    if (to.family === 'unix' || this.#closing !== undefined) return;
+    try {
+      if (this.#connected) this.#socket.disconnect();
+      this.#connected = false;
+      this.#socket.connect(to.port, to.host);
+      this.#connected = true;
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  sendBatch(batch: DatagramBatch): number {
+    if (this.#closing !== undefined) return batch.count;
+    let sent = 0;
+    for (; sent < batch.count; sent++) {
+      const length = batch.length[sent] as number;
+      if (!this.#reserve(length)) break;
+      this.#send(batch, sent, length);
+    }
+    return sent === 0 && batch.count > 0 ? WOULD_BLOCK : sent;
+  }
+
+  receiveBatch(batch: DatagramBatch): number {
+    const capacity = batch.offset.length;
+    let used = 0;
+    let count = 0;
+    while (count < capacity && this.#head < this.#waiting.length) {
+      const bytes = this.#waiting[this.#head] as Buffer;
+      if (used + bytes.length > batch.bytes.length) {
+        if (used > 0) break;
+        this.#context.counters.droppedDatagrams++;
+        this.#shift(bytes);
+        continue;
+      }
+      batch.bytes.set(bytes, used);
+      batch.offset[count] = used;
+      batch.length[count] = bytes.length;
+      batch.peer[count] = this.#sources[this.#head];
+      used += bytes.length;
+      count++;
+      this.#shift(bytes);
+    }
+    batch.count = count;
+    return count;
+  }
+
+  interest(readable: boolean, writable: boolean): void {
+    this.#wantRead = readable;
+    this.#wantWrite = writable;
+    this.#pollIfDue();
+  }
+
+  takeError(): HostError | undefined {
+    const error = this.#error;
+    this.#error = undefined;
+    return error;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      this.onEvent = ignoreEvent;
+      this.#context.open.delete(this);
+      this.#waiting.length = this.#sources.length = this.#head = this.#waitingBytes = 0;
+      this.#socket.close(() => resolve());
+    });
+    return this.#closing;
+  }
+
+  destroy(): void {
+    void this.close();
+  }
+
+  /** Makes room in the arena; false = what was sent before is still with Node. */
+  #reserve(length: number): boolean {
+    if (this.#arenaUsed > 0 && this.#socket.getSendQueueCount() === 0) this.#arenaUsed = 0;
+    if (this.#arenaUsed + length <= this.#arena.length) return true;
+    if (this.#socket.getSendQueueSize() + length > MAX_SENDING_BYTES) return false;
+    // Node refers to the old arena as long as it needs it.
+    this.#arena = Buffer.allocUnsafeSlow(Math.max(ARENA_BYTES, length));
+    this.#arenaUsed = 0;
+    return true;
+  }
+
+  #send(batch: DatagramBatch, index: number, length: number): void {
+    const offset = batch.offset[index] as number;
+    const at = this.#arenaUsed;
+    this.#arena.set(batch.bytes.subarray(offset, offset + length), at);
+    this.#arenaUsed = at + length;
+    const ttl = batch.ttl[index] as number;
+    const to = batch.peer[index];
+    try {
+      if (ttl !== this.#ttl) this.#setTtl(ttl);
+      const bytes = this.#arena.subarray(at, at + length);
+      if (to === undefined || this.#connected) this.#socket.send(bytes, this.#onSent);
+      else if (to.family === 'unix') this.#failed(hostError('EAFNOSUPPORT'));
+      else this.#socket.send(bytes, to.port, to.host, this.#onSent);
+    } catch (error) {
+      this.#context.counters.sendErrors++;
+      this.#failed(error);
+    }
+  }
+
+  #setTtl(ttl: number): void {
+    this.#socket.setTTL(ttl === 0 ? 64 : ttl);
+    this.#ttl = ttl;
+  }
+
+  #sent(error: Error | null): void {
+    if (error !== null) {
+      this.#context.counters.sendErrors++;
+      this.#failed(error);
+    }
+    if (this.#wantWrite) this.#pollIfDue();
+  }
+
+  #received(bytes: Buffer, source: dgram.RemoteInfo): void {
+    if (this.#waiting.length - this.#head >= MAX_WAITING || this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) {
+      this.#context.counters.droppedDatagrams++;
+      return;
+    }
+    const first = this.#head === this.#waiting.length;
+    this.#waiting.push(bytes);
+    this.#sources.push(this.#context.addresses.inet(source.address, source.port, source.family === 'IPv6'));
+    this.#waitingBytes += bytes.length;
+    // Node hands over one after the other out of one poll: the owner is told once, when all are here.
+    if (first) this.#pollIfDue();
+  }
+
+  #shift(bytes: Buffer): void {
+    this.#waitingBytes -= bytes.length;
+    this.#head++;
+    if (this.#head === this.#waiting.length) this.#waiting.length = this.#sources.length = this.#head = 0;
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closing !== undefined) return;
+    this.#error = toHostError(error);
+    this.#emit('error');
+  }
+
+  #isReadable(): boolean {
+    return this.#wantRead && this.#head < this.#waiting.length;
+  }
+
+  #isWritable(): boolean {
+    return this.#wantWrite && this.#closing === undefined && this.#socket.getSendQueueSize() * 2 <= MAX_SENDING_BYTES;
+  }
+
+  #pollIfDue(): void {
+    if (this.#closing === undefined && (this.#isReadable() || this.#isWritable())) {
+      this.#context.loop.nextTurn(this.#pollTask);
+    }
+  }
+
+  #poll(): void {
+    if (this.#closing !== undefined) return;
+    if (this.#isReadable()) this.#emit('readable');
+    if (this.#closing === undefined && this.#isWritable()) this.#emit('writable');
+    this.#pollIfDue();
+  }
+
+  #emit(event: DatagramEvent): void {
+    try {
+      this.onEvent(event);
+    } catch (error) {
+      this.#context.counters.callbackErrors++;
+      this.#context.log.error('a datagram event handler threw', { error });
+    }
+  }
+}
+
+function join(socket: dgram.Socket, multicast: Multicast): void {
+  socket.addMembership(multicast.group, multicast.interfaceAddress);
+  socket.setMulticastLoopback(multicast.loopback);
+  if (multicast.interfaceAddress !== undefined) socket.setMulticastInterface(multicast.interfaceAddress);
+}

@@ -1,0 +1,112 @@
+/** The Host on plain Node. */
+import type { BatchLoop, Clock, Files, Host, Log, Random, Resolver, Sockets, Timers } from '../net/host.ts';
+import { AddressTable } from './address.ts';
+import { nodeClock } from './clock.ts';
+import { NodeFiles } from './files.ts';
+import { NodeBatchLoop } from './loop.ts';
+import { NodeRandom } from './random.ts';
+import { NodeResolver } from './resolver.ts';
+import type { NodeHostCounters, SocketContext } from './socket-context.ts';
+import { NodeSockets } from './sockets.ts';
+import { NodeTimers } from './timers.ts';
+import { ChunkPool } from './write-queue.ts';
+
+/** Streams of one host read into views of one buffer: see stream-socket.ts. Bytes. */
+const READ_VIEWS = [16 * 1024, 64 * 1024, 256 * 1024] as const;
+/** Queued for the kernel over all streams, bytes. */
+const POOL_CAP_BYTES = 256 * 1024 * 1024;
+/** Queued for the kernel by one stream, bytes: enough for one batch at full speed, little enough to keep latency low. */
+const STREAM_CAP_BYTES = 1024 * 1024;
+const MAX_CLOSING_TURNS = 100;
+
+export interface NodeHostOptions {
+  /** Where messages go. Unset: nowhere. */
+  readonly log?: Log;
+  /** Root of Files; `/` unless set. */
+  readonly filesRoot?: string;
+  /** `/etc/resolv.conf` unless set. */
+  readonly resolvConf?: string;
+  /** Most bytes one stream queues for the kernel; 1 MiB unless set. */
+  readonly streamCapBytes?: number;
+}
+
+const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/**
+ * Clock, timers, event loop, sockets, resolver and files of this process. Several per process are fine; each holds only
+ * its own sockets and timers, installs no handlers and prints nothing.
+ */
+export class NodeHost implements Host {
+  readonly clock: Clock = nodeClock;
+  readonly timers: Timers;
+  readonly loop: BatchLoop;
+  readonly random: Random = new NodeRandom();
+  readonly sockets: Sockets;
+  readonly resolver: Resolver;
+  readonly files: Files;
+  readonly log: Log;
+  readonly counters: NodeHostCounters = {
+    refusedConnections: 0,
+    acceptErrors: 0,
+    droppedDatagrams: 0,
+    sendErrors: 0,
+    callbackErrors: 0,
+  };
+  readonly #timers: NodeTimers;
+  readonly #loop: NodeBatchLoop;
+  readonly #context: SocketContext;
+
+  constructor(options: NodeHostOptions = {}) {
+    const log = options.log ?? silentLog;
+    const { counters } = this;
+    const onError = (error: unknown): void => {
+      counters.callbackErrors++;
+      log.error('a callback threw', { error });
+    };
+    this.log = log;
+    this.#timers = new NodeTimers(nodeClock, onError);
+    this.#loop = new NodeBatchLoop(onError);
+    this.timers = this.#timers;
+    this.loop = this.#loop;
+    this.resolver = new NodeResolver(options.resolvConf);
+    this.files = new NodeFiles(options.filesRoot);
+    const readBuffer = new Uint8Array(READ_VIEWS[READ_VIEWS.length - 1] as number);
+    this.#context = {
+      loop: this.#loop,
+      timers: this.#timers,
+      log,
+      pool: new ChunkPool(POOL_CAP_BYTES),
+      addresses: new AddressTable(),
+      streamCapBytes: options.streamCapBytes ?? STREAM_CAP_BYTES,
+      readViews: READ_VIEWS.map((bytes) => readBuffer.subarray(0, bytes)),
+      open: new Set(),
+      counters,
+    };
+    this.sockets = new NodeSockets(this.#context);
+  }
+
+  /** Sockets and listeners open now. */
+  get openSockets(): number {
+    return this.#context.open.size;
+  }
+
+  /** Closes whatever is still open, at once; nothing of this host keeps Node alive afterwards. */
+  async close(): Promise<void> {
+    for (const socket of [...this.#context.open]) socket.destroy();
+    this.#timers.close();
+    this.#loop.close();
+    // Handles close in the next phases of the loop: nothing is left when this resolves.
+    for (let turn = 0; turn === 0 || (this.#context.open.size > 0 && turn < MAX_CLOSING_TURNS); turn++) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** @example const host = createNodeHost(); … await host.close(); */
+export function createNodeHost(options?: NodeHostOptions): NodeHost {
+  return new NodeHost(options);
+}

@@ -1,0 +1,4 @@
+/** The Host on Node. */
+export { errnoText, hostError, toHostError } from './errno.ts';
+export { createNodeHost, NodeHost, type NodeHostOptions } from './host.ts';
+export type { NodeHostCounters } from './socket-context.ts';

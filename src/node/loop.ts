@@ -1,0 +1,83 @@
+/**
+ * The batch loop on Node: one immediate per turn that has work. Immediates run in libuv's check phase, right after every
+ * ready descriptor of the poll was served, which is what "end of batch" means.
+ *
+ * A turn runs what was put off from the turn before, then PRODUCE and FLUSH in up to four rounds; what is registered after
+ * that, or from inside nextTurn, waits for the next turn, so that I/O gets its chance in between.
+ */
+import { type BatchLoop, type BatchPhase, type BatchTask, PRODUCE } from '../net/host.ts';
+
+/** More rounds than this and two owners are feeding each other: the rest waits for the next turn. */
+const MAX_ROUNDS = 4;
+
+interface Phase {
+  list: BatchTask[];
+  spare: BatchTask[];
+  readonly pending: Set<BatchTask>;
+}
+
+export class NodeBatchLoop implements BatchLoop {
+  readonly #produce: Phase = { list: [], spare: [], pending: new Set() };
+  readonly #flush: Phase = { list: [], spare: [], pending: new Set() };
+  readonly #later: Phase = { list: [], spare: [], pending: new Set() };
+  readonly #onError: (error: unknown) => void;
+  readonly #turn = (): void => this.#runTurn();
+  #immediate: NodeJS.Immediate | undefined;
+  #closed = false;
+
+  /** @param onError told what a task threw: one broken owner must not stop the others. */
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  atBatchEnd(phase: BatchPhase, task: BatchTask): void {
+    this.#add(phase === PRODUCE ? this.#produce : this.#flush, task);
+  }
+
+  nextTurn(task: BatchTask): void {
+    this.#add(this.#later, task);
+  }
+
+  /** Drops what is pending; nothing runs any more. */
+  close(): void {
+    this.#closed = true;
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+  }
+
+  #add(phase: Phase, task: BatchTask): void {
+    if (this.#closed || phase.pending.has(task)) return;
+    phase.pending.add(task);
+    phase.list.push(task);
+    this.#immediate ??= setImmediate(this.#turn);
+  }
+
+  #runTurn(): void {
+    this.#immediate = undefined;
+    this.#run(this.#later);
+    for (let round = 0; round < MAX_ROUNDS && this.#produce.list.length + this.#flush.list.length > 0; round++) {
+      this.#run(this.#produce);
+      this.#run(this.#flush);
+    }
+    if (this.#closed) return;
+    if (this.#produce.list.length + this.#flush.list.length + this.#later.list.length > 0) {
+      this.#immediate ??= setImmediate(this.#turn);
+    }
+  }
+
+  #run(phase: Phase): void {
+    const tasks = phase.list;
+    if (tasks.length === 0) return;
+    phase.list = phase.spare;
+    phase.spare = tasks;
+    phase.pending.clear();
+    for (let i = 0; i < tasks.length; i++) {
+      try {
+        tasks[i]?.run();
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+    tasks.length = 0;
+  }
+}

@@ -1,0 +1,37 @@
+import type { BatchLoop, Log, Timers } from '../net/host.ts';
+import type { AddressTable } from './address.ts';
+import type { ChunkPool } from './write-queue.ts';
+
+/** What the sockets of one host share. */
+export interface SocketContext {
+  readonly loop: BatchLoop;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly pool: ChunkPool;
+  readonly addresses: AddressTable;
+  /** Most bytes one stream queues for the kernel. */
+  readonly streamCapBytes: number;
+  /** Views of one buffer that all streams of the host read into, smallest first. */
+  readonly readViews: readonly Uint8Array[];
+  /** Everything open: ended when the host closes. */
+  readonly open: Set<Destroyable>;
+  readonly counters: NodeHostCounters;
+}
+
+export interface Destroyable {
+  destroy(): void;
+}
+
+/** Counters of a Node host. Plain numbers, readable at any time. */
+export interface NodeHostCounters {
+  /** Accepted connections refused because too many were already waiting behind a paused listener. */
+  refusedConnections: number;
+  /** accept(2) failures, out of descriptors for one. */
+  acceptErrors: number;
+  /** Datagrams that found their socket's receive queue full, or were larger than the batch's arena. */
+  droppedDatagrams: number;
+  /** Datagrams the kernel would not send, by errno. */
+  sendErrors: number;
+  /** Exceptions thrown by callbacks of other rooms: each is logged as an error. */
+  callbackErrors: number;
+}

@@ -1,0 +1,33 @@
+import type { Capabilities, DatagramSocket, Listener, SocketAddress, Sockets, StreamSocket } from '../net/host.ts';
+import { type DatagramOptions, NodeDatagramSocket } from './datagram-socket.ts';
+import { type ListenOptions, NodeListener } from './listener.ts';
+import type { SocketContext } from './socket-context.ts';
+import { type ConnectOptions, NodeStreamSocket } from './stream-socket.ts';
+
+export class NodeSockets implements Sockets {
+  readonly can: Capabilities = {
+    unixDatagram: false,
+    descriptors: false,
+    abstractUnix: process.platform === 'linux',
+    ping: false,
+    tcp: true,
+    udp: true,
+  };
+  readonly #context: SocketContext;
+
+  constructor(context: SocketContext) {
+    this.#context = context;
+  }
+
+  connect(to: SocketAddress, options: ConnectOptions = {}): StreamSocket {
+    return NodeStreamSocket.connect(this.#context, to, options);
+  }
+
+  listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
+    return NodeListener.listen(this.#context, at, options);
+  }
+
+  datagram(options: DatagramOptions): Promise<DatagramSocket> {
+    return NodeDatagramSocket.open(this.#context, options);
+  }
+}
