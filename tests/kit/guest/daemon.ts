@@ -13,7 +13,9 @@ export interface DaemonOptions {
   readonly runtime: string;
   /** Arguments after -name; none gives the default yard. */
   readonly args?: readonly string[];
-  /** Program and arguments that node is started through; it must exec what follows. */
+  /** What to run instead of the build in dist/. */
+  readonly program?: readonly string[];
+  /** Program and arguments that it is started through; it must exec what follows. */
   readonly prefix?: readonly string[];
 }
 
@@ -33,7 +35,8 @@ export interface Daemon {
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const folder = join(options.runtime, 'netyard', options.name);
   const qmpSocket = join(folder, 'qmp.sock');
-  const command = [...(options.prefix ?? []), process.execPath, PROGRAM, '-name', options.name];
+  const program = options.program ?? [process.execPath, PROGRAM];
+  const command = [...(options.prefix ?? []), ...program, '-name', options.name];
   const child = spawn(command[0]!, [...command.slice(1), ...(options.args ?? [])], {
     env: { ...process.env, XDG_RUNTIME_DIR: options.runtime },
     stdio: ['ignore', 'pipe', 'pipe'],
