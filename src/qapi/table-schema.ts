@@ -1,0 +1,123 @@
+/** A schema at run time: the compiled table, interpreted for every form of input, for output and for introspection. */
+import { QapiError } from './error.ts';
+import { introspectTable } from './introspect-table.ts';
+import { parseKeyval } from './keyval.ts';
+import { type OptionList, parseOptionList } from './opts.ts';
+import { outputValue } from './output.ts';
+import { type CommandEntry, type EventEntry, type ObjectEntry, type SchemaTable, TableReader, type TypeEntry } from './table.ts';
+import type { JsonObject, JsonValue } from './value.ts';
+import { JsonVisitor } from './visitor-json.ts';
+import { KeyvalVisitor } from './visitor-keyval.ts';
+import { OptsVisitor } from './visitor-opts.ts';
+import { visitString } from './visitor-string.ts';
+
+/** What input visitors give: wire names, integers as numbers, or bigints beyond 2^53; absent members are not there. */
+export type InputObject = Record<string, unknown>;
+
+export class Schema {
+  private readonly table: TableReader;
+
+  constructor(table: SchemaTable) {
+    this.table = new TableReader(table);
+  }
+
+  /** Undefined for a command that the schema does not have. */
+  commandInfo(name: string): CommandEntry | undefined {
+    return this.table.commands.get(name);
+  }
+
+  eventInfo(name: string): EventEntry | undefined {
+    return this.table.events.get(name);
+  }
+
+  /** In schema order. */
+  commandNames(): string[] {
+    return [...this.table.commands.keys()];
+  }
+
+  eventNames(): string[] {
+    return [...this.table.events.keys()];
+  }
+
+  /** A type by its name, `[name]` for a list. @throws TypeError for a type that the schema does not have. */
+  type(name: string): TypeEntry {
+    return this.table.type(name);
+  }
+
+  /** The values of an enum, in schema order. */
+  enumValues(typeName: string): string[] {
+    const type = this.table.type(typeName);
+    if (type.kind !== 'enum') throw new TypeError(`'${typeName}' is not an enum`);
+    return [...type.values.keys()];
+  }
+
+  /**
+   * A command's arguments, checked and converted. Deprecated and unstable members are taken.
+   * @throws QapiError with QEMU's class and text.
+   */
+  inputCommand(name: string, args: JsonObject | undefined): InputObject {
+    const command = this.table.commands.get(name);
+    if (command === undefined) {
+      throw new QapiError(`The command ${name} has not been found`, { class: 'CommandNotFound' });
+    }
+    return new JsonVisitor().visit(command.argument, args ?? {}) as InputObject;
+  }
+
+  /** A value from JSON, or from a program. @throws QapiError with QEMU's text. */
+  inputJson(typeName: string, value: JsonValue): unknown {
+    return new JsonVisitor().visit(this.table.type(typeName), value);
+  }
+
+  /** Dotted keys. @throws QapiError with QEMU's text. */
+  inputKeyval(typeName: string, text: string, impliedKey?: string): InputObject {
+    return new KeyvalVisitor().visit(this.table.type(typeName), parseKeyval(text, impliedKey)) as InputObject;
+  }
+
+  /**
+   * Traditional options. The id must be well-formed.
+   * @returns the value, and warnings about deprecated spellings as QEMU prints them.
+   * @throws QapiError with QEMU's text, and for a bad id with its hint.
+   */
+  inputQemuOpts(typeName: string, text: string, impliedKey?: string): { value: InputObject; warnings: string[] } {
+    const list = parseOptionList(text, impliedKey);
+    return { value: this.inputOptionList(typeName, list), warnings: [...list.warnings] };
+  }
+
+  /** Traditional options that were parsed, and perhaps changed, before. @throws QapiError with QEMU's text. */
+  inputOptionList(typeName: string, list: OptionList): InputObject {
+    return new OptsVisitor(list).visit(this.object(typeName));
+  }
+
+  /** One text to one value, as for a property. @throws QapiError with QEMU's text. */
+  parseString(typeName: string, text: string, name?: string): unknown {
+    return visitString(this.table.type(typeName), text, name);
+  }
+
+  /** A value of our own as JSON: schema order, absent optional members left out. */
+  output(typeName: string, value: unknown): JsonValue {
+    return outputValue(this.table.type(typeName), value);
+  }
+
+  /** A command's result as JSON; `{}` for a command without one. */
+  outputCommand(name: string, value: unknown): JsonValue {
+    const result = this.table.commands.get(name)?.result;
+    return result === undefined ? {} : outputValue(result, value);
+  }
+
+  /** An event's data as JSON. */
+  outputEvent(name: string, value: unknown): JsonObject {
+    const event = this.table.events.get(name);
+    return event === undefined ? {} : (outputValue(event.data, value) as JsonObject);
+  }
+
+  /** The reply to query-qmp-schema. */
+  introspect(): JsonValue[] {
+    return introspectTable(this.table);
+  }
+
+  private object(typeName: string): ObjectEntry {
+    const type = this.table.type(typeName);
+    if (type.kind !== 'object') throw new TypeError(`'${typeName}' is not an object type`);
+    return type;
+  }
+}
