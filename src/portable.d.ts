@@ -20,6 +20,7 @@ interface AbortSignal {
 declare const AbortSignal: {
   abort(reason?: unknown): AbortSignal;
   any(signals: AbortSignal[]): AbortSignal;
+  timeout(milliseconds: number): AbortSignal;
 };
 
 declare class AbortController {

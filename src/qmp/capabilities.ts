@@ -1,6 +1,7 @@
 /** Arguments of qmp_capabilities. The session answers this command itself, as its state belongs to the session. */
-import { QapiError } from '../qapi/error.ts';
-import type { JsonObject, JsonValue } from '../qapi/value.ts';
+
+import type { JsonObject, JsonValue } from '../qapi/index.ts';
+import { QapiError } from '../qapi/index.ts';
 
 export const CAPABILITIES_COMMAND = 'qmp_capabilities';
 

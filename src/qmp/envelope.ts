@@ -1,6 +1,7 @@
 /** The request object around a command (QEMU qapi/qmp-dispatch.c): what is checked, in which order, with which text. */
-import { QapiError } from '../qapi/error.ts';
-import type { JsonObject, JsonValue } from '../qapi/value.ts';
+
+import type { JsonObject, JsonValue } from '../qapi/index.ts';
+import { QapiError } from '../qapi/index.ts';
 
 export interface Request {
   readonly command: string;

@@ -1,5 +1,5 @@
 /** Errors of the QMP client, and how any error becomes a reply. */
-import { type ErrorClass, QapiError } from '../qapi/error.ts';
+import { type ErrorClass, QapiError } from '../qapi/index.ts';
 import type { ErrorReply } from './target.ts';
 
 /** A command was answered with an error. */

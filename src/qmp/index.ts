@@ -3,15 +3,29 @@
  * are injected.
  */
 
+export { type Connect, type ConnectOptions, connect, openWithin, type QmpAddress, transportOf } from './connect.ts';
+export { openQmpConnection, type QmpConnection, type QmpOpenOptions } from './connection.ts';
 export { QmpError, QmpSessionError, type QmpSessionErrorCode } from './errors.ts';
 export { type EventLimit, EventThrottle, type ThrottleHost } from './event-throttle.ts';
 export { type JsonLimits, JsonReader, type JsonSink } from './json-reader.ts';
 export { parseJsonText } from './json-text.ts';
 export { writeJson, writeJsonPretty } from './json-writer.ts';
+export { createLocalSession, type LocalSessionOptions } from './local-session.ts';
 export {
   type QmpCloseReason,
   type QmpServerOptions,
   QmpServerSession,
   type QmpServerTransport,
 } from './server-session.ts';
-export { type QmpContext, type QmpEvent, type QmpTarget, type VersionInfo, versionInfo } from './target.ts';
+export type {
+  EventOf,
+  EventStream,
+  EventStreamOptions,
+  EventTimestamp,
+  ExecuteArguments,
+  Integers,
+  QmpSession,
+  WithBigint,
+} from './session.ts';
+export type { QmpContext, QmpEvent, QmpTarget, VersionInfo } from './target.ts';
+export { type QmpTransport, type WebSocketLike, webSocketTransport } from './transport.ts';

@@ -1,7 +1,7 @@
 /**
  * JSON numbers: int64, uint64 and double kept apart (QEMU qobject/json-parser.c, qnum.c), and C's `%.17g`.
  */
-import { JsonDouble } from '../qapi/value.ts';
+import { JsonDouble } from '../qapi/index.ts';
 
 const INT64_MIN = -(2n ** 63n);
 const UINT64_MAX = 2n ** 64n - 1n;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { JsonDouble, type JsonValue } from '../qapi/value.ts';
+import { JsonDouble, type JsonValue } from '../qapi/index.ts';
 import { type JsonLimits, JsonReader } from './json-reader.ts';
 import { parseJsonText } from './json-text.ts';
 import { writeJson } from './json-writer.ts';

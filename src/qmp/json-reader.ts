@@ -5,8 +5,9 @@
  * value or the first error in it is handed on. Values are built while tokens arrive; after the first error tokens
  * only count brackets. A lexical error or a limit ends the document at once.
  */
-import { QapiError } from '../qapi/error.ts';
-import type { JsonObject, JsonValue } from '../qapi/value.ts';
+
+import type { JsonObject, JsonValue } from '../qapi/index.ts';
+import { QapiError } from '../qapi/index.ts';
 import {
   JsonLexer,
   TOKEN_FLOAT,

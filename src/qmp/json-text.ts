@@ -1,6 +1,7 @@
 /** One JSON value out of a text, as the command line gives it (QEMU qobject/qjson.c: qobject_from_json). */
-import { QapiError } from '../qapi/error.ts';
-import type { JsonValue } from '../qapi/value.ts';
+
+import type { JsonValue } from '../qapi/index.ts';
+import { QapiError } from '../qapi/index.ts';
 import { JsonReader } from './json-reader.ts';
 
 const encoder = new TextEncoder();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonDouble } from '../qapi/value.ts';
+import { JsonDouble } from '../qapi/index.ts';
 import { formatDouble } from './json-number.ts';
 import { parseJsonText } from './json-text.ts';
 import { writeJson, writeJsonPretty } from './json-writer.ts';

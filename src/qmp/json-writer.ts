@@ -2,7 +2,7 @@
  * JSON text as QEMU writes it (qobject/json-writer.c): ASCII only, upper-case \uXXXX, `, ` and `: ` as separators,
  * doubles with `%.17g`. Lines of the pretty form end in LF; the session turns that into CR LF.
  */
-import { JsonDouble } from '../qapi/value.ts';
+import { JsonDouble } from '../qapi/index.ts';
 import { formatDouble } from './json-number.ts';
 
 const INDENT = '    ';

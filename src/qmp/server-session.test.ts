@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { QapiError } from '../qapi/error.ts';
-import type { JsonObject, JsonValue } from '../qapi/value.ts';
+import type { JsonObject, JsonValue } from '../qapi/index.ts';
+import { QapiError } from '../qapi/index.ts';
 import { type QmpCloseReason, type QmpServerOptions, QmpServerSession } from './server-session.ts';
 import type { QmpEvent, QmpTarget } from './target.ts';
 
@@ -10,7 +10,7 @@ const GREETING =
   '{"QMP": {"version": {"qemu": {"micro": 0, "minor": 1, "major": 9}, "package": "netyard 1.2.3"}, "capabilities": ["oob"]}}\r\n';
 
 class FakeTarget implements QmpTarget {
-  readonly version = '1.2.3';
+  readonly version = { qemu: { micro: 0, minor: 1, major: 9 }, package: 'netyard 1.2.3' };
   readonly calls: { name: string; args: JsonObject | undefined; monitor: object }[] = [];
   readonly listeners = new Set<(event: QmpEvent) => void>();
   #release: (() => void)[] = [];

@@ -13,14 +13,15 @@
  * States: negotiating until qmp_capabilities succeeded (events are neither sent nor kept), then command. `end()` is
  * the client's half-close: what was received is answered, then the session closes.
  */
-import { QapiError } from '../qapi/error.ts';
-import type { JsonValue } from '../qapi/value.ts';
+
+import type { JsonValue } from '../qapi/index.ts';
+import { QapiError } from '../qapi/index.ts';
 import { CAPABILITIES_COMMAND, type Capability, checkOffered, requestedCapabilities } from './capabilities.ts';
 import { isObject, parseRequest, type Request, wantsOob } from './envelope.ts';
 import { replyOf } from './errors.ts';
 import { JsonReader } from './json-reader.ts';
 import { writeJson, writeJsonPretty } from './json-writer.ts';
-import { type QmpEvent, type QmpTarget, versionInfo } from './target.ts';
+import type { QmpEvent, QmpTarget } from './target.ts';
 
 /** In-band requests waiting with oob (QEMU's QMP_REQ_QUEUE_LEN_MAX). */
 export const MAX_QUEUED_REQUESTS = 8;
@@ -96,7 +97,7 @@ export class QmpServerSession {
 
   /** Sends the greeting. Call once, when the client is connected. */
   start(): void {
-    this.#send({ QMP: { version: versionInfo(this.#target.version), capabilities: this.#offered } });
+    this.#send({ QMP: { version: this.#target.version, capabilities: this.#offered } });
   }
 
   /** Bytes from the client. The array is kept until it is parsed. */

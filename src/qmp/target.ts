@@ -1,6 +1,5 @@
 /** What a QMP server session needs of the thing it controls; a yard is one. */
-import type { ErrorClass } from '../qapi/error.ts';
-import type { JsonObject, JsonValue } from '../qapi/value.ts';
+import type { ErrorClass, JsonObject, JsonValue } from '../qapi/index.ts';
 
 /** An event as it is broadcast. The timestamp is the wall clock when it happened, not when it is sent. */
 export interface QmpEvent {
@@ -15,9 +14,15 @@ export interface QmpContext {
   readonly monitor: object;
 }
 
+/** QEMU's VersionInfo (qapi/control.json): whose behaviour is given, and what gives it, e.g. `netyard 0.1.0`. */
+export interface VersionInfo {
+  readonly qemu: { readonly major: number; readonly minor: number; readonly micro: number };
+  readonly package: string;
+}
+
 export interface QmpTarget {
-  /** netyard's version, e.g. `0.1.0`. */
-  readonly version: string;
+  /** What the greeting reports. */
+  readonly version: VersionInfo;
   /**
    * Checks the arguments and runs the command. Undefined is a command without result.
    * Rejects with QapiError for what the client is to read.
@@ -27,17 +32,6 @@ export interface QmpTarget {
   allowsOob(name: string): boolean;
   /** Every event from now on; the result ends it. The listener never throws. */
   subscribe(listener: (event: QmpEvent) => void): () => void;
-}
-
-/** QEMU's VersionInfo. The numbers are those of the QEMU whose behaviour is given. */
-export interface VersionInfo {
-  readonly qemu: { readonly micro: number; readonly minor: number; readonly major: number };
-  readonly package: string;
-}
-
-/** What greeting and query-version report: behaves as QEMU 9.1.0, is netyard. */
-export function versionInfo(version: string): VersionInfo {
-  return { qemu: { micro: 0, minor: 1, major: 9 }, package: `netyard ${version}` };
 }
 
 /** An error reply's content. */
