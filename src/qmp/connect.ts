@@ -57,7 +57,10 @@ export async function openWithin(
   const signals = [options.signal, timeout].filter((signal) => signal !== undefined);
   const signal = signals.length > 0 ? AbortSignal.any(signals) : undefined;
   try {
-    return await openQmpConnection(await make(signal), { signal, bigint: options.bigint });
+    const made = make(signal);
+    // A transport that is there already may deliver in this very turn.
+    const transport = made instanceof Promise ? await made : made;
+    return await openQmpConnection(transport, { signal, bigint: options.bigint });
   } catch (error) {
     if (timeout?.aborted !== true || error !== timeout.reason) throw error;
     throw new QmpSessionError(
