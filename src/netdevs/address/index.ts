@@ -1,0 +1,4 @@
+export { type ConnectAttempt, connectTo, listenAt } from './open.ts';
+export type { FdOption, InetOption, SocketAddressOption, UnixOption, VsockOption } from './option.ts';
+export { addressToQapi, addressUri } from './render.ts';
+export { allowedFamily, isNumeric, portNumber, refuseNative, unixAddress } from './socket-address.ts';

@@ -1,0 +1,1 @@
+export { createListener, type ListenerOptions } from './listener-netdev.ts';

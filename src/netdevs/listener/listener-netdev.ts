@@ -1,0 +1,147 @@
+/**
+ * netdev `listener`: any number of stream connections, each a port of the yard's switch (ours, not QEMU's).
+ *
+ * Theory of operation. The netdev's own port carries nothing. A connection becomes the child `ID.N`, N the lowest number
+ * free; the child is what `info network`, set_link, netdev_del (which ends the connection) and the stream events name. It
+ * goes when its connection ends. At MAX_CONNECTIONS further ones are accepted and closed at once.
+ */
+import type { ChildPort, NetClient, NetdevContext, Port } from '../../net/client.ts';
+import type { Frame } from '../../net/frame.ts';
+import type { Listener, SocketAddress, StreamSocket } from '../../net/host.ts';
+import { addressToQapi, addressUri, listenAt, refuseNative, type SocketAddressOption } from '../address/index.ts';
+import { StreamConnection } from '../framing/index.ts';
+
+/** NetdevListenerOptions of the schema. */
+export interface ListenerOptions {
+  readonly addr: SocketAddressOption;
+}
+
+/** As many as QEMU allows queues, and far beyond the guests of one machine. */
+const MAX_CONNECTIONS = 1024;
+/** For its owner only: whoever connects is on the network. */
+const UNIX_MODE = 0o600;
+const BACKLOG = 128;
+
+/** One connection, as a net client. */
+class ConnectedPort implements NetClient {
+  readonly offloads = 0;
+  readonly #connection: StreamConnection;
+  readonly #info: string;
+
+  constructor(socket: StreamSocket, port: Port, info: string, onEnd: (reason: string, detail: string) => void) {
+    this.#connection = new StreamConnection(socket, port, onEnd);
+    this.#info = info;
+    port.onReady = () => this.#connection.resume();
+  }
+
+  receive(frame: Frame): boolean {
+    return this.#connection.send(frame);
+  }
+
+  linkChanged(): void {}
+
+  info(): string {
+    return this.#info;
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+}
+
+class ListenerNetdev implements NetClient {
+  readonly offloads = 0;
+  readonly #context: NetdevContext;
+  readonly #listener: Listener;
+  readonly #children = new Map<number, { client: ConnectedPort; port: ChildPort }>();
+  /** No number below this one is free. */
+  #lowestFree = 0;
+  #refused = 0;
+
+  constructor(context: NetdevContext, listener: Listener) {
+    this.#context = context;
+    this.#listener = listener;
+    context.port.carrier(false);
+    listener.onConnection = (socket) => this.#accepted(socket);
+  }
+
+  receive(_frame: Frame): boolean {
+    return true;
+  }
+
+  linkChanged(): void {}
+
+  info(): string {
+    return `listening on ${addressUri(this.#listener.address)}, ${this.#children.size} connected`;
+  }
+
+  async close(): Promise<void> {
+    for (const number of [...this.#children.keys()]) this.#remove(number);
+    await this.#listener.close();
+  }
+
+  #accepted(socket: StreamSocket): void {
+    const { id, log } = this.#context;
+    if (this.#children.size >= MAX_CONNECTIONS) {
+      if (this.#refused++ === 0) log.warn(`listener '${id}': ${MAX_CONNECTIONS} connections, further ones are closed`);
+      socket.close();
+      return;
+    }
+    const number = this.#lowestFree;
+    const name = `${id}.${number}`;
+    // As with stream: a unix client has no name of its own.
+    const own = this.#listener.address;
+    const address = own.family === 'unix' ? own : socket.remoteAddress;
+    let client: ConnectedPort | undefined;
+    let port: ChildPort;
+    try {
+      port = this.#context.openChild(
+        name,
+        (childPort) => {
+          const onEnd = (reason: string, detail: string): void => this.#ended(number, name, reason, detail);
+          client = new ConnectedPort(socket, childPort, addressUri(address), onEnd);
+          return client;
+        },
+        () => this.#remove(number),
+      );
+    } catch (error) {
+      log.warn(`listener '${id}': no port '${name}'`, {
+        error: error instanceof Error ? error.message : String(error),
+      });
+      socket.close();
+      return;
+    }
+    if (client === undefined) return;
+    this.#children.set(number, { client, port });
+    while (this.#children.has(this.#lowestFree)) this.#lowestFree++;
+    this.#emitConnected(name, address);
+  }
+
+  #emitConnected(name: string, address: SocketAddress | undefined): void {
+    this.#context.emit('NETDEV_STREAM_CONNECTED', { 'netdev-id': name, addr: addressToQapi(address) });
+  }
+
+  #ended(number: number, name: string, reason: string, detail: string): void {
+    const level = reason === 'closed by peer' ? 'info' : 'warn';
+    this.#context.log[level](`listener port '${name}': connection ${reason}`, detail === '' ? undefined : { detail });
+    this.#remove(number);
+    this.#context.emit('NETDEV_STREAM_DISCONNECTED', { 'netdev-id': name });
+  }
+
+  #remove(number: number): void {
+    const child = this.#children.get(number);
+    if (child === undefined) return;
+    this.#children.delete(number);
+    if (number < this.#lowestFree) this.#lowestFree = number;
+    child.port.remove();
+    void child.client.close();
+  }
+}
+
+/** The driver. Rejects with QapiError when it cannot listen. */
+export async function createListener(options: ListenerOptions, context: NetdevContext): Promise<NetClient> {
+  refuseNative('listener', 'addr', options.addr);
+  const listening = { backlog: BACKLOG, mode: UNIX_MODE };
+  const listener = await listenAt('listener', options.addr, context.host, context.signal, listening);
+  return new ListenerNetdev(context, listener);
+}

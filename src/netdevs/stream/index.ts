@@ -1,0 +1,2 @@
+export type { StreamOptions } from './options.ts';
+export { createStream } from './stream-netdev.ts';

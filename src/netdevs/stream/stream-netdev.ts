@@ -1,0 +1,152 @@
+/**
+ * netdev `stream`: frames over one TCP or unix connection (QEMU net/stream.c).
+ *
+ * Theory of operation. As in QEMU everything about the connection happens after netdev_add has succeeded, and shows in
+ * `info` and in the link: down until connected, down again without a peer.
+ *   server: initializing -> listening -> connected -> listening ...; one client at a time, the next waits until it leaves;
+ *   client: connecting -> connected, then or after a failure nothing more, or with `reconnect` connecting again after
+ *   exactly that time, for ever, with names resolved anew.
+ * A connection that ends leaves nothing behind: a frame half out or half in is forgotten with it.
+ */
+
+import type { NetClient, NetdevContext } from '../../net/client.ts';
+import type { Frame } from '../../net/frame.ts';
+import type { Listener, SocketAddress, StreamSocket, Timer } from '../../net/host.ts';
+import { addressToQapi, addressUri, type ConnectAttempt, connectTo, isNumeric, listenAt } from '../address/index.ts';
+import { StreamConnection } from '../framing/index.ts';
+import { type StreamConfig, type StreamOptions, streamConfig } from './options.ts';
+
+class StreamNetdev implements NetClient {
+  readonly offloads = 0;
+  readonly #context: NetdevContext;
+  readonly #config: StreamConfig;
+  readonly #reconnect: Timer;
+  #info: string;
+  #connection: StreamConnection | undefined;
+  #listener: Listener | undefined;
+  #attempt: ConnectAttempt | undefined;
+  #closed = false;
+
+  constructor(context: NetdevContext, config: StreamConfig) {
+    this.#context = context;
+    this.#config = config;
+    this.#info = config.server ? 'initializing' : 'connecting';
+    this.#reconnect = context.host.timers.create(() => this.#connect());
+    context.port.onReady = () => this.#connection?.resume();
+    context.port.carrier(false);
+  }
+
+  /** Starts; resolves as soon as the outcome that needs no waiting for others is known. */
+  async start(): Promise<void> {
+    if (!this.#config.server) {
+      this.#connect();
+      return;
+    }
+    const listening = this.#listen();
+    if (isNumeric(this.#config.addr)) await listening;
+  }
+
+  receive(frame: Frame): boolean {
+    const connection = this.#connection;
+    if (connection !== undefined) return connection.send(frame);
+    this.#context.port.drop('not-connected');
+    return true;
+  }
+
+  linkChanged(): void {}
+
+  info(): string {
+    return this.#info;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#reconnect.cancel();
+    this.#attempt?.cancel();
+    this.#connection?.close();
+    this.#connection = undefined;
+    await this.#listener?.close();
+  }
+
+  async #listen(): Promise<void> {
+    const { host, signal } = this.#context;
+    try {
+      const listener = await listenAt('stream', this.#config.addr, host, signal, {});
+      if (this.#closed) {
+        await listener.close();
+        return;
+      }
+      this.#listener = listener;
+      this.#info = 'listening';
+      listener.onConnection = (socket) => this.#accepted(listener, socket);
+    } catch (error) {
+      if (!this.#closed && !signal.aborted) this.#failed(error);
+    }
+  }
+
+  #accepted(listener: Listener, socket: StreamSocket): void {
+    listener.pause();
+    // A unix client has no name: the event and info show ours.
+    this.#connected(socket, listener.address.family === 'unix' ? listener.address : socket.remoteAddress);
+  }
+
+  #connect(): void {
+    if (this.#closed) return;
+    const { host, signal } = this.#context;
+    this.#info = 'connecting';
+    this.#attempt = connectTo(
+      'stream',
+      this.#config.addr,
+      host,
+      signal,
+      (socket) => this.#connected(socket, socket.remoteAddress),
+      (error) => {
+        this.#failed(error);
+        this.#reconnectLater();
+      },
+    );
+  }
+
+  #connected(socket: StreamSocket, address: SocketAddress | undefined): void {
+    const { port, emit, id } = this.#context;
+    this.#connection = new StreamConnection(socket, port, (reason, detail) => this.#disconnected(reason, detail));
+    this.#info = addressUri(address);
+    port.carrier(true);
+    emit('NETDEV_STREAM_CONNECTED', { 'netdev-id': id, addr: addressToQapi(address) });
+  }
+
+  #disconnected(reason: string, detail: string): void {
+    const { port, emit, id, log } = this.#context;
+    this.#connection = undefined;
+    port.carrier(false);
+    const level = reason === 'closed by peer' ? 'info' : 'warn';
+    log[level](`stream '${id}': connection ${reason}`, detail === '' ? undefined : { detail });
+    emit('NETDEV_STREAM_DISCONNECTED', { 'netdev-id': id });
+    if (this.#listener !== undefined) {
+      this.#info = 'listening';
+      this.#listener.resume();
+    } else {
+      this.#reconnectLater();
+    }
+  }
+
+  #failed(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#info = `error: ${text}`;
+    this.#context.log.warn(`stream '${this.#context.id}': ${text}`);
+  }
+
+  #reconnectLater(): void {
+    const { reconnectMs } = this.#config;
+    if (reconnectMs === 0 || this.#closed) return;
+    this.#info = 'connecting';
+    this.#reconnect.set(this.#context.host.clock.now() + reconnectMs);
+  }
+}
+
+/** The driver. Rejects with QapiError for option combinations only. */
+export async function createStream(options: StreamOptions, context: NetdevContext): Promise<NetClient> {
+  const netdev = new StreamNetdev(context, streamConfig(options));
+  await netdev.start();
+  return netdev;
+}
