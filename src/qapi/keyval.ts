@@ -85,7 +85,8 @@ function put(root: Node, key: string, value: () => string): void {
   for (;;) {
     const length = (start > 0 ? match(INDEX, key, start) : 0) || match(NAME, key, start);
     const end = start + length;
-    if (length === 0 || (end < key.length && key[end] !== '.') || ++depth > MAX_DEPTH) fail(`Invalid parameter '${key}'`);
+    if (length === 0 || (end < key.length && key[end] !== '.') || ++depth > MAX_DEPTH)
+      fail(`Invalid parameter '${key}'`);
     if (length > MAX_FRAGMENT) {
       const what = length === key.length ? 'Parameter' : 'Parameter fragment';
       fail(`${what} '${key.slice(start, end)}' is too long`);

@@ -1,7 +1,7 @@
 /** Output: a value of our own into JSON, members in schema order, absent optional ones left out (QEMU qapi/qobject-output-visitor.c). */
 import { QapiError } from './error.ts';
 import type { MemberEntry, ObjectEntry, TypeEntry } from './table.ts';
-import { type JsonObject, JsonDouble, type JsonValue } from './value.ts';
+import { JsonDouble, type JsonObject, type JsonValue } from './value.ts';
 
 /** @throws QapiError when a mandatory member is not there: our own mistake, which then costs one reply. */
 export function outputValue(type: TypeEntry, value: unknown): JsonValue {

@@ -4,7 +4,14 @@ import { introspectTable } from './introspect-table.ts';
 import { parseKeyval } from './keyval.ts';
 import { type OptionList, parseOptionList } from './opts.ts';
 import { outputValue } from './output.ts';
-import { type CommandEntry, type EventEntry, type ObjectEntry, type SchemaTable, TableReader, type TypeEntry } from './table.ts';
+import {
+  type CommandEntry,
+  type EventEntry,
+  type ObjectEntry,
+  type SchemaTable,
+  TableReader,
+  type TypeEntry,
+} from './table.ts';
 import type { JsonObject, JsonValue } from './value.ts';
 import { JsonVisitor } from './visitor-json.ts';
 import { KeyvalVisitor } from './visitor-keyval.ts';

@@ -98,10 +98,7 @@ const BUILTINS: readonly [string, BuiltinEntry][] = [
   builtin('null', 'null'),
   builtin('int', 'int', 64),
   builtin('size', 'int', 64),
-  ...[8, 16, 32, 64].flatMap((bits) => [
-    builtin(`int${bits}`, 'int', bits),
-    builtin(`uint${bits}`, 'int', bits),
-  ]),
+  ...[8, 16, 32, 64].flatMap((bits) => [builtin(`int${bits}`, 'int', bits), builtin(`uint${bits}`, 'int', bits)]),
 ];
 
 /** The object without members. */

@@ -34,7 +34,7 @@ export function visitString(type: TypeEntry, text: string, name = 'null'): unkno
       return text === '' ? null : fail(`Invalid parameter type for '${name}', expected: null`);
     default:
       if (type.name === 'size') return parseSize(text) ?? sizeFault(text, name);
-      return fit(type, integer(type, text) ?? fail(`Parameter '${name}' expects ${family(type)}`), name);
+      return sized(type, integer(type, text) ?? fail(`Parameter '${name}' expects ${family(type)}`), name);
   }
 }
 
@@ -43,7 +43,7 @@ const family = (type: BuiltinEntry): string => (type.signed ? 'int64' : 'uint64'
 const integer = (type: BuiltinEntry, text: string): bigint | undefined =>
   type.signed ? parseInt64(text) : parseUint64(text);
 
-function fit(type: BuiltinEntry, value: bigint, name: string): number | bigint {
+function sized(type: BuiltinEntry, value: bigint, name: string): number | bigint {
   return fitInteger(type, value) ?? fail(`Parameter '${name}' expects ${type.name}_t`);
 }
 
@@ -65,7 +65,7 @@ function list(type: BuiltinEntry, text: string, name: string): unknown[] {
     const first = integer(type, match[1]!) ?? fail(fault);
     const last = match[2] === undefined ? first : (integer(type, match[2]) ?? fail(fault));
     if (first > last || last - first >= MAX_RANGE || result.length > MAX_ELEMENTS) fail(fault);
-    for (let value = first; value <= last; value++) result.push(fit(type, value, 'null'));
+    for (let value = first; value <= last; value++) result.push(sized(type, value, 'null'));
   }
   return result;
 }
