@@ -1,0 +1,256 @@
+/**
+ * IPv4 towards the guests: headers written in place, fragmentation, and the Ethernet addresses.
+ *
+ * Every frame leaves with the host alias's address as its source, whatever its IP source is, as QEMU's user network
+ * does. The identification counts up by one a packet.
+ */
+import { BUSY, type Port, type SendResult, TAKEN } from '../net/client.ts';
+import { Frame, GSO_NONE } from '../net/frame.ts';
+import type { Clock } from '../net/host.ts';
+import {
+  ARP_LENGTH,
+  ARP_REQUEST,
+  ETHERNET_LENGTH,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
+  emitArp,
+  emitEthernet,
+  emitIpv4,
+  IPV4_HEADER_LENGTH,
+  IPV4_MORE_FRAGMENTS,
+  ipv4Destination,
+  ipv4Id,
+  ipv4Protocol,
+  ipv4PseudoSum,
+  ipv4Source,
+  ipv4Tos,
+  ipv4TotalLength,
+  ipv4Ttl,
+  MAC_BROADCAST,
+  writeMac,
+} from '../wire/index.ts';
+import { IPV4_BROADCAST, ipv4Of } from './address.ts';
+import type { BusyGuests } from './busy-guests.ts';
+import { MTU, type StackConfig, subnetBroadcast, virtualMac } from './config.ts';
+import type { GuestPath, IpAddress } from './ip-layer.ts';
+import type { Neighbour, NeighbourTable, WaitingFrame } from './neighbours.ts';
+
+export const IPV4_HEADROOM = ETHERNET_LENGTH + IPV4_HEADER_LENGTH;
+export const DEFAULT_TTL = 64;
+/** Payload of all fragments but the last. */
+const PIECE = (MTU - IPV4_HEADER_LENGTH) & ~7;
+/** QEMU's user network sends ARP as 64 bytes. */
+const ARP_FRAME_LENGTH = 64;
+
+export class Ipv4Output {
+  readonly config: StackConfig;
+  readonly busy: BusyGuests;
+  readonly #port: Port;
+  readonly #clock: Clock;
+  readonly #hostMac: number;
+  readonly #subnetBroadcast: number;
+  readonly #arp = new Uint8Array(ARP_FRAME_LENGTH);
+  readonly #fragment = new Uint8Array(ETHERNET_LENGTH + MTU);
+  readonly #frame = new Frame();
+  #neighbours: NeighbourTable | undefined;
+  #id = 0;
+  /** Frames that were on their way while a port answered BUSY. */
+  busyAnswers = 0;
+
+  constructor(config: StackConfig, port: Port, clock: Clock, busy: BusyGuests) {
+    this.config = config;
+    this.busy = busy;
+    this.#port = port;
+    this.#clock = clock;
+    this.#hostMac = virtualMac(config.host);
+    this.#subnetBroadcast = subnetBroadcast(config);
+  }
+
+  /** The table that resolves guests; it asks and sends through this object. */
+  attach(neighbours: NeighbourTable): void {
+    this.#neighbours = neighbours;
+  }
+
+  get neighbours(): NeighbourTable | undefined {
+    return this.#neighbours;
+  }
+
+  get clock(): Clock {
+    return this.#clock;
+  }
+
+  get hostMac(): number {
+    return this.#hostMac;
+  }
+
+  nextId(): number {
+    const id = this.#id;
+    this.#id = (id + 1) & 0xffff;
+    return id;
+  }
+
+  isBroadcast(address: number): boolean {
+    return address === 0 || address === IPV4_BROADCAST || address === this.#subnetBroadcast;
+  }
+
+  openPath(guest: IpAddress, remote: IpAddress): Ipv4Path {
+    return new Ipv4Path(this, guest, remote);
+  }
+
+  /** An ARP frame, zero-padded as QEMU's. */
+  sendArp(
+    destination: number,
+    operation: number,
+    senderMac: number,
+    senderAddress: number,
+    targetMac: number,
+    targetAddress: number,
+  ): void {
+    const bytes = this.#arp;
+    emitEthernet(bytes, 0, destination, senderMac, ETHERTYPE_ARP);
+    emitArp(bytes, ETHERNET_LENGTH, { operation, senderMac, senderAddress, targetMac, targetAddress });
+    bytes.fill(0, ETHERNET_LENGTH + ARP_LENGTH);
+    this.#port.send(this.#frame.setPlain(bytes, 0, bytes.length));
+  }
+
+  /** Who has this address? Tell the host alias. */
+  ask(address: number): void {
+    this.sendArp(MAC_BROADCAST, ARP_REQUEST, this.#hostMac, this.config.host, 0, address);
+  }
+
+  /** A frame that waited for its neighbour. */
+  sendWaiting(neighbour: Neighbour, waiting: WaitingFrame): void {
+    const frame = this.#frame.setPlain(waiting.bytes, 0, waiting.bytes.length);
+    writeMac(waiting.bytes, 0, neighbour.mac);
+    frame.flags = waiting.flags;
+    frame.gsoType = waiting.gsoType;
+    frame.gsoSize = waiting.gsoSize;
+    frame.headerLength = waiting.headerLength;
+    frame.checksumStart = waiting.checksumStart;
+    frame.checksumOffset = waiting.checksumOffset;
+    this.transmit(frame, neighbour.guest);
+  }
+
+  transmit(frame: Frame, guest: IpAddress): SendResult {
+    if (frame.gsoType === GSO_NONE && frame.length > ETHERNET_LENGTH + MTU) return this.#sendFragments(frame, guest);
+    return this.#send(frame, guest);
+  }
+
+  #send(frame: Frame, guest: IpAddress): SendResult {
+    const result = this.#port.send(frame);
+    if (result === BUSY) {
+      this.busyAnswers++;
+      this.busy.add(guest);
+    }
+    return result;
+  }
+
+  #sendFragments(frame: Frame, guest: IpAddress): SendResult {
+    const { bytes } = frame;
+    const ip = frame.offset + ETHERNET_LENGTH;
+    const payload = ipv4TotalLength(bytes, ip) - IPV4_HEADER_LENGTH;
+    const out = this.#fragment;
+    out.set(bytes.subarray(frame.offset, ip));
+    const own = frame === this.#frame ? new Frame() : this.#frame;
+    let result: SendResult = TAKEN;
+    for (let at = 0; at < payload; at += PIECE) {
+      const length = Math.min(PIECE, payload - at);
+      const more = at + length < payload ? IPV4_MORE_FRAGMENTS : 0;
+      emitIpv4(
+        out,
+        ETHERNET_LENGTH,
+        length,
+        ipv4Tos(bytes, ip),
+        ipv4Id(bytes, ip),
+        (at >> 3) | more,
+        ipv4Ttl(bytes, ip),
+        ipv4Protocol(bytes, ip),
+        ipv4Source(bytes, ip),
+        ipv4Destination(bytes, ip),
+      );
+      const from = ip + IPV4_HEADER_LENGTH + at;
+      out.set(bytes.subarray(from, from + length), IPV4_HEADROOM);
+      const sent = this.#send(own.setPlain(out, 0, IPV4_HEADROOM + length), guest);
+      if (sent > result) result = sent;
+    }
+    return result;
+  }
+}
+
+/** See GuestPath. Holds the neighbour entry, so that sending looks nothing up. */
+export class Ipv4Path implements GuestPath {
+  readonly family = 'ipv4';
+  readonly headroom = IPV4_HEADROOM;
+  readonly mtu = MTU;
+  readonly pseudoSum: number;
+  readonly #output: Ipv4Output;
+  readonly #guest: IpAddress;
+  readonly #guestAddress: number;
+  readonly #remoteAddress: number;
+  readonly #broadcast: boolean;
+  #neighbour: Neighbour | undefined;
+
+  constructor(output: Ipv4Output, guest: IpAddress, remote: IpAddress) {
+    this.#output = output;
+    this.#guest = Uint32Array.from(guest);
+    this.#guestAddress = ipv4Of(guest);
+    this.#remoteAddress = ipv4Of(remote);
+    this.pseudoSum = ipv4PseudoSum(this.#remoteAddress, this.#guestAddress);
+    this.#broadcast = output.isBroadcast(this.#guestAddress);
+  }
+
+  writeHeaders(
+    bytes: Uint8Array,
+    transportOffset: number,
+    transportLength: number,
+    protocol: number,
+    tos: number,
+    ttl: number = DEFAULT_TTL,
+  ): void {
+    const ip = transportOffset - IPV4_HEADER_LENGTH;
+    emitEthernet(bytes, ip - ETHERNET_LENGTH, MAC_BROADCAST, this.#output.hostMac, ETHERTYPE_IPV4);
+    emitIpv4(
+      bytes,
+      ip,
+      transportLength,
+      tos,
+      this.#output.nextId(),
+      0,
+      ttl,
+      protocol,
+      this.#remoteAddress,
+      this.#guestAddress,
+    );
+  }
+
+  send(frame: Frame): SendResult {
+    if (this.#broadcast) return this.#output.transmit(frame, this.#guest);
+    const neighbours = this.#output.neighbours;
+    if (neighbours === undefined) return TAKEN;
+    let neighbour = this.#neighbour;
+    if (neighbour === undefined || !neighbour.live) {
+      neighbour = neighbours.get(this.#guest);
+      this.#neighbour = neighbour;
+    }
+    const mac = neighbours.macOf(neighbour);
+    if (mac === 0) {
+      neighbours.wait(neighbour, copyOf(frame));
+      return TAKEN;
+    }
+    // The frame's bytes are the caller's own, with our headers in them: completing those is no breach of the borrow.
+    writeMac(frame.bytes, frame.offset, mac);
+    return this.#output.transmit(frame, this.#guest);
+  }
+}
+
+function copyOf(frame: Frame): WaitingFrame {
+  return {
+    bytes: frame.bytes.slice(frame.offset, frame.offset + frame.length),
+    flags: frame.flags,
+    gsoType: frame.gsoType,
+    gsoSize: frame.gsoSize,
+    headerLength: frame.headerLength,
+    checksumStart: frame.checksumStart,
+    checksumOffset: frame.checksumOffset,
+  };
+}

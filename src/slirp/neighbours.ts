@@ -1,0 +1,197 @@
+/**
+ * The guests' Ethernet addresses, for both families: ARP and NDP feed it, paths look into it.
+ *
+ * Theory of operation. An entry is `resolved` (mac known), `asking` (frames wait, a request is out) or gone. It is made
+ * by learn() or by the first frame towards an unknown address. While asking, frames wait for at most WAIT_MS; a second
+ * request goes out half-way. A resolved entry is confirmed by further ARP and by IP packets that come from the same
+ * pair; AGE_MS without that and it has to be asked for again. Paths keep entries; one that left the table has `live`
+ * false and is looked up anew.
+ *
+ * Limits: MAX_NEIGHBOURS entries (the longest unused goes), MAX_WAITING frames an entry, MAX_WAITING_BYTES in all.
+ */
+import type { Clock, Timer, Timers } from '../net/host.ts';
+import { isMulticastMac } from '../wire/index.ts';
+import { type FlowNode, FlowTable } from './flow-table.ts';
+import type { IpAddress } from './ip-layer.ts';
+
+export const MAX_NEIGHBOURS = 1024;
+export const MAX_WAITING = 16;
+export const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+export const WAIT_MS = 1000;
+export const AGE_MS = 20 * 60 * 1000;
+const RETRY_MS = WAIT_MS / 2;
+
+const NOWHERE: IpAddress = new Uint32Array(4);
+
+/** A frame that waits, with what it needs to be sent later. */
+export interface WaitingFrame {
+  readonly bytes: Uint8Array;
+  readonly flags: number;
+  readonly gsoType: number;
+  readonly gsoSize: number;
+  readonly headerLength: number;
+  readonly checksumStart: number;
+  readonly checksumOffset: number;
+}
+
+export class Neighbour implements FlowNode<Neighbour> {
+  readonly guest: IpAddress;
+  readonly guestPort = 0;
+  readonly remote = NOWHERE;
+  readonly remotePort = 0;
+  hash = 0;
+  chain: Neighbour | undefined;
+  older: Neighbour | undefined;
+  newer: Neighbour | undefined;
+
+  /** 48-bit number; 0 = unknown. */
+  mac = 0;
+  confirmedAt = 0;
+  /** False once it left the table. */
+  live = true;
+  waiting: WaitingFrame[] = [];
+  waitingSince = 0;
+  askedAt = 0;
+
+  constructor(guest: IpAddress) {
+    this.guest = guest;
+  }
+}
+
+export interface NeighbourHooks {
+  /** Sends a request for the entry's address. */
+  ask(neighbour: Neighbour): void;
+  /** Sends a frame that waited; the entry's mac is known now. */
+  send(neighbour: Neighbour, frame: WaitingFrame): void;
+  drop(reason: string): void;
+}
+
+export class NeighbourTable {
+  readonly #table: FlowTable<Neighbour>;
+  readonly #clock: Clock;
+  readonly #hooks: NeighbourHooks;
+  readonly #timer: Timer;
+  readonly #asking = new Set<Neighbour>();
+  #waitingBytes = 0;
+
+  constructor(clock: Clock, timers: Timers, secret: number, hooks: NeighbourHooks) {
+    this.#table = new FlowTable(secret);
+    this.#clock = clock;
+    this.#hooks = hooks;
+    this.#timer = timers.create(() => this.#onTimer());
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  find(address: IpAddress): Neighbour | undefined {
+    return this.#table.find(address, 0, NOWHERE, 0);
+  }
+
+  /** The entry for an address, made when there is none. */
+  get(address: IpAddress): Neighbour {
+    return this.find(address) ?? this.#add(address);
+  }
+
+  /** ARP or NDP said so. The caller has refused addresses of our own. */
+  learn(address: IpAddress, mac: number): void {
+    if (mac === 0 || isMulticastMac(mac)) {
+      this.#hooks.drop('neighbour-bad-mac');
+      return;
+    }
+    const neighbour = this.get(address);
+    this.#table.touch(neighbour);
+    neighbour.mac = mac;
+    neighbour.confirmedAt = this.#clock.now();
+    this.#release(neighbour);
+  }
+
+  /** A packet came from this pair: the entry is alive. Nothing is learnt from it. */
+  confirm(address: IpAddress, mac: number): void {
+    const neighbour = this.find(address);
+    if (neighbour !== undefined && neighbour.mac === mac) neighbour.confirmedAt = this.#clock.now();
+  }
+
+  /** The mac if it is known and fresh, else 0. */
+  macOf(neighbour: Neighbour): number {
+    if (neighbour.mac !== 0 && this.#clock.now() - neighbour.confirmedAt > AGE_MS) neighbour.mac = 0;
+    return neighbour.mac;
+  }
+
+  /** Keeps a frame (already copied) until the address is known; asks for it. */
+  wait(neighbour: Neighbour, frame: WaitingFrame): void {
+    if (neighbour.waiting.length >= MAX_WAITING || this.#waitingBytes + frame.bytes.length > MAX_WAITING_BYTES) {
+      this.#hooks.drop('neighbour-queue-full');
+      return;
+    }
+    const now = this.#clock.now();
+    neighbour.waiting.push(frame);
+    this.#waitingBytes += frame.bytes.length;
+    if (this.#asking.has(neighbour)) return;
+    this.#asking.add(neighbour);
+    neighbour.waitingSince = now;
+    this.#ask(neighbour, now);
+  }
+
+  close(): void {
+    this.#timer.cancel();
+    this.#asking.clear();
+    this.#table.forEach((neighbour) => {
+      this.#remove(neighbour);
+    });
+    this.#waitingBytes = 0;
+  }
+
+  #add(address: IpAddress): Neighbour {
+    const { oldest } = this.#table;
+    if (this.#table.size >= MAX_NEIGHBOURS && oldest !== undefined) {
+      this.#hooks.drop('neighbour-evicted');
+      this.#remove(oldest);
+    }
+    const neighbour = new Neighbour(Uint32Array.from(address));
+    this.#table.add(neighbour);
+    return neighbour;
+  }
+
+  #remove(neighbour: Neighbour): void {
+    neighbour.live = false;
+    this.#discard(neighbour);
+    this.#table.remove(neighbour);
+  }
+
+  #discard(neighbour: Neighbour): void {
+    this.#asking.delete(neighbour);
+    for (const frame of neighbour.waiting) {
+      this.#waitingBytes -= frame.bytes.length;
+      this.#hooks.drop('neighbour-unresolved');
+    }
+    neighbour.waiting = [];
+  }
+
+  #release(neighbour: Neighbour): void {
+    this.#asking.delete(neighbour);
+    if (neighbour.waiting.length === 0) return;
+    const frames = neighbour.waiting;
+    neighbour.waiting = [];
+    for (const frame of frames) {
+      this.#waitingBytes -= frame.bytes.length;
+      this.#hooks.send(neighbour, frame);
+    }
+  }
+
+  #ask(neighbour: Neighbour, now: number): void {
+    neighbour.askedAt = now;
+    this.#hooks.ask(neighbour);
+    if (this.#timer.deadlineMs === undefined) this.#timer.set(now + RETRY_MS);
+  }
+
+  #onTimer(): void {
+    const now = this.#clock.now();
+    for (const neighbour of this.#asking) {
+      if (now - neighbour.waitingSince >= WAIT_MS) this.#discard(neighbour);
+      else if (now - neighbour.askedAt >= RETRY_MS) this.#ask(neighbour, now);
+    }
+    if (this.#asking.size > 0 && this.#timer.deadlineMs === undefined) this.#timer.set(now + RETRY_MS / 2);
+  }
+}

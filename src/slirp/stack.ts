@@ -1,0 +1,350 @@
+/**
+ * The user network's IP layer: what comes from the guests is sorted to ARP, ICMP, the services (DHCP, DNS), UDP and TCP;
+ * what goes to them finds its Ethernet address. One stack serves any number of guests on one wire.
+ *
+ * Only frames to our own Ethernet addresses, broadcast and multicast are taken; QEMU's stack takes everything, which
+ * behind a switch would answer for others.
+ */
+import type { Flow, Port } from '../net/client.ts';
+import type { Frame } from '../net/frame.ts';
+import type { Host, InetAddress, Log } from '../net/host.ts';
+import {
+  ARP_REPLY,
+  ARP_REQUEST,
+  arpCheck,
+  arpOperation,
+  arpSenderAddress,
+  arpSenderMac,
+  arpTargetAddress,
+  DHCP_SERVER_PORT,
+  DNS_PORT,
+  ETHERNET_LENGTH,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  ETHERTYPE_QINQ,
+  ETHERTYPE_VLAN,
+  ethernetDestination,
+  ethernetSource,
+  ethernetType,
+  isMulticastMac,
+  PROTOCOL_ICMP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  UDP_HEADER_LENGTH,
+  udpDestinationPort,
+  udpLength,
+  udpSourcePort,
+} from '../wire/index.ts';
+import {
+  IPV4_BROADCAST,
+  ipv4Address,
+  ipv4Of,
+  isIpv4,
+  isIpv4Multicast,
+  isLoopbackOrAny,
+  parseAddress,
+  toInetAddress,
+} from './address.ts';
+import { BusyGuests } from './busy-guests.ts';
+import { type StackConfig, virtualMac } from './config.ts';
+import { DhcpServer } from './dhcp-server.ts';
+import { DnsForwarder } from './dns-forwarder.ts';
+import { Icmp } from './icmp.ts';
+import type { GuestPath, IpAddress, IpPacket, UnreachableReason } from './ip-layer.ts';
+import { fillPacket, Ipv4Input, newPacket } from './ipv4-input.ts';
+import { Ipv4Output } from './ipv4-output.ts';
+import type { LeaseSlot } from './lease-table.ts';
+import { NeighbourTable } from './neighbours.ts';
+import { Reassembler } from './reassembly.ts';
+import { type UdpLayer, UdpStack, udpCheckPacket } from './udp.ts';
+
+/** QEMU answers TFTP on this port of the host alias; nothing of the host's stands behind it. */
+const TFTP_PORT = 69;
+const LOOPBACK = '127.0.0.1';
+/** A pair that was confirmed so recently is not looked up again. */
+const CONFIRM_MS = 1000;
+
+/** What the stack needs of TCP. */
+export interface TcpTransport {
+  input(packet: IpPacket): void;
+  resumeGuest(guest: IpAddress): void;
+  flows(): Flow[];
+  statistics(): Record<string, number>;
+  close(): Promise<void>;
+}
+
+export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLayer {
+  readonly host: Host;
+  readonly config: StackConfig;
+  readonly busyGuests = new BusyGuests();
+  readonly tcp: T;
+  readonly udp: UdpStack;
+  readonly #port: Port;
+  readonly #log: Log;
+  readonly #hostAlias: IpAddress;
+  readonly #hostMac: number;
+  readonly #dnsMac: number;
+  readonly #output: Ipv4Output;
+  readonly #neighbours: NeighbourTable;
+  readonly #reassembler: Reassembler;
+  readonly #input: Ipv4Input;
+  readonly #icmp: Icmp;
+  readonly #dhcp: DhcpServer;
+  readonly #dns: DnsForwarder;
+  readonly #quoted = newPacket();
+  readonly #drops = new Map<string, number>();
+  #confirmedMac = 0;
+  #confirmedAddress = 0;
+  #confirmedAt = Number.NEGATIVE_INFINITY;
+  #sawIpv6 = false;
+  #closed = false;
+
+  /** @param createTcp makes the TCP half on top of this layer. */
+  constructor(config: StackConfig, port: Port, host: Host, log: Log, createTcp: (layer: UdpLayer) => T) {
+    this.config = config;
+    this.host = host;
+    this.#port = port;
+    this.#log = log;
+    this.#hostAlias = ipv4Address(config.host);
+    this.#hostMac = virtualMac(config.host);
+    this.#dnsMac = virtualMac(config.dns);
+    const drop = (reason: string): void => this.drop(reason);
+    this.#output = new Ipv4Output(config, port, host.clock, this.busyGuests);
+    const output = this.#output;
+    this.#neighbours = new NeighbourTable(host.clock, host.timers, host.random.u32(), {
+      ask: (neighbour) => output.ask(ipv4Of(neighbour.guest)),
+      send: (neighbour, frame) => output.sendWaiting(neighbour, frame),
+      drop,
+    });
+    output.attach(this.#neighbours);
+    this.#reassembler = new Reassembler(host.clock, host.timers, host.random.u32(), drop);
+    this.#input = new Ipv4Input(config, (address) => output.isBroadcast(address), this.#reassembler, drop);
+    this.#icmp = new Icmp(config, output, host.clock, { drop });
+    this.#dhcp = new DhcpServer(config, output, { clock: host.clock, log, neighbours: this.#neighbours, drop });
+    this.#dns = new DnsForwarder(this);
+    this.udp = new UdpStack(this);
+    this.tcp = createTcp(this);
+    port.onReady = () => this.#resume();
+  }
+
+  /** A frame from the guests. Always taken. */
+  receive(frame: Frame): void {
+    const { bytes, offset, length } = frame;
+    if (this.#closed) return;
+    if (length < ETHERNET_LENGTH) {
+      this.drop('ethernet-short');
+      return;
+    }
+    const destination = ethernetDestination(bytes, offset);
+    if (destination !== this.#hostMac && destination !== this.#dnsMac && !isMulticastMac(destination)) {
+      this.drop('ethernet-other-destination');
+      return;
+    }
+    switch (ethernetType(bytes, offset)) {
+      case ETHERTYPE_IPV4:
+        this.#ipv4(frame, ethernetSource(bytes, offset));
+        break;
+      case ETHERTYPE_ARP:
+        this.#arp(bytes, offset, offset + length);
+        break;
+      case ETHERTYPE_IPV6:
+        this.#ipv6();
+        break;
+      case ETHERTYPE_VLAN:
+      case ETHERTYPE_QINQ:
+        this.drop('ethernet-vlan');
+        break;
+      default:
+        this.drop('ethernet-type');
+    }
+  }
+
+  openPath(guest: IpAddress, remote: IpAddress): GuestPath {
+    return this.#output.openPath(guest, remote);
+  }
+
+  sendUnreachable(packet: IpPacket, reason: UnreachableReason, mtu?: number): void {
+    this.#icmp.sendUnreachable(packet, reason, mtu);
+  }
+
+  sendTimeExceeded(packet: IpPacket): void {
+    this.#icmp.sendTimeExceeded(packet);
+  }
+
+  sendUnreachableAbout(quote: Uint8Array, length: number, reason: 'network' | 'host' | 'port'): void {
+    fillPacket(this.#quoted, quote, 0, length);
+    this.#icmp.sendUnreachable(this.#quoted, reason);
+  }
+
+  route(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): InetAddress | undefined {
+    if (this.config.restrict || !isIpv4(destination)) return undefined;
+    const address = ipv4Of(destination);
+    if (address === this.config.host) return { family: 'ipv4', host: LOOPBACK, port };
+    if (address === this.config.dns) return port === DNS_PORT ? this.#resolver(protocol) : undefined;
+    if (address === IPV4_BROADCAST && protocol === 'udp') return { family: 'ipv4', host: LOOPBACK, port };
+    if (this.#output.isBroadcast(address) || isIpv4Multicast(address)) return undefined;
+    return toInetAddress(destination, port);
+  }
+
+  refusal(_destination: IpAddress, _protocol: 'tcp' | 'udp', _port: number): UnreachableReason | undefined {
+    return this.config.restrict ? undefined : 'network';
+  }
+
+  replySource(destination: IpAddress): IpAddress {
+    return this.#output.isBroadcast(ipv4Of(destination)) ? this.#hostAlias : destination;
+  }
+
+  guestView(address: InetAddress): IpAddress {
+    const parsed = parseAddress(address.host);
+    if (parsed === undefined || !isIpv4(parsed) || isLoopbackOrAny(parsed)) return this.#hostAlias;
+    return parsed;
+  }
+
+  drop(reason: string): void {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+    this.#port.drop(reason);
+  }
+
+  leases(): LeaseSlot[] {
+    return this.#dhcp.leases.bound(this.host.clock.now());
+  }
+
+  statistics(): Record<string, number> {
+    const found: Record<string, number> = {
+      neighbours: this.#neighbours.size,
+      'fragmented-datagrams': this.#reassembler.size,
+      'fragment-bytes': this.#reassembler.bytes,
+      'busy-answers': this.#output.busyAnswers,
+      ...this.udp.statistics(),
+      ...this.#dns.statistics(),
+      ...this.tcp.statistics(),
+    };
+    for (const [reason, count] of this.#drops) found[`dropped-${reason}`] = count;
+    return found;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#port.onReady = () => {};
+    await Promise.all([this.tcp.close(), this.udp.close(), this.#dns.close()]);
+    this.#neighbours.close();
+    this.#reassembler.close();
+  }
+
+  #ipv4(frame: Frame, sourceMac: number): void {
+    const packet = this.#input.input(frame, frame.offset + ETHERNET_LENGTH, sourceMac);
+    if (packet === undefined) return;
+    this.#confirm(packet);
+    if (packet.ttl === 0) {
+      this.drop('ipv4-ttl');
+      this.#icmp.sendTimeExceeded(packet);
+      return;
+    }
+    if (packet.protocol === PROTOCOL_TCP) {
+      if (packet.source[3] === 0) this.drop('ipv4-martian-source');
+      else this.tcp.input(packet);
+    } else if (packet.protocol === PROTOCOL_UDP) {
+      this.#udp(packet);
+    } else if (packet.protocol === PROTOCOL_ICMP) {
+      if (packet.source[3] === 0) this.drop('ipv4-martian-source');
+      else this.#icmp.input(packet);
+    } else {
+      this.drop('ipv4-protocol');
+    }
+  }
+
+  #udp(packet: IpPacket): void {
+    if (!udpCheckPacket(this, packet)) return;
+    const { bytes, transportOffset: at } = packet;
+    const port = udpDestinationPort(bytes, at);
+    const destination = ipv4Of(packet.destination);
+    const payload = at + UDP_HEADER_LENGTH;
+    const end = at + Math.min(udpLength(bytes, at), packet.transportLength);
+    const toHost = destination === this.config.host;
+    if (port === DHCP_SERVER_PORT && (toHost || destination === IPV4_BROADCAST)) {
+      this.#dhcp.input(bytes, payload, end);
+    } else if (packet.source[3] === 0) {
+      this.drop('ipv4-martian-source');
+    } else if (port === TFTP_PORT && toHost) {
+      this.sendUnreachable(packet, 'port');
+    } else if (port === DNS_PORT && destination === this.config.dns && !this.config.restrict) {
+      const query = this.#dns.input(packet, udpSourcePort(bytes, at), payload, Math.max(0, end - payload));
+      if (!query) this.udp.input(packet);
+    } else {
+      this.udp.input(packet);
+    }
+  }
+
+  #arp(bytes: Uint8Array, offset: number, end: number): void {
+    const at = offset + ETHERNET_LENGTH;
+    const reason = arpCheck(bytes, at, end);
+    if (reason !== undefined) {
+      this.drop(reason);
+      return;
+    }
+    const operation = arpOperation(bytes, at);
+    const sender = arpSenderAddress(bytes, at);
+    const senderMac = arpSenderMac(bytes, at);
+    if (operation === ARP_REPLY) {
+      this.#learn(sender, senderMac);
+      return;
+    }
+    if (operation !== ARP_REQUEST) {
+      this.drop('arp-operation');
+      return;
+    }
+    const target = arpTargetAddress(bytes, at);
+    if (target === sender) {
+      this.#learn(sender, senderMac);
+    } else if (target === this.config.host || target === this.config.dns) {
+      this.#learn(sender, senderMac);
+      this.#output.sendArp(ethernetSource(bytes, offset), ARP_REPLY, virtualMac(target), target, senderMac, sender);
+    }
+  }
+
+  /** Our own addresses, and those that are no single guest, are never learnt. */
+  #learn(address: number, mac: number): void {
+    const own = address === this.config.host || address === this.config.dns;
+    if (own || mac === this.#hostMac || mac === this.#dnsMac) {
+      this.drop('arp-claims-ours');
+      return;
+    }
+    if (this.#output.isBroadcast(address) || isIpv4Multicast(address) || address >>> 24 === 127) return;
+    this.#neighbours.learn(ipv4Address(address), mac);
+  }
+
+  #confirm(packet: IpPacket): void {
+    const address = ipv4Of(packet.source);
+    const now = this.host.clock.now();
+    const known = packet.sourceMac === this.#confirmedMac && address === this.#confirmedAddress;
+    if (known && now - this.#confirmedAt < CONFIRM_MS) return;
+    this.#confirmedMac = packet.sourceMac;
+    this.#confirmedAddress = address;
+    this.#confirmedAt = now;
+    this.#neighbours.confirm(packet.source, packet.sourceMac);
+  }
+
+  #ipv6(): void {
+    if (!this.#sawIpv6) {
+      this.#sawIpv6 = true;
+      this.#log.debug('IPv6 is not available yet: the user network answers nothing to it');
+    }
+    this.drop('ipv6-unavailable');
+  }
+
+  #resolver(protocol: 'tcp' | 'udp'): InetAddress | undefined {
+    for (const server of this.host.resolver.servers()) {
+      // A guest endpoint's UDP socket is of its own family.
+      if (protocol === 'tcp' || server.family === 'ipv4') return server;
+    }
+    return undefined;
+  }
+
+  #resume(): void {
+    for (const guest of this.busyGuests.take()) {
+      this.udp.resumeGuest(guest);
+      this.tcp.resumeGuest(guest);
+    }
+  }
+}
