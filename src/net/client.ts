@@ -22,6 +22,11 @@ export interface NetClient {
   info(): string;
   /** Resolves when every name it held (port, path, interface) is free again. Idempotent. */
   close(): Promise<void>;
+  /**
+   * Told BUSY, it stops only what is on its way to that destination address (user). Behind a switch of more than two
+   * ports nobody else is told BUSY: a source that stopped for one slow guest would freeze the others.
+   */
+  readonly perFlowBusy?: boolean;
   /** Present on `user`: its control surface for queries and forwards. */
   readonly usernet?: UsernetControl;
 }

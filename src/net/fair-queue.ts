@@ -1,0 +1,149 @@
+/**
+ * What waits for one net client: a share per ingress, served round robin, capped together in frames and bytes. A plain
+ * wire has one share. Overflow takes the newest frame of the longest share.
+ */
+import type { Frame } from './frame.ts';
+import { FrameQueue } from './frame-queue.ts';
+
+/** Together the most memory one slow client can hold: 64 frames of 64 KiB. */
+export const QUEUE_CAP_BYTES = 4_194_304;
+export const QUEUE_CAP_FRAMES = 1024;
+/** Above this a sender is told BUSY; below half of it, it is woken. */
+export const HIGH_WATER_BYTES = 1_048_576;
+export const HIGH_WATER_FRAMES = 256;
+
+interface Share {
+  ingress: number;
+  readonly queue: FrameQueue;
+}
+
+export class FairQueue {
+  readonly #shares: Share[] = [];
+  /** Kept for the next ingress, so that a queue that fills and empties all the time allocates nothing. */
+  #spare: Share | undefined;
+  #cursor = 0;
+  #frames = 0;
+  #bytes = 0;
+  /** Segments of the current head that were delivered already. */
+  resume = 0;
+  /** The head is being delivered at this moment: it neither waits nor may be dropped. */
+  held = false;
+  /** Counts clear(): who held the head learns that it is gone. */
+  generation = 0;
+
+  get frames(): number {
+    return this.#frames;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Frames that wait whole: the head does not count once a part of it was delivered, or while it is. */
+  get waiting(): number {
+    return this.resume > 0 || this.held ? this.#frames - 1 : this.#frames;
+  }
+
+  get isHigh(): boolean {
+    return this.#bytes > HIGH_WATER_BYTES || this.#frames > HIGH_WATER_FRAMES;
+  }
+
+  get isLow(): boolean {
+    return this.#bytes <= HIGH_WATER_BYTES / 2 && this.#frames <= HIGH_WATER_FRAMES / 2;
+  }
+
+  /**
+   * Copies a frame behind its share, then drops from the longest share until the caps hold.
+   * @returns how many frames were dropped; negative when the new one is among them.
+   */
+  push(ingress: number, frame: Frame): number {
+    const share = this.#share(ingress);
+    share.queue.push(frame);
+    this.#frames++;
+    this.#bytes += frame.length;
+    if (this.#frames <= QUEUE_CAP_FRAMES && this.#bytes <= QUEUE_CAP_BYTES) return 0;
+    let dropped = 0;
+    let own = false;
+    while (this.#frames > QUEUE_CAP_FRAMES || this.#bytes > QUEUE_CAP_BYTES) {
+      const longest = this.#longest(this.#frames > QUEUE_CAP_FRAMES);
+      if (longest === share) own = true;
+      this.#dropNewest(longest);
+      dropped++;
+    }
+    return own ? -dropped : dropped;
+  }
+
+  /** Points `into` at the next frame in turn. Valid until shift() or push(). */
+  peek(into: Frame): boolean {
+    const share = this.#shares[this.#cursor];
+    return share?.queue.peek(into) ?? false;
+  }
+
+  /** Forgets the frame that peek() showed and passes the turn on. */
+  shift(): void {
+    const share = this.#shares[this.#cursor];
+    if (share === undefined) return;
+    const before = share.queue.bytes;
+    share.queue.shift();
+    this.#frames--;
+    this.#bytes -= before - share.queue.bytes;
+    this.resume = 0;
+    if (share.queue.length === 0) this.#retire(this.#cursor);
+    else this.#cursor++;
+    if (this.#cursor >= this.#shares.length) this.#cursor = 0;
+  }
+
+  /** Empties it. @returns how many whole frames are gone. */
+  clear(): number {
+    const gone = this.waiting;
+    for (const { queue } of this.#shares) queue.clear();
+    this.#shares.length = 0;
+    this.#frames = 0;
+    this.#bytes = 0;
+    this.#cursor = 0;
+    this.resume = 0;
+    this.held = false;
+    this.generation++;
+    return gone;
+  }
+
+  #share(ingress: number): Share {
+    for (const share of this.#shares) if (share.ingress === ingress) return share;
+    const share = this.#spare ?? { ingress, queue: new FrameQueue() };
+    this.#spare = undefined;
+    share.ingress = ingress;
+    this.#shares.push(share);
+    return share;
+  }
+
+  #longest(byFrames: boolean): Share {
+    const head = this.resume > 0 || this.held ? this.#shares[this.#cursor] : undefined;
+    let longest: Share | undefined;
+    let most = -1;
+    for (const share of this.#shares) {
+      if (share === head && share.queue.length === 1) continue;
+      const size = byFrames ? share.queue.length : share.queue.bytes;
+      if (size > most) {
+        most = size;
+        longest = share;
+      }
+    }
+    return longest as Share;
+  }
+
+  #dropNewest(share: Share): void {
+    const before = share.queue.bytes;
+    share.queue.pop();
+    this.#frames--;
+    this.#bytes -= before - share.queue.bytes;
+    if (share.queue.length === 0) this.#retire(this.#shares.indexOf(share));
+  }
+
+  #retire(index: number): void {
+    const share = this.#shares[index];
+    this.#shares.splice(index, 1);
+    this.#spare = share;
+    if (index < this.#cursor) this.#cursor--;
+    if (this.#cursor >= this.#shares.length) this.#cursor = 0;
+  }
+}

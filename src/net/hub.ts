@@ -1,0 +1,96 @@
+/**
+ * QEMU's hub (net/hub.c): a frame that enters at one port leaves at every other, newest port first. No learning. Hubs
+ * are made on first use and never deleted.
+ *
+ * Unlike QEMU's, a port without peer or with its link down takes no part in back-pressure: a sender is told BUSY when
+ * every output that exists is busy, and every output has a queue of its own.
+ */
+import { BUSY, DROPPED, type NetClient, type SendResult, TAKEN } from './client.ts';
+import { DROP_NO_DESTINATION } from './drop-reasons.ts';
+import type { Endpoint, Relay } from './endpoint.ts';
+import type { Frame } from './frame.ts';
+
+export class Hub {
+  readonly id: number;
+  /** Newest first. */
+  readonly ports: HubPort[] = [];
+  #nextPort = 0;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  /** The name of the next port that was given none. */
+  takePortName(): string {
+    return `hub${this.id}port${this.#nextPort}`;
+  }
+
+  join(endpoint: Endpoint): HubPort {
+    const port = new HubPort(this, endpoint);
+    this.#nextPort++;
+    this.ports.unshift(port);
+    endpoint.relay = port;
+    return port;
+  }
+
+  leave(port: HubPort): void {
+    const index = this.ports.indexOf(port);
+    if (index >= 0) this.ports.splice(index, 1);
+  }
+}
+
+export class HubPort implements NetClient, Relay {
+  readonly offloads = 0;
+  readonly hub: Hub;
+  readonly endpoint: Endpoint;
+  /** Ports whose sender was told BUSY because of a flood to this one among others. */
+  readonly #told = new Set<HubPort>();
+
+  constructor(hub: Hub, endpoint: Endpoint) {
+    this.hub = hub;
+    this.endpoint = endpoint;
+  }
+
+  forward(frame: Frame): SendResult {
+    const { ports } = this.hub;
+    const ingress = this.endpoint.serial;
+    let outputs = 0;
+    let busy = 0;
+    let dropped = 0;
+    // Backwards through a list that is newest first would be oldest first; a port that leaves meanwhile is skipped.
+    for (let i = 0; i < ports.length; i++) {
+      const port = ports[i] as HubPort;
+      if (port === this || port.endpoint.peer === undefined || !port.endpoint.linkUp) continue;
+      outputs++;
+      const result = port.endpoint.sendAs(ingress, frame);
+      if (result === BUSY) busy++;
+      else if (result === DROPPED) dropped++;
+    }
+    if (outputs === 0) {
+      this.endpoint.drop(DROP_NO_DESTINATION);
+      return DROPPED;
+    }
+    if (dropped === outputs) return DROPPED;
+    if (busy < outputs) return TAKEN;
+    for (const port of ports) if (port !== this) port.#told.add(this);
+    return BUSY;
+  }
+
+  egressReady(): void {
+    for (const port of this.#told) port.endpoint.peer?.wake();
+    this.#told.clear();
+  }
+
+  /** Frames reach a hub port through forward(). */
+  receive(): boolean {
+    return true;
+  }
+
+  linkChanged(): void {}
+
+  info(): string {
+    return '';
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest';
+import { createTestHost } from '../../tests/kit/host.ts';
+import { BUSY, DROPPED, type NetClient, TAKEN } from './client.ts';
+import type { Endpoint } from './endpoint.ts';
+import { Frame } from './frame.ts';
+import { createGuestPort } from './guest-port.ts';
+import { Network } from './network.ts';
+
+export class Probe implements NetClient {
+  offloads = 0;
+  readonly frames: number[][] = [];
+  readonly links: boolean[] = [];
+  blocked = false;
+  onReceive: (frame: Frame) => void = () => {};
+
+  receive(frame: Frame): boolean {
+    if (this.blocked) return false;
+    this.frames.push([...frame.bytes.subarray(frame.offset, frame.offset + frame.length)]);
+    this.onReceive(frame);
+    return true;
+  }
+  linkChanged(up: boolean): void {
+    this.links.push(up);
+  }
+  info(): string {
+    return 'probe';
+  }
+  async close(): Promise<void> {}
+}
+
+function setup(useSwitch = false) {
+  const test = createTestHost();
+  const network = new Network({ host: test.host, switch: useSwitch });
+  const add = (name: string, driver = 'stream') => {
+    const endpoint = network.open(name, driver, { isNetdev: driver !== 'nic' });
+    const probe = new Probe();
+    endpoint.attach(probe);
+    return { endpoint, probe };
+  };
+  return { test, network, add };
+}
+
+/** An Ethernet frame from address `from` to `to` (both small numbers; 0xff = broadcast) with a mark. */
+function frame(to: number, from: number, mark = 0, length = 60): Frame {
+  const bytes = new Uint8Array(length);
+  if (to === 0xff) bytes.fill(0xff, 0, 6);
+  else bytes.set([2, 0, 0, 0, 0, to]);
+  bytes.set([2, 0, 0, 0, 0, from], 6);
+  bytes[14] = mark;
+  return new Frame().setPlain(bytes, 0, length);
+}
+
+const marks = (probe: Probe) => probe.frames.map((bytes) => bytes[14]);
+
+const balance = (from: Endpoint, to: Endpoint) =>
+  from.counters.sentFrames - from.sendDropped - to.counters.receivedFrames - to.receiveDropped - to.queuedFrames;
+
+describe('a wire', () => {
+  it('delivers at once and counts both ends', () => {
+    const { network, add } = setup();
+    const a = add('a');
+    const b = add('b');
+    network.wire(a.endpoint, b.endpoint);
+    expect(a.endpoint.send(frame(1, 2, 7))).toBe(TAKEN);
+    expect(marks(b.probe)).toEqual([7]);
+    expect(a.endpoint.counters).toMatchObject({ sentFrames: 1, sentBytes: 60 });
+    expect(b.endpoint.counters).toMatchObject({ receivedFrames: 1, receivedBytes: 60 });
+    expect(balance(a.endpoint, b.endpoint)).toBe(0);
+  });
+
+  it('queues behind a client that takes nothing, says BUSY above the mark and wakes below half of it', () => {
+    const { test, network, add } = setup();
+    const a = add('a');
+    const b = add('b');
+    network.wire(a.endpoint, b.endpoint);
+    b.probe.blocked = true;
+    let woken = 0;
+    a.endpoint.onReady = () => woken++;
+    let sent = 0;
+    while (a.endpoint.send(frame(1, 2, sent & 255)) === TAKEN) sent++;
+    expect(sent).toBe(256);
+    test.runUntilIdle();
+    expect(woken).toBe(0);
+    b.probe.blocked = false;
+    b.endpoint.ready();
+    expect(b.probe.frames).toHaveLength(0);
+    test.runUntilIdle();
+    expect(woken).toBe(1);
+    expect(marks(b.probe)).toEqual(Array.from({ length: 257 }, (_, i) => i & 255));
+    expect(balance(a.endpoint, b.endpoint)).toBe(0);
+  });
+
+  it('never enters a client that is inside send or receive', () => {
+    const { test, network, add } = setup();
+    const a = add('a');
+    const b = add('b');
+    network.wire(a.endpoint, b.endpoint);
+    b.probe.onReceive = () => b.endpoint.send(frame(2, 1, 9));
+    a.endpoint.send(frame(1, 2, 1));
+    expect(marks(a.probe)).toEqual([]);
+    test.runUntilIdle();
+    expect(marks(a.probe)).toEqual([9]);
+  });
+});
+
+describe('the switch', () => {
+  it('learns, floods what it does not know, and returns claimed clients', () => {
+    const { network, add } = setup(true);
+    const [a, b, c] = [add('a'), add('b'), add('c')];
+    for (const x of [a, b, c]) network.autoSwitch(x.endpoint);
+    a.endpoint.send(frame(2, 1, 1));
+    expect([marks(b.probe), marks(c.probe)]).toEqual([[1], [1]]);
+    b.endpoint.send(frame(1, 2, 2));
+    expect([marks(a.probe), marks(c.probe)]).toEqual([[2], [1]]);
+    a.endpoint.send(frame(2, 1, 3));
+    expect([marks(b.probe), marks(c.probe)]).toEqual([[1, 3], [1]]);
+    expect(network.switch.table().map(({ mac, port }) => [mac & 255, port])).toEqual([
+      [1, 'a'],
+      [2, 'b'],
+    ]);
+    const h = network.open('h', 'hubport', { isNetdev: true });
+    h.attach(network.joinHub(h, 0, 'b'));
+    expect(b.endpoint.wired).toBe(h);
+    expect(network.switch.portCount).toBe(2);
+    network.remove(h);
+    expect(b.endpoint.isOnSwitch).toBe(true);
+  });
+});
+
+describe('a hub', () => {
+  it('sends to every other port and prints as QEMU does', () => {
+    const { network, add } = setup();
+    const members = ['x', 'y', 'z'].map((name) => {
+      const member = add(name);
+      const port = network.open(network.hubPortName(0), 'hubport', { isNetdev: false });
+      port.attach(network.joinHub(port, 0, name));
+      return member;
+    });
+    const [x, y, z] = members as [(typeof members)[0], (typeof members)[0], (typeof members)[0]];
+    expect(x.endpoint.send(frame(9, 1, 5))).toBe(TAKEN);
+    expect([marks(x.probe), marks(y.probe), marks(z.probe)]).toEqual([[], [5], [5]]);
+    expect(network.infoText()).toBe(
+      'hub 0\n \\ hub0port2: z: index=0,type=stream,probe\n' +
+        ' \\ hub0port1: y: index=0,type=stream,probe\n \\ hub0port0: x: index=0,type=stream,probe\n',
+    );
+  });
+});
+
+describe('guest ports', () => {
+  it('talk to each other over the switch', () => {
+    const { network } = setup(true);
+    const a = createGuestPort(network, { id: 'vm0' });
+    const b = createGuestPort(network, {});
+    expect([a.mac, b.mac, b.id]).toEqual(['52:54:00:12:34:56', '52:54:00:12:34:57', 'netyard.1']);
+    const seen: number[] = [];
+    b.onFrame = (bytes) => seen.push(bytes.length);
+    expect(a.send(frame(0xff, 1).bytes)).toBe(TAKEN);
+    expect(a.send(new Uint8Array(5))).toBe(DROPPED);
+    expect(seen).toEqual([60]);
+    b.pause();
+    let last: number = TAKEN;
+    for (let i = 0; i < 300; i++) last = a.send(frame(0xff, 1).bytes);
+    expect(last).toBe(BUSY);
+  });
+});

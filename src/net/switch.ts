@@ -1,0 +1,248 @@
+/**
+ * The yard's learning switch. Known unicast goes to one port; unknown unicast, multicast and broadcast to all others,
+ * within each ingress's allowance of copies. Every egress has its own fair queue (that of the client behind the port),
+ * so one slow guest stops nobody.
+ *
+ * Of a known unicast the sender learns its egress's result; a flood is BUSY only when every output is. With more than
+ * two ports BUSY is passed on only to clients that stop single flows (NetClient.perFlowBusy): a descriptor that stopped
+ * reading for one slow guest would freeze the others.
+ */
+import { BUSY, DROPPED, type NetClient, type SendResult, TAKEN } from './client.ts';
+import { DROP_FLOOD_LIMIT, DROP_NO_DESTINATION, DROP_SAME_PORT } from './drop-reasons.ts';
+import type { Endpoint, Relay } from './endpoint.ts';
+import type { Frame } from './frame.ts';
+import type { Clock } from './host.ts';
+import { MacTable } from './mac-table.ts';
+import type { Trace } from './trace.ts';
+
+/** Copies a second that one ingress may cause by floods to several ports, and how many at once. */
+export const FLOOD_COPIES_PER_SECOND = 100_000;
+export const FLOOD_BURST_COPIES = 20_000;
+
+export interface SwitchEntry {
+  /** 48-bit number. */
+  readonly mac: number;
+  /** Name of the net client behind the port. */
+  readonly port: string;
+  readonly isStatic: boolean;
+  readonly ageSeconds: number;
+}
+
+export interface SwitchPortInfo {
+  readonly name: string;
+  readonly linkUp: boolean;
+  readonly queuedFrames: number;
+  readonly queuedBytes: number;
+  /** Frames from and to the client behind the port. */
+  readonly receivedFrames: number;
+  readonly sentFrames: number;
+  readonly floodedFrames: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+export class Switch {
+  readonly #clock: Clock;
+  readonly #trace: Trace;
+  readonly #table = new MacTable();
+  readonly #ports: SwitchPort[] = [];
+  readonly #bySerial = new Map<number, SwitchPort>();
+  /** Frames that went to more than their one destination. */
+  floodedFrames = 0;
+
+  constructor(clock: Clock, trace: Trace) {
+    this.#clock = clock;
+    this.#trace = trace;
+  }
+
+  /** Frames from addresses that could not be learned, refused moves and the like. */
+  get counters(): { full: number; moves: number; movesRefused: number; staticConflicts: number; flooded: number } {
+    const { full, moves, movesRefused, staticConflicts } = this.#table;
+    return { full, moves, movesRefused, staticConflicts, flooded: this.floodedFrames };
+  }
+
+  /** The address table, by address. */
+  table(): SwitchEntry[] {
+    return this.#table.entries(this.#clock.now()).map(({ mac, port, isStatic, ageMs }) => ({
+      mac,
+      port: this.#bySerial.get(port)?.clientName ?? '',
+      isStatic,
+      ageSeconds: Math.floor(ageMs / 1000),
+    }));
+  }
+
+  /** In the order in which they joined. */
+  ports(): SwitchPortInfo[] {
+    return this.#ports.map((port) => port.describe());
+  }
+
+  get portCount(): number {
+    return this.#ports.length;
+  }
+
+  /** Makes `endpoint`, which must be wired to the client by the caller, a port. */
+  join(endpoint: Endpoint, client: Endpoint): SwitchPort {
+    const port = new SwitchPort(this, endpoint, client.name);
+    this.#ports.push(port);
+    this.#bySerial.set(endpoint.serial, port);
+    for (const mac of client.claims) this.claim(port, mac);
+    this.#trace('switch-join', client.name, this.#ports.length);
+    return port;
+  }
+
+  leave(port: SwitchPort): void {
+    const index = this.#ports.indexOf(port);
+    if (index < 0) return;
+    this.#ports.splice(index, 1);
+    this.#bySerial.delete(port.endpoint.serial);
+    this.#table.forget(port.endpoint.serial, true);
+    this.#trace('switch-leave', port.clientName, this.#ports.length);
+  }
+
+  claim(port: SwitchPort, mac: number): void {
+    this.#table.claim(Math.floor(mac / 0x1_0000_0000), mac | 0, port.endpoint.serial, this.#clock.now());
+  }
+
+  /** Its link went down: what was learned there may be elsewhere by now. */
+  forgetLearned(port: SwitchPort): void {
+    this.#table.forget(port.endpoint.serial, false);
+  }
+
+  forward(ingress: SwitchPort, frame: Frame): SendResult {
+    const { bytes, offset: o } = frame;
+    const now = this.#clock.now();
+    const serial = ingress.endpoint.serial;
+    const first = bytes[o + 6]!;
+    if ((first & 1) === 0) {
+      const high = (first << 8) | bytes[o + 7]!;
+      const low = (bytes[o + 8]! << 24) | (bytes[o + 9]! << 16) | (bytes[o + 10]! << 8) | bytes[o + 11]!;
+      if ((high | low) !== 0 && this.#table.learn(high, low, serial, now)) {
+        this.#trace('switch-move', ingress.clientName, low);
+      }
+    }
+    const destination = bytes[o]!;
+    if ((destination & 1) === 0) {
+      const high = (destination << 8) | bytes[o + 1]!;
+      const low = (bytes[o + 2]! << 24) | (bytes[o + 3]! << 16) | (bytes[o + 4]! << 8) | bytes[o + 5]!;
+      const found = this.#table.find(high, low, now);
+      if (found === serial) {
+        ingress.endpoint.drop(DROP_SAME_PORT);
+        return DROPPED;
+      }
+      const egress = found < 0 ? undefined : this.#bySerial.get(found);
+      if (egress !== undefined) {
+        const result = egress.endpoint.sendAs(serial, frame);
+        if (result !== BUSY) return result;
+        return this.#busy(ingress, egress);
+      }
+    }
+    return this.#flood(ingress, frame, now);
+  }
+
+  #flood(ingress: SwitchPort, frame: Frame, now: number): SendResult {
+    const ports = this.#ports;
+    let outputs = 0;
+    for (let i = 0; i < ports.length; i++) if (ports[i] !== ingress && ports[i]!.endpoint.linkUp) outputs++;
+    if (outputs === 0) {
+      ingress.endpoint.drop(DROP_NO_DESTINATION);
+      return DROPPED;
+    }
+    // One copy multiplies nothing.
+    if (outputs > 1 && !ingress.takeAllowance(outputs, now)) {
+      ingress.endpoint.drop(DROP_FLOOD_LIMIT);
+      return DROPPED;
+    }
+    this.floodedFrames++;
+    ingress.floodedFrames++;
+    const serial = ingress.endpoint.serial;
+    let busy = 0;
+    let dropped = 0;
+    for (let i = 0; i < ports.length; i++) {
+      const port = ports[i]!;
+      if (port === ingress || !port.endpoint.linkUp) continue;
+      const result = port.endpoint.sendAs(serial, frame);
+      if (result === BUSY) busy++;
+      else if (result === DROPPED) dropped++;
+    }
+    if (dropped >= outputs) return DROPPED;
+    if (busy < outputs) return TAKEN;
+    let told: SendResult = TAKEN;
+    for (const port of ports) if (port !== ingress) told = this.#busy(ingress, port);
+    return told;
+  }
+
+  #busy(ingress: SwitchPort, egress: SwitchPort): SendResult {
+    if (this.#ports.length > 2 && ingress.endpoint.peer?.client?.perFlowBusy !== true) return TAKEN;
+    egress.told.add(ingress);
+    return BUSY;
+  }
+}
+
+export class SwitchPort implements NetClient, Relay {
+  readonly offloads = 0;
+  readonly endpoint: Endpoint;
+  readonly clientName: string;
+  /** Ports whose sender was told BUSY on the way to this one. */
+  readonly told = new Set<SwitchPort>();
+  floodedFrames = 0;
+  readonly #switch: Switch;
+  #allowance = FLOOD_BURST_COPIES;
+  #refilledAt = Number.NEGATIVE_INFINITY;
+
+  constructor(owner: Switch, endpoint: Endpoint, clientName: string) {
+    this.#switch = owner;
+    this.endpoint = endpoint;
+    this.clientName = clientName;
+    endpoint.relay = this;
+  }
+
+  forward(frame: Frame): SendResult {
+    return this.#switch.forward(this, frame);
+  }
+
+  egressReady(): void {
+    const waiting = [...this.told];
+    this.told.clear();
+    for (const port of waiting) port.endpoint.peer?.wake();
+  }
+
+  /** Takes `copies` from the token bucket of this ingress. */
+  takeAllowance(copies: number, now: number): boolean {
+    const elapsed = now - this.#refilledAt;
+    if (elapsed > 0) {
+      this.#refilledAt = now;
+      this.#allowance = Math.min(FLOOD_BURST_COPIES, this.#allowance + (elapsed * FLOOD_COPIES_PER_SECOND) / 1000);
+    }
+    if (this.#allowance < copies) return false;
+    this.#allowance -= copies;
+    return true;
+  }
+
+  describe(): SwitchPortInfo {
+    const { counters, linkUp, peer } = this.endpoint;
+    return {
+      name: this.clientName,
+      linkUp,
+      queuedFrames: peer?.queuedFrames ?? 0,
+      queuedBytes: peer?.queuedBytes ?? 0,
+      receivedFrames: counters.receivedFrames,
+      sentFrames: counters.sentFrames,
+      floodedFrames: this.floodedFrames,
+      dropped: counters.dropped,
+    };
+  }
+
+  /** Frames reach a switch port through forward(). */
+  receive(): boolean {
+    return true;
+  }
+
+  linkChanged(up: boolean): void {
+    if (!up) this.#switch.forgetLearned(this);
+  }
+
+  info(): string {
+    return '';
+  }
+
+  async close(): Promise<void> {}
+}
