@@ -17,6 +17,7 @@ import {
   longForm,
 } from './check-parts.ts';
 import { DEFINITION_KEYS, type Definition, type MemberDefinition } from './definition.ts';
+import type { DialectRules } from './dialect.ts';
 import type { DocBlock } from './doc-block.ts';
 import type { EnumValue } from './model.ts';
 import { checkDefinitionName, checkLowerName } from './names.ts';
@@ -27,7 +28,11 @@ import type { Value, ValueMap } from './syntax.ts';
 
 const METAS: readonly Meta[] = ['enum', 'struct', 'union', 'alternate', 'command', 'event'];
 
-export function checkDefinition(item: Extract<Item, { kind: 'expression' }>, pragma: Pragma): Definition {
+export function checkDefinition(
+  item: Extract<Item, { kind: 'expression' }>,
+  pragma: Pragma,
+  rules: DialectRules,
+): Definition {
   const { value: expression, origin, doc, inModule } = item;
   const [meta, second] = METAS.filter((key) => expression.has(key));
   if (meta === undefined || second !== undefined) {
@@ -39,7 +44,8 @@ export function checkDefinition(item: Extract<Item, { kind: 'expression' }>, pra
   const name = checkString(expression.get(meta), origin, `'${meta}'`);
   origin.definition = { meta, name };
   checkDefinitionName(name, origin, meta, pragma.exceptions('command-name-exceptions'));
-  checkDoc(doc, name, meta, expression, origin, pragma);
+  if (doc !== undefined) checkDoc(doc, name, meta, expression, origin, rules);
+  else if (pragma.docRequired) throw semanticError(origin, 'documentation comment required');
   const keys = DEFINITION_KEYS[meta];
   checkKeys(expression, origin, meta, keys.required, keys.optional);
   const parts = checkKind(meta, name, expression, origin, pragma);
@@ -50,21 +56,17 @@ export function checkDefinition(item: Extract<Item, { kind: 'expression' }>, pra
 }
 
 function checkDoc(
-  doc: DocBlock | undefined,
+  doc: DocBlock,
   name: string,
   meta: Meta,
   expression: ValueMap,
   origin: Origin,
-  pragma: Pragma,
+  rules: DialectRules,
 ): void {
-  if (doc === undefined) {
-    if (pragma.docRequired) throw semanticError(origin, 'documentation comment required');
-    return;
-  }
   if (doc.symbol !== name) throw semanticError(origin, `documentation comment is for '${doc.symbol}'`);
   const returns = doc.firstOf('Returns');
   if (meta === 'command') {
-    if (returns !== undefined && !expression.has('returns')) {
+    if (returns !== undefined && rules.returnsSomething && !expression.has('returns')) {
       throw semanticError(returns, "'Returns' section, but command doesn't return anything");
     }
     return;

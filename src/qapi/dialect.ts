@@ -5,14 +5,19 @@
 export type Dialect = '7.2' | '9.0' | '10.2';
 
 export interface DialectRules {
-  /** `= Heading` lines: alone at the start of a free-form block, an error elsewhere. Plain text from 10.1 on. */
-  readonly headings: boolean;
+  /** `= Heading` lines: on any line of a free-form block, on its first only, or plain text (from 10.1 on). */
+  readonly headings: 'anywhere' | 'first' | 'none';
   /** `Note:`, `Notes:`, `Example:`, `Examples:` open a section; from 9.1 on they are refused. */
   readonly noteSections: boolean;
-  /** Section tags and `@name:` count on any line, not only where a paragraph starts (before 9.0). */
+  /**
+   * Before 9.0 section tags and `@name:` count on any line, not only where a paragraph starts, and the text of a section
+   * need not be indented: it goes on to the next tag, or to a line at the margin behind a blank one.
+   */
   readonly tagsAnywhere: boolean;
   /** Every member and feature needs a description once the definition has documentation (from 9.0 on). */
   readonly describeAll: boolean;
+  /** `Returns:` only on a command that returns something (from 9.0 on). */
+  readonly returnsSomething: boolean;
   /** A plain comment between documentation and definition breaks the link (before 9.1). */
   readonly commentBreaksLink: boolean;
   /** An empty description is named by its kind, `'Member:'`, not as `'@name:'` (from 10.0 on). */
@@ -25,30 +30,33 @@ export interface DialectRules {
 
 export const DIALECTS: Readonly<Record<Dialect, DialectRules>> = {
   '7.2': {
-    headings: true,
+    headings: 'anywhere',
     noteSections: true,
     tagsAnywhere: true,
     describeAll: false,
+    returnsSomething: false,
     commentBreaksLink: false,
     namesSectionKind: false,
     style: false,
     boxedConditionals: false,
   },
   '9.0': {
-    headings: true,
+    headings: 'first',
     noteSections: true,
     tagsAnywhere: false,
     describeAll: true,
+    returnsSomething: true,
     commentBreaksLink: true,
     namesSectionKind: false,
     style: false,
     boxedConditionals: true,
   },
   '10.2': {
-    headings: false,
+    headings: 'none',
     noteSections: false,
     tagsAnywhere: false,
     describeAll: true,
+    returnsSomething: true,
     commentBreaksLink: false,
     namesSectionKind: true,
     style: true,

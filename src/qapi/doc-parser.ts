@@ -9,6 +9,8 @@ import type { Lexer } from './lexer.ts';
 import type { DocTag, FreeFormDoc, Location } from './model.ts';
 
 const DESCRIPTION = /^@([^:]*): */;
+/** Before 9.0 the head of a description is a whole word. */
+const DESCRIPTION_WORD = /^@([^: ]*):(?: +|$)/;
 const TAG = /^(Returns|Errors|Since|Notes?|Examples?|TODO): */;
 /** From 9.1 on a tag with two colons is ordinary text. */
 const TAG_NOT_RST = /^(Returns|Errors|Since|Notes?|Examples?|TODO):(?!:) */;
@@ -36,7 +38,7 @@ function freeForm(
     if (description !== null) {
       throw lexer.error(`'@${description[1]}:' not allowed in free-form documentation`);
     }
-    if (rules.headings && text.length > 0 && line.startsWith('=')) {
+    if (rules.headings === 'first' && text.length > 0 && line.startsWith('=')) {
       throw lexer.error("'=' heading must come first in a comment block");
     }
     text.push(line);
@@ -70,7 +72,7 @@ class DefinitionDocParser {
       while (this.#line === '') this.#advance();
       const line = this.#line;
       if (line === undefined) break;
-      const description = DESCRIPTION.exec(line);
+      const description = this.#description(line);
       const tag = this.#tag(line);
       if (line === 'Features:') {
         this.#features(doc);
@@ -84,7 +86,7 @@ class DefinitionDocParser {
         this.#indented(doc, line.slice(tag[0].length));
         membersDone = true;
       } else {
-        if (this.#rules.headings && line.startsWith('=')) {
+        if (this.#rules.headings !== 'none' && line.startsWith('=')) {
           throw this.#lexer.error("unexpected '=' markup in definition documentation");
         }
         doc.plain(this.#here());
@@ -108,7 +110,7 @@ class DefinitionDocParser {
   #descriptions(doc: DocBlock, kind: 'member' | 'feature'): void {
     for (;;) {
       const line = this.#line;
-      const head = line === undefined ? null : DESCRIPTION.exec(line);
+      const head = line === undefined ? null : this.#description(line);
       if (line === undefined || head === null) return;
       doc.describe(kind, head[1] ?? '', this.#here());
       this.#indented(doc, line.slice(head[0].length));
@@ -119,6 +121,10 @@ class DefinitionDocParser {
   #indented(doc: DocBlock, firstText: string): void {
     if (firstText !== '') doc.append(firstText);
     this.#advance();
+    if (this.#rules.tagsAnywhere) {
+      this.#untilTag(doc, firstText !== '');
+      return;
+    }
     while (this.#line === '') {
       doc.append('');
       this.#advance();
@@ -130,12 +136,24 @@ class DefinitionDocParser {
     // A de-indented line ends the section unless it is the second of its text: the reference's rule.
     for (let second = true; ; second = false) {
       const line = this.#advance();
-      if (line === undefined || DESCRIPTION.test(line)) return;
+      if (line === undefined || this.#description(line) !== null) return;
       if (line !== '' && indentOf(line) < indent) {
-        if (!second || this.#startsSection(line)) return;
+        if (!second) return;
         throw this.#lexer.error(`unexpected de-indent (expected at least ${indent} spaces)`);
       }
       doc.append(line.slice(indent));
+    }
+  }
+
+  /** The older rule for the text of a section; a blank line ends it only once it has text. */
+  #untilTag(doc: DocBlock, begun: boolean): void {
+    let hasText = begun;
+    let blank = false;
+    for (let line = this.#line; line !== undefined && !this.#startsSection(line); line = this.#advance()) {
+      if (hasText && blank && line !== '' && indentOf(line) === 0) return;
+      blank = line === '';
+      hasText ||= !blank;
+      doc.append(line);
     }
   }
 
@@ -149,7 +167,11 @@ class DefinitionDocParser {
 
   /** Whether a line in the middle of text opens a section: only in dialects that look for tags on every line. */
   #startsSection(line: string): boolean {
-    return this.#rules.tagsAnywhere && (line === 'Features:' || DESCRIPTION.test(line) || TAG.test(line));
+    return this.#rules.tagsAnywhere && (line === 'Features:' || this.#description(line) !== null || TAG.test(line));
+  }
+
+  #description(line: string): RegExpExecArray | null {
+    return (this.#rules.tagsAnywhere ? DESCRIPTION_WORD : DESCRIPTION).exec(line);
   }
 
   #tag(line: string): RegExpExecArray | null {

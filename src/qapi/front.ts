@@ -56,7 +56,7 @@ export function checkSchema(rootPath: string, readFile: ReadFile, options: Check
     const parsed = parseSchema(rootPath, readFile, rules);
     const definitions = parsed.items
       .filter((item) => item.kind === 'expression')
-      .map((item) => checkDefinition(item, parsed.pragma));
+      .map((item) => checkDefinition(item, parsed.pragma, rules));
     const registry = new Registry();
     for (const definition of definitions) registry.define(definition);
     new Checker(registry, parsed.pragma, rules).checkAll();
