@@ -22,12 +22,17 @@ const MAY_IMPORT = {
 };
 
 /**
- * The doors of a room: its index.ts, and these few besides. The schema language's front end is no part of index.ts so
- * that it stays out of the browser's bundle.
+ * The doors of a room: its index.ts, and these few besides. The contracts of net and qapi (types, constants and error
+ * classes, which lead to nothing else) are the line between the rooms. The schema language's front end is no part of
+ * index.ts so that it stays out of the browser's bundle.
  */
 const DOORS = [
+  '^src/net/(frame|host|client)\\.ts$',
+  '^src/qapi/(error|value)\\.ts$',
   '^src/qapi/(front|emit-markdown|emit-typescript|compile-table)\\.ts$',
   '^src/schema/net\\.ts$',
+  // The subpath netyard/qmp on Node.
+  '^src/node/qmp\\.ts$',
   '^src/[a-z]+/index\\.ts$',
 ];
 
@@ -40,12 +45,19 @@ const layers = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
   comment: `src/${name} may import ${allowed.length === 0 ? 'no other room' : allowed.join(', ')}`,
   severity: 'error',
   from: { path: room(name), pathNot: NOT_TESTS },
-  to: { path: '^src/', pathNot: [room(name), ...allowed.map(room), '^src/index\\.ts$'] },
+  to: { path: '^src/', pathNot: [room(name), ...allowed.map(room), '^src/(index|version)\\.ts$'] },
 }));
 
 export default {
   forbidden: [
     ...layers,
+    {
+      name: 'contract-leads-nowhere',
+      comment: 'a contract is safe to import because it brings nothing with it but other contracts',
+      severity: 'error',
+      from: { path: '^src/(net/(frame|host|client)|qapi/(error|value))\\.ts$' },
+      to: { pathNot: '^src/(net/(frame|host|client)|qapi/(error|value))\\.ts$' },
+    },
     {
       name: 'entry-is-for-cli',
       comment: 'src/index.ts is the library: only the program is built on it',
