@@ -116,7 +116,7 @@ export class DnsForwarder {
   }
 
   statistics(): Record<string, number> {
-    return { 'dns-queries': this.#queries.size, 'dns-answered': this.#answered, 'dns-failed': this.#failed };
+    return { 'dns.queries': this.#queries.size, 'dns.answered': this.#answered, 'dns.failed': this.#failed };
   }
 
   async close(): Promise<void> {

@@ -212,15 +212,15 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
 
   statistics(): Record<string, number> {
     const found: Record<string, number> = {
-      neighbours: this.#neighbours.size,
-      'fragmented-datagrams': this.#reassembler.size,
-      'fragment-bytes': this.#reassembler.bytes,
-      'busy-answers': this.#output.busyAnswers,
+      'ip.neighbours': this.#neighbours.size,
+      'ip.incompleteDatagrams': this.#reassembler.size,
+      'ip.fragmentBytes': this.#reassembler.bytes,
+      'ip.busyAnswers': this.#output.busyAnswers,
       ...this.udp.statistics(),
       ...this.#dns.statistics(),
       ...this.tcp.statistics(),
     };
-    for (const [reason, count] of this.#drops) found[`dropped-${reason}`] = count;
+    for (const [reason, count] of this.#drops) found[`drop.${reason}`] = count;
     return found;
   }
 

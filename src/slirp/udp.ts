@@ -191,12 +191,12 @@ export class UdpStack {
 
   statistics(): Record<string, number> {
     return {
-      'udp-flows': this.#flows.size,
-      'udp-sockets': this.#sockets.size + this.#forwards.size,
-      'udp-flows-created': this.#created,
-      'udp-flows-evicted': this.#evicted,
-      'udp-datagrams-to-host': this.#toHost,
-      'udp-datagrams-to-guest': this.#toGuest,
+      'udp.flows': this.#flows.size,
+      'udp.sockets': this.#sockets.size + this.#forwards.size,
+      'udp.flowsCreated': this.#created,
+      'udp.flowsEvicted': this.#evicted,
+      'udp.datagramsToHost': this.#toHost,
+      'udp.datagramsToGuest': this.#toGuest,
     };
   }
 
@@ -276,7 +276,10 @@ export class UdpStack {
       () => this.#failedToOpen(owner),
     );
     this.#opening.add(opening);
-    opening.finally(() => this.#opening.delete(opening));
+    const done = (): void => {
+      this.#opening.delete(opening);
+    };
+    opening.then(done, done);
   }
 
   /** A random port by number, so that it outlives disconnect(); the kernel's choice when those are taken. */

@@ -1,0 +1,2 @@
+/** netdev `user`. */
+export { createUserNetdev } from './user-netdev.ts';

@@ -1,0 +1,86 @@
+/**
+ * netdev `user`: a network of its own behind a NAT made of ordinary sockets (QEMU net/slirp.c).
+ *
+ * The guests see a gateway that is the host, a name server, and DHCP; the outside sees the host's own connections.
+ */
+import type { Lease, NetClient, NetdevContext, UsernetControl } from '../../net/client.ts';
+import { type Frame, OFFLOAD_CHECKSUM, OFFLOAD_TSO4 } from '../../net/frame.ts';
+import type { NetdevUserOptions } from '../../schema/net.ts';
+import { TcpStack, UserStack, virtualMac } from '../../slirp/index.ts';
+import { formatIpv4, formatMac } from '../../wire/index.ts';
+import { parseHostForward } from './forward-rules.ts';
+import { HostForwards } from './forwards.ts';
+import { parseUserOptions, type UserConfig } from './options.ts';
+
+/**
+ * The driver. Listening sockets of forwards are there when it resolves.
+ * @throws QapiError with QEMU's texts for options and forwards.
+ */
+export async function createUserNetdev(options: NetdevUserOptions, context: NetdevContext): Promise<NetClient> {
+  const config = parseUserOptions(options);
+  const { log, port, host, signal } = context;
+  for (const warning of config.warnings) log.warn(warning, { netdev: context.id });
+  if (config.ipv6) log.debug('IPv6 is not available yet: only IPv4 is served', { netdev: context.id });
+  const stack = new UserStack(config.stack, port, host, log, (layer) => new TcpStack(layer));
+  const forwards = new HostForwards(stack);
+  try {
+    for (const rule of config.hostForwards) {
+      await forwards.add(rule);
+      signal.throwIfAborted();
+    }
+  } catch (error) {
+    await stack.close();
+    throw error;
+  }
+  port.claimAddress(virtualMac(config.stack.host));
+  port.claimAddress(virtualMac(config.stack.dns));
+  return new UserNetdev(config, stack, forwards, host.clock);
+}
+
+class UserNetdev implements NetClient {
+  readonly offloads = OFFLOAD_CHECKSUM | OFFLOAD_TSO4;
+  readonly usernet: UsernetControl;
+  readonly #config: UserConfig;
+  readonly #stack: UserStack<TcpStack>;
+  #closing: Promise<void> | undefined;
+
+  constructor(config: UserConfig, stack: UserStack<TcpStack>, forwards: HostForwards, clock: { now(): number }) {
+    this.#config = config;
+    this.#stack = stack;
+    this.usernet = {
+      leases: () => leases(stack, clock.now()),
+      forwards: () => forwards.list(),
+      flows: () => [...stack.tcp.flows(), ...stack.udp.flows()],
+      addForward: async (rule) => forwards.add(parseHostForward(rule, config.stack.dhcpStart)),
+      removeForward: async (spec) => forwards.remove(spec),
+      statistics: () => stack.statistics(),
+    };
+  }
+
+  receive(frame: Frame): boolean {
+    this.#stack.receive(frame);
+    return true;
+  }
+
+  /** Sockets live on while the link is down; the core drops the frames. */
+  linkChanged(): void {}
+
+  info(): string {
+    const { network, restrict } = this.#config.stack;
+    return `net=${formatIpv4(network)},restrict=${restrict ? 'on' : 'off'}`;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#stack.close();
+    return this.#closing;
+  }
+}
+
+function leases(stack: UserStack<TcpStack>, now: number): Lease[] {
+  return stack.leases().map((slot) => ({
+    mac: formatMac(slot.mac),
+    address: formatIpv4(slot.address),
+    hostname: slot.hostname === '' ? undefined : slot.hostname,
+    expiresIn: Math.max(0, Math.round((slot.expiresAt - now) / 1000)),
+  }));
+}

@@ -1,0 +1,7 @@
+/** The user-mode TCP/IP stack and NAT. */
+export { addressText, ipv4Address, ipv4Of, parseAddress } from './address.ts';
+export { inNetwork, MTU, type StackConfig, subnetBroadcast, virtualMac } from './config.ts';
+export type { IpAddress } from './ip-layer.ts';
+export { UserStack } from './stack.ts';
+export { TcpStack } from './tcp-stack.ts';
+export type { UdpForward } from './udp.ts';
