@@ -35,6 +35,7 @@ const MAX_DEPTH = 24;
 /** Addresses one client may claim. */
 const MAX_CLAIMS = 256;
 
+const INFO_LIMIT = 255;
 /** The driver's name of the switch's own ends, which are in no list of clients. */
 export const SWITCH_PORT = 'switch';
 
@@ -142,6 +143,16 @@ export class Endpoint implements Port, BatchTask {
 
   get client(): NetClient | undefined {
     return this.#client;
+  }
+
+  /** Queue of a multiqueue client. */
+  get queueIndex(): number {
+    return 0;
+  }
+
+  /** The client's one line, as `info network` shows it; QEMU cuts it after 255 characters. */
+  info(): string {
+    return this.#client?.info().slice(0, INFO_LIMIT) ?? '';
   }
 
   get isNic(): boolean {

@@ -7,8 +7,8 @@ import { Frame } from './frame.ts';
 import type { Network } from './network.ts';
 
 export interface GuestPortOptions {
-  /** Its name among the NICs; unset = `netyard.<n>`. */
-  readonly id?: string | undefined;
+  /** Its name among the NICs. */
+  readonly id: string;
   /** `52:54:00:12:34:56`; unset = the first free one of QEMU's range. */
   readonly mac?: string | undefined;
   /** The netdev it is wired to; unset = it is a port of the switch. */
@@ -47,9 +47,9 @@ export interface GuestPort {
  * port.onFrame = (bytes) => console.log(bytes.length);
  * port.send(frame);
  */
-export function createGuestPort(network: Network, options: GuestPortOptions = {}): GuestPort {
+export function createGuestPort(network: Network, options: GuestPortOptions): GuestPort {
   const { id, netdev } = options;
-  if (id !== undefined && network.find(id).some((client) => client.isNic)) {
+  if (network.find(id).some((client) => client.isNic)) {
     throw new QapiError(`Duplicate device ID '${id}'`);
   }
   const mac = options.mac === undefined ? network.freeMac() : checkedMac(options.mac);

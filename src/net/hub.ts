@@ -13,29 +13,34 @@ import type { Frame } from './frame.ts';
 export class Hub {
   readonly id: number;
   /** Newest first. */
-  readonly ports: HubPort[] = [];
+  readonly members: HubPort[] = [];
   #nextPort = 0;
 
   constructor(id: number) {
     this.id = id;
   }
 
-  /** The name of the next port that was given none. */
-  takePortName(): string {
+  /** The name of the next port that is given none. */
+  get nextPortName(): string {
     return `hub${this.id}port${this.#nextPort}`;
+  }
+
+  /** The ports' net clients, newest first. */
+  ports(): Endpoint[] {
+    return this.members.map((port) => port.endpoint);
   }
 
   join(endpoint: Endpoint): HubPort {
     const port = new HubPort(this, endpoint);
     this.#nextPort++;
-    this.ports.unshift(port);
+    this.members.unshift(port);
     endpoint.relay = port;
     return port;
   }
 
   leave(port: HubPort): void {
-    const index = this.ports.indexOf(port);
-    if (index >= 0) this.ports.splice(index, 1);
+    const index = this.members.indexOf(port);
+    if (index >= 0) this.members.splice(index, 1);
   }
 }
 
@@ -52,12 +57,11 @@ export class HubPort implements NetClient, Relay {
   }
 
   forward(frame: Frame): SendResult {
-    const { ports } = this.hub;
+    const ports = this.hub.members;
     const ingress = this.endpoint.serial;
     let outputs = 0;
     let busy = 0;
     let dropped = 0;
-    // Backwards through a list that is newest first would be oldest first; a port that leaves meanwhile is skipped.
     for (let i = 0; i < ports.length; i++) {
       const port = ports[i] as HubPort;
       if (port === this || port.endpoint.peer === undefined || !port.endpoint.linkUp) continue;

@@ -2,9 +2,6 @@
 import type { Endpoint } from './endpoint.ts';
 import type { Hub } from './hub.ts';
 
-/** QEMU cuts a client's description here. */
-const INFO_LIMIT = 255;
-
 export interface InfoSource {
   readonly clients: readonly Endpoint[];
   /** Newest first. */
@@ -15,8 +12,7 @@ export interface InfoSource {
 
 /** `<name>: index=<n>,type=<driver>,<info>`. */
 export function clientLine(endpoint: Endpoint): string {
-  const info = endpoint.client?.info() ?? '';
-  return `${endpoint.name}: index=0,type=${endpoint.driver},${info.slice(0, INFO_LIMIT)}`;
+  return `${endpoint.name}: index=${endpoint.queueIndex},type=${endpoint.driver},${endpoint.info()}`;
 }
 
 export function infoText(source: InfoSource): string {
@@ -24,7 +20,7 @@ export function infoText(source: InfoSource): string {
   const isHubPort = new Set<Endpoint>();
   for (const hub of source.hubs) {
     lines.push(`hub ${hub.id}`);
-    for (const { endpoint } of hub.ports) {
+    for (const endpoint of hub.ports()) {
       isHubPort.add(endpoint);
       const peer = endpoint.wired;
       lines.push(` \\ ${endpoint.name}${peer === undefined ? '' : `: ${clientLine(peer)}`}`);

@@ -26,9 +26,8 @@ export interface NetworkOptions {
 
 export class Network {
   readonly host: Host;
-  /** Present also when no client is put on it by itself; then it has no ports. */
-  readonly switch: Switch;
-  readonly #usesSwitch: boolean;
+  /** undefined when clients that nothing claims stay alone. */
+  readonly switch: Switch | undefined;
   readonly #context: EndpointContext;
   readonly #announcer: Announcer;
   #clients: Endpoint[] = [];
@@ -41,16 +40,15 @@ export class Network {
 
   constructor(options: NetworkOptions) {
     this.host = options.host;
-    this.#usesSwitch = options.switch;
     const trace = options.trace ?? noTrace;
-    this.switch = new Switch(options.host.clock, trace);
+    this.switch = options.switch ? new Switch(options.host.clock, trace) : undefined;
     this.#context = {
       host: options.host,
       trace,
       depth: 0,
       claimed: (endpoint, mac) => {
         const port = endpoint.peer?.relay;
-        if (port instanceof SwitchPort) this.switch.claim(port, mac);
+        if (port instanceof SwitchPort) this.switch?.claim(port, mac);
       },
     };
     this.#announcer = new Announcer(options.host, trace, () => this.#clients);
@@ -165,7 +163,7 @@ export class Network {
 
   /** Name for a hub port that was given none: `hub<id>port<n>`. */
   hubPortName(hubId: number): string {
-    return this.#hub(hubId)?.takePortName() ?? `hub${hubId}port0`;
+    return this.#hub(hubId)?.nextPortName ?? `hub${hubId}port0`;
   }
 
   /**
@@ -198,7 +196,7 @@ export class Network {
    * has no switch, and for hub ports, which wait for a NIC.
    */
   autoSwitch(endpoint: Endpoint): void {
-    if (!this.#usesSwitch || endpoint.relay instanceof HubPort || endpoint.driver === 'hubport') return;
+    if (this.switch === undefined || endpoint.relay instanceof HubPort || endpoint.driver === 'hubport') return;
     this.#automatic.add(endpoint);
     this.#settle(endpoint);
   }
@@ -240,7 +238,8 @@ export class Network {
   }
 
   #settle(endpoint: Endpoint): void {
-    if (!this.#automatic.has(endpoint) || endpoint.isRemoved || endpoint.peer !== undefined) return;
+    if (this.switch === undefined || !this.#automatic.has(endpoint)) return;
+    if (endpoint.isRemoved || endpoint.peer !== undefined) return;
     const port = new Endpoint(this.#context, ++this.#serial, endpoint.name, SWITCH_PORT, { isNetdev: false });
     port.attach(this.switch.join(port, endpoint));
     port.join(endpoint);
@@ -249,7 +248,7 @@ export class Network {
   #leaveSwitch(endpoint: Endpoint): void {
     const port = endpoint.peer;
     if (port?.relay instanceof SwitchPort) {
-      this.switch.leave(port.relay);
+      this.switch?.leave(port.relay);
       port.retire();
     }
   }
@@ -260,8 +259,8 @@ function reaches(from: Hub, to: Hub): boolean {
   const seen = new Set([from]);
   for (const hub of seen) {
     if (hub === to) return true;
-    for (const port of hub.ports) {
-      const next = port.endpoint.peer?.relay;
+    for (const port of hub.ports()) {
+      const next = port.peer?.relay;
       if (next instanceof HubPort) seen.add(next.hub);
     }
   }

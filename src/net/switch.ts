@@ -12,7 +12,7 @@ import { DROP_FLOOD_LIMIT, DROP_NO_DESTINATION, DROP_SAME_PORT } from './drop-re
 import type { Endpoint, Relay } from './endpoint.ts';
 import type { Frame } from './frame.ts';
 import type { Clock } from './host.ts';
-import { MacTable } from './mac-table.ts';
+import { MacTable, TABLE_CAP } from './mac-table.ts';
 import type { Trace } from './trace.ts';
 
 /** Copies a second that one ingress may cause by floods to several ports, and how many at once. */
@@ -24,7 +24,7 @@ export interface SwitchEntry {
   readonly mac: number;
   /** Name of the net client behind the port. */
   readonly port: string;
-  readonly isStatic: boolean;
+  readonly static: boolean;
   readonly ageSeconds: number;
 }
 
@@ -41,6 +41,8 @@ export interface SwitchPortInfo {
 }
 
 export class Switch {
+  /** Most addresses in the table. */
+  readonly cap = TABLE_CAP;
   readonly #clock: Clock;
   readonly #trace: Trace;
   readonly #table = new MacTable();
@@ -65,7 +67,7 @@ export class Switch {
     return this.#table.entries(this.#clock.now()).map(({ mac, port, isStatic, ageMs }) => ({
       mac,
       port: this.#bySerial.get(port)?.clientName ?? '',
-      isStatic,
+      static: isStatic,
       ageSeconds: Math.floor(ageMs / 1000),
     }));
   }
