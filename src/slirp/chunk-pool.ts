@@ -1,0 +1,92 @@
+/**
+ * The memory of the user stack: chunks of 64 KiB in which bytes from host sockets stay until the guest acknowledges
+ * them, headers being written in front of them. One pool per yard, capped. Last freed, first used: the warm chunk goes
+ * out again. Memory kept elsewhere (out-of-order data) is reserved here, so that one cap bounds both.
+ */
+
+export const CHUNK_BYTES = 65536;
+/** Room in front of the payload: Ethernet with two tags, IPv6, a TCP header of any length. */
+export const CHUNK_HEADROOM = 128;
+/** Unless said otherwise: 1024 chunks. */
+export const POOL_BYTES = 64 * 1024 * 1024;
+/** Free chunks kept for the next burst; more are left to the collector. */
+const KEPT_FREE = 128;
+
+/** A run of sent or unsent bytes of one flow: bytes[start..end), the first of which has sequence number `seq`. */
+export class Chunk {
+  readonly bytes = new Uint8Array(CHUNK_BYTES);
+  start = CHUNK_HEADROOM;
+  end = CHUNK_HEADROOM;
+  seq = 0;
+  next: Chunk | undefined;
+}
+
+export class ChunkPool {
+  readonly limitBytes: number;
+  readonly #free: Chunk[] = [];
+  #usedBytes = 0;
+  #peakBytes = 0;
+  #refused = 0;
+  /** Called after bytes became free while someone had been refused. */
+  onRelief: () => void = () => {};
+  #starving = false;
+
+  constructor(limitBytes = POOL_BYTES) {
+    this.limitBytes = limitBytes;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  get peakBytes(): number {
+    return this.#peakBytes;
+  }
+
+  /** Requests that found the pool exhausted. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  get freeBytes(): number {
+    return this.limitBytes - this.#usedBytes;
+  }
+
+  /** An empty chunk, or undefined when the pool is exhausted: onRelief follows. */
+  take(): Chunk | undefined {
+    if (!this.reserve(CHUNK_BYTES)) {
+      this.#starving = true;
+      return undefined;
+    }
+    const chunk = this.#free.pop() ?? new Chunk();
+    chunk.start = CHUNK_HEADROOM;
+    chunk.end = CHUNK_HEADROOM;
+    chunk.next = undefined;
+    return chunk;
+  }
+
+  give(chunk: Chunk): void {
+    chunk.next = undefined;
+    if (this.#free.length < KEPT_FREE) this.#free.push(chunk);
+    this.release(CHUNK_BYTES);
+  }
+
+  /** Accounts for memory kept outside of chunks. */
+  reserve(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.limitBytes) {
+      this.#refused++;
+      return false;
+    }
+    this.#usedBytes += bytes;
+    if (this.#usedBytes > this.#peakBytes) this.#peakBytes = this.#usedBytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#usedBytes -= bytes;
+    if (this.#starving && this.freeBytes >= CHUNK_BYTES) {
+      this.#starving = false;
+      this.onRelief();
+    }
+  }
+}

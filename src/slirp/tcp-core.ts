@@ -1,0 +1,272 @@
+/**
+ * What the parts of the user network's TCP share: the table of flows, the pool, counters, the round robin of flows that
+ * have something to send, and the one place where states change and flows end.
+ *
+ * Output happens at the end of a batch: whoever changes a flow calls schedule(); run() gives each scheduled flow one
+ * quantum in turn, until nobody has more or the turn's budget is spent, and goes on in the next turn.
+ */
+import { Frame } from '../net/frame.ts';
+import { type BatchTask, PRODUCE } from '../net/host.ts';
+import { createTcpOptions } from '../wire/index.ts';
+import { ChunkPool } from './chunk-pool.ts';
+import { FlowTable } from './flow-table.ts';
+import type { IpAddress, IpLayer } from './ip-layer.ts';
+import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
+import { NEVER } from './tcp-flow.ts';
+import { IsnGenerator } from './tcp-isn.ts';
+import { FLOW_TURN_BYTES, MAX_CONNECTING, MAX_FLOWS, QUANTUM, TURN_BYTES, TURN_MS } from './tcp-limits.ts';
+
+export interface TcpStackOptions {
+  /** Shared with others of the yard; a pool of its own otherwise. */
+  pool?: ChunkPool;
+  maxFlows?: number;
+  maxConnecting?: number;
+  /** For tests: the initial sequence number of every connection. */
+  initialSequence?: () => number;
+  /** Called at every change of state. */
+  trace?: (flow: TcpFlow, from: TcpState, to: TcpState) => void;
+}
+
+/** Plain counters, shown by statistics() with the prefix `tcp.`. */
+export class TcpCounters {
+  segmentsIn = 0;
+  segmentsOut = 0;
+  bytesToHost = 0;
+  bytesToGuest = 0;
+  opened = 0;
+  accepted = 0;
+  refused = 0;
+  resetByGuest = 0;
+  resetByHost = 0;
+  timedOut = 0;
+  evicted = 0;
+  flowLimit = 0;
+  connectingLimit = 0;
+  retransmitted = 0;
+  retransmitTimeouts = 0;
+  fastRetransmits = 0;
+  windowProbes = 0;
+  keepalives = 0;
+  outOfOrder = 0;
+  outOfOrderRefused = 0;
+  duplicate = 0;
+  outOfWindow = 0;
+  challengeAcks = 0;
+  strayResets = 0;
+  frameDropped = 0;
+  parked = 0;
+}
+
+export class TcpCore implements BatchTask {
+  readonly ip: IpLayer;
+  readonly pool: ChunkPool;
+  readonly table: FlowTable<TcpFlow>;
+  readonly counters = new TcpCounters();
+  readonly isn: IsnGenerator;
+  readonly options: TcpStackOptions;
+  readonly maxFlows: number;
+  readonly maxConnecting: number;
+  readonly guests = new Map<string, GuestRecord>();
+  connecting = 0;
+  closed = false;
+
+  /** The one frame everything goes out with, room for headers without payload, and bytes that a header displaces. */
+  readonly frame = new Frame();
+  readonly scratch = new Uint8Array(256);
+  readonly displaced = new Uint8Array(256);
+  readonly blocks = new Uint32Array(8);
+  /** Options of the segment at hand. */
+  readonly segmentOptions = createTcpOptions();
+  challengeCount = 0;
+  challengeAt = 0;
+
+  /** One quantum of a flow's output; how much of it was used. Set by the stack. */
+  produce: (flow: TcpFlow, budget: number) => number = () => 0;
+  #head: TcpFlow | undefined;
+  #tail: TcpFlow | undefined;
+  #runId = 0;
+  readonly #starving: TcpFlow[] = [];
+
+  constructor(ip: IpLayer, options: TcpStackOptions) {
+    this.ip = ip;
+    this.options = options;
+    this.pool = options.pool ?? new ChunkPool();
+    this.table = new FlowTable(ip.host.random.u32());
+    this.isn = new IsnGenerator(ip.host.random);
+    this.maxFlows = options.maxFlows ?? MAX_FLOWS;
+    this.maxConnecting = options.maxConnecting ?? MAX_CONNECTING;
+  }
+
+  now(): number {
+    return this.ip.host.clock.now();
+  }
+
+  initialSequence(flow: TcpFlow): number {
+    const { initialSequence } = this.options;
+    if (initialSequence !== undefined) return initialSequence() >>> 0;
+    return this.isn.next(flow.guest, flow.guestPort, flow.remote, flow.remotePort, this.now());
+  }
+
+  /** The only place where a flow's state changes. */
+  setState(flow: TcpFlow, to: TcpState): void {
+    const from = flow.state;
+    if (from === to) return;
+    flow.state = to;
+    this.options.trace?.(flow, from, to);
+  }
+
+  /** The flow has, or may have, something to send. */
+  schedule(flow: TcpFlow): void {
+    if (flow.queued) return;
+    this.#push(flow);
+    this.ip.host.loop.atBatchEnd(PRODUCE, this);
+  }
+
+  run(): void {
+    const startedAt = this.now();
+    const runId = ++this.#runId;
+    let total = 0;
+    let deferred: TcpFlow | undefined;
+    for (;;) {
+      const flow = this.#pop();
+      if (flow === undefined) break;
+      if (isClosed(flow)) continue;
+      if (flow.runId !== runId) {
+        flow.runId = runId;
+        flow.runBytes = 0;
+      }
+      const used = this.produce(flow, QUANTUM);
+      total += used;
+      flow.runBytes += used;
+      // A whole quantum used: there may be more, behind the others.
+      if (used + flow.mss > QUANTUM && !flow.queued && !isClosed(flow)) {
+        if (flow.runBytes < FLOW_TURN_BYTES) {
+          this.#push(flow);
+        } else {
+          flow.queued = true;
+          flow.ringNext = deferred;
+          deferred = flow;
+        }
+      }
+      if (total >= TURN_BYTES || this.now() - startedAt > TURN_MS) break;
+    }
+    while (deferred !== undefined) {
+      const next: TcpFlow | undefined = deferred.ringNext;
+      deferred.queued = false;
+      this.#push(deferred);
+      deferred = next;
+    }
+    if (this.#head !== undefined) this.ip.host.loop.nextTurn(this);
+  }
+
+  /** The way to the flow's guest is not clear: it waits for resumeGuest. */
+  park(flow: TcpFlow): void {
+    if (flow.parked) return;
+    flow.parked = true;
+    flow.record.parked.push(flow);
+    this.counters.parked++;
+  }
+
+  unpark(record: GuestRecord): void {
+    for (const flow of record.parked) {
+      flow.parked = false;
+      if (flow.state !== 'CLOSED') this.schedule(flow);
+    }
+    record.parked.length = 0;
+  }
+
+  /** The pool had nothing for this flow: it is scheduled when there is. */
+  starve(flow: TcpFlow): void {
+    if (flow.starving) return;
+    flow.starving = true;
+    this.#starving.push(flow);
+  }
+
+  relieve(): void {
+    const waiting = this.#starving.splice(0);
+    for (const flow of waiting) {
+      flow.starving = false;
+      if (flow.state !== 'CLOSED') this.schedule(flow);
+    }
+  }
+
+  guestRecord(guest: IpAddress): GuestRecord {
+    const key = guestKey(guest);
+    let record = this.guests.get(key);
+    if (record === undefined) {
+      record = { key, flows: 0, connecting: 0, parked: [] };
+      this.guests.set(key, record);
+    }
+    return record;
+  }
+
+  register(flow: TcpFlow): void {
+    this.table.add(flow);
+    flow.record.flows++;
+    flow.record.connecting++;
+    this.connecting++;
+  }
+
+  /** The handshake is over, or was given up. */
+  settled(flow: TcpFlow): void {
+    if (!flow.connecting) return;
+    flow.connecting = false;
+    flow.record.connecting--;
+    this.connecting--;
+  }
+
+  /** Frees all that a flow holds but its socket, which the caller has closed or reset. */
+  remove(flow: TcpFlow): void {
+    if (flow.state === 'CLOSED') return;
+    this.settled(flow);
+    this.setState(flow, 'CLOSED');
+    flow.timer?.cancel();
+    flow.timer = undefined;
+    flow.timerAt = NEVER;
+    flow.quote = undefined;
+    this.releaseBuffers(flow);
+    this.table.remove(flow);
+    const { record } = flow;
+    record.flows--;
+    if (flow.parked) {
+      flow.parked = false;
+      const at = record.parked.indexOf(flow);
+      if (at >= 0) record.parked.splice(at, 1);
+    }
+    if (record.flows === 0) this.guests.delete(record.key);
+  }
+
+  releaseBuffers(flow: TcpFlow): void {
+    flow.assembler.clear();
+    while (flow.head !== undefined) {
+      const chunk = flow.head;
+      flow.head = chunk.next;
+      this.pool.give(chunk);
+    }
+    flow.tail = undefined;
+    flow.chunks = 0;
+  }
+
+  #push(flow: TcpFlow): void {
+    flow.queued = true;
+    flow.ringNext = undefined;
+    if (this.#tail === undefined) this.#head = flow;
+    else this.#tail.ringNext = flow;
+    this.#tail = flow;
+  }
+
+  #pop(): TcpFlow | undefined {
+    const flow = this.#head;
+    if (flow === undefined) return undefined;
+    this.#head = flow.ringNext;
+    if (this.#head === undefined) this.#tail = undefined;
+    flow.ringNext = undefined;
+    flow.queued = false;
+    return flow;
+  }
+}
+
+const isClosed = (flow: TcpFlow): boolean => flow.state === 'CLOSED';
+
+/** A guest's address as a map key: used when flows begin and when a guest resumes, not per segment. */
+export const guestKey = (guest: IpAddress): string => `${guest[0]}.${guest[1]}.${guest[2]}.${guest[3]}`;

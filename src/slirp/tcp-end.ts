@@ -1,0 +1,102 @@
+/**
+ * How flows end: by both FINs, by a reset of either side that is passed on to the other, by errors of the host's socket
+ * before or after it was connected, by time. Nothing of a flow is left afterwards but, for a while, a TIME-WAIT entry.
+ */
+import { seqAdd, TCP_ACK, TCP_RST } from '../wire/index.ts';
+import type { UnreachableReason } from './ip-layer.ts';
+import type { TcpCore } from './tcp-core.ts';
+import { deriveState, isSynchronized, NEVER, type TcpFlow } from './tcp-flow.ts';
+import { FIN_WAIT_2_IDLE_MS, TIME_WAIT_MS } from './tcp-limits.ts';
+import { sendReset } from './tcp-segment.ts';
+import { armTimer } from './tcp-timer.ts';
+
+/** errno of a failed connect to what the guest is told; the rest is a refusal (RST). */
+const CONNECT_ERRORS: ReadonlyMap<string, UnreachableReason> = new Map([
+  ['ENETUNREACH', 'network'],
+  ['ENETDOWN', 'network'],
+  ['EACCES', 'network'],
+  ['EPERM', 'network'],
+  ['EADDRNOTAVAIL', 'network'],
+  ['EHOSTUNREACH', 'host'],
+  ['EHOSTDOWN', 'host'],
+  ['ETIMEDOUT', 'host'],
+] as const);
+const FULL_WINDOW = 65535;
+const TTL = 64;
+
+/** The state that the facts now say, and what it entails. */
+export function refreshState(core: TcpCore, flow: TcpFlow): void {
+  if (flow.hostEnd && flow.guestFin && flow.socket !== undefined) {
+    flow.socket.close();
+    flow.socket = undefined;
+  }
+  const state = deriveState(flow);
+  if (state === flow.state) return;
+  if (state === 'CLOSED') {
+    finish(core, flow);
+    return;
+  }
+  core.setState(flow, state);
+  if (state === 'FIN-WAIT-2') {
+    flow.lifeAt = core.now() + FIN_WAIT_2_IDLE_MS;
+    armTimer(flow);
+  } else if (state === 'TIME-WAIT') {
+    core.releaseBuffers(flow);
+    flow.rexmitAt = NEVER;
+    flow.persistAt = NEVER;
+    flow.windowAt = NEVER;
+    flow.lifeAt = core.now() + TIME_WAIT_MS;
+    armTimer(flow);
+  }
+}
+
+/** Ends a flow whose host side is done, or closes that side in order. */
+export function finish(core: TcpCore, flow: TcpFlow): void {
+  flow.socket?.close();
+  flow.socket = undefined;
+  core.remove(flow);
+}
+
+/** Ends a flow with a reset towards the host, and towards the guest if asked. */
+export function abort(core: TcpCore, flow: TcpFlow, tellGuest: boolean): void {
+  if (tellGuest) resetGuest(core, flow);
+  flow.socket?.reset();
+  flow.socket = undefined;
+  core.remove(flow);
+}
+
+/** The socket reports an error: before the connection a refusal of some kind, afterwards a reset. */
+export function hostFailed(core: TcpCore, flow: TcpFlow): void {
+  const { socket } = flow;
+  if (socket === undefined) return;
+  if (flow.state === 'SYN-SENT' && !flow.forwarded) {
+    refuse(core, flow, CONNECT_ERRORS.get(socket.error?.code ?? ''));
+    return;
+  }
+  core.counters.resetByHost++;
+  resetGuest(core, flow);
+  finish(core, flow);
+}
+
+/** The host cannot be reached: the guest's SYN is answered, and forgotten. */
+export function refuse(core: TcpCore, flow: TcpFlow, reason: UnreachableReason | undefined): void {
+  core.counters.refused++;
+  if (reason !== undefined && flow.quote !== undefined) {
+    core.ip.sendUnreachable(flow.quote, reason);
+  } else {
+    const ack = seqAdd(flow.irs, 1);
+    const { path, remotePort, guestPort } = flow;
+    sendReset(core, path, remotePort, guestPort, 0, ack, TCP_RST | TCP_ACK, FULL_WINDOW, TTL);
+  }
+  finish(core, flow);
+}
+
+function resetGuest(core: TcpCore, flow: TcpFlow): void {
+  if (flow.state === 'TIME-WAIT') return;
+  const { path, remotePort, guestPort } = flow;
+  const known = isSynchronized(flow) || flow.state === 'SYN-RECEIVED';
+  // A guest that has not answered a dial yet takes a RST for its side of the handshake only with the right number.
+  if (known) sendReset(core, path, remotePort, guestPort, flow.sndNxt, flow.rcvNxt, TCP_RST | TCP_ACK, 0, TTL);
+  else if (flow.forwarded) sendReset(core, path, remotePort, guestPort, flow.sndNxt, 0, TCP_RST, 0, TTL);
+  else sendReset(core, path, remotePort, guestPort, 0, seqAdd(flow.irs, 1), TCP_RST | TCP_ACK, 0, TTL);
+}

@@ -1,0 +1,273 @@
+/**
+ * Segments from guests (RFC 9293 §3.10.7), in its order: sequence number, RST, SYN, ACK, bytes, FIN; with the checks of
+ * RFC 5961 against blind resets. Nothing here throws; what is not acceptable is dropped and counted, and answered where
+ * the RFC asks for it, at a limited rate.
+ */
+import {
+  parseTcpOptions,
+  seqAdd,
+  seqGe,
+  seqGt,
+  seqLe,
+  seqLt,
+  TCP_ACK,
+  TCP_FIN,
+  TCP_HEADER_LENGTH,
+  TCP_RST,
+  TCP_SYN,
+  tcpAck,
+  tcpCheck,
+  tcpChecksumHolds,
+  tcpDestinationPort,
+  tcpFlags,
+  tcpHeaderLength,
+  tcpSeq,
+  tcpSourcePort,
+  tcpWindow,
+} from '../wire/index.ts';
+import { sameAddress } from './flow-table.ts';
+import type { IpPacket } from './ip-layer.ts';
+import { takeAck } from './tcp-ack.ts';
+import type { TcpCore } from './tcp-core.ts';
+import { takeData } from './tcp-data.ts';
+import { abort, finish } from './tcp-end.ts';
+import type { TcpFlow } from './tcp-flow.ts';
+import { CHALLENGE_ACKS, DUBIOUS_ACKS, DUBIOUS_PERIOD_MS } from './tcp-limits.ts';
+import { established, openFromGuest, refuseStray, takeSyn } from './tcp-open.ts';
+import { acknowledge } from './tcp-output.ts';
+import { sendHandshake } from './tcp-timers.ts';
+
+const CHALLENGE_PERIOD_MS = 1000;
+
+/** A TCP packet of a guest. Borrowed. */
+export function input(core: TcpCore, packet: IpPacket): void {
+  const { bytes, transportOffset: at, transportLength } = packet;
+  const drop = tcpCheck(bytes, at, at + transportLength);
+  if (drop !== undefined) {
+    core.ip.drop(drop);
+    return;
+  }
+  if (!packet.checksumTrusted && !tcpChecksumHolds(bytes, at, transportLength, addressSum(packet))) {
+    core.ip.drop('tcp-checksum');
+    return;
+  }
+  core.counters.segmentsIn++;
+  const guestPort = tcpSourcePort(bytes, at);
+  const remotePort = tcpDestinationPort(bytes, at);
+  const flow = core.table.find(packet.source, guestPort, packet.destination, remotePort);
+  if (flow === undefined) {
+    withoutFlow(core, packet, guestPort, remotePort);
+    return;
+  }
+  core.table.touch(flow);
+  flow.heardAt = core.now();
+  switch (flow.state) {
+    case 'SYN-SENT':
+      if (flow.forwarded) dialed(core, flow, packet);
+      else whileConnecting(core, flow, packet);
+      return;
+    case 'CLOSED':
+      return;
+    default:
+      synchronized(core, flow, packet);
+  }
+}
+
+function withoutFlow(core: TcpCore, packet: IpPacket, guestPort: number, remotePort: number): void {
+  const flags = tcpFlags(packet.bytes, packet.transportOffset);
+  if ((flags & TCP_RST) !== 0 || (flags & (TCP_SYN | TCP_FIN)) === (TCP_SYN | TCP_FIN)) {
+    core.ip.drop('tcp-flags');
+    return;
+  }
+  if (guestPort === 0 || remotePort === 0) {
+    core.ip.drop('tcp-port');
+    return;
+  }
+  if (sameAddress(packet.source, packet.destination)) {
+    core.ip.drop('tcp-land');
+    return;
+  }
+  if ((flags & TCP_SYN) !== 0 && (flags & TCP_ACK) === 0) openFromGuest(core, packet, guestPort, remotePort);
+  else refuseStray(core, packet, guestPort, remotePort);
+}
+
+/** The host's connect is under way: only a reset, or a guest that starts over, matters. */
+function whileConnecting(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
+  const { bytes, transportOffset: at } = packet;
+  const flags = tcpFlags(bytes, at);
+  const seq = tcpSeq(bytes, at);
+  if ((flags & TCP_RST) !== 0) {
+    if (seq !== flow.irs && seq !== flow.rcvNxt) return;
+    core.counters.resetByGuest++;
+    abort(core, flow, false);
+    return;
+  }
+  if ((flags & (TCP_SYN | TCP_ACK | TCP_FIN)) === TCP_SYN && seq !== flow.irs)
+    takeSyn(flow, packet, core.segmentOptions);
+}
+
+/** SYN-SENT of a forward (RFC 9293 §3.10.7.3). */
+function dialed(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
+  const { bytes, transportOffset: at } = packet;
+  const flags = tcpFlags(bytes, at);
+  const ack = tcpAck(bytes, at);
+  const acknowledged = (flags & TCP_ACK) !== 0;
+  if (acknowledged && ack !== flow.sndNxt) {
+    if ((flags & TCP_RST) === 0) refuseStray(core, packet, flow.guestPort, flow.remotePort);
+    return;
+  }
+  if ((flags & TCP_RST) !== 0) {
+    if (!acknowledged) return;
+    core.counters.resetByGuest++;
+    abort(core, flow, false);
+    return;
+  }
+  if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0) return;
+  takeSyn(flow, packet, core.segmentOptions);
+  if (!acknowledged) {
+    core.setState(flow, 'SYN-RECEIVED');
+    sendHandshake(core, flow);
+    return;
+  }
+  flow.sndWl2 = ack;
+  finishHandshake(core, flow, ack);
+  acknowledge(core, flow);
+}
+
+function finishHandshake(core: TcpCore, flow: TcpFlow, ack: number): void {
+  // The SYN's round trip is not a sample: the host's connect, or ARP, may have been part of it.
+  flow.timing = false;
+  flow.sndUna = ack;
+  established(core, flow);
+}
+
+function synchronized(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
+  const { bytes, transportOffset: at } = packet;
+  const flags = tcpFlags(bytes, at);
+  const seq = tcpSeq(bytes, at);
+  const headerLength = tcpHeaderLength(bytes, at);
+  const length = packet.transportLength - headerLength;
+  const fin = (flags & TCP_FIN) !== 0;
+  if (flow.state === 'TIME-WAIT' && startsOver(flow, flags, seq)) {
+    finish(core, flow);
+    withoutFlow(core, packet, flow.guestPort, flow.remotePort);
+    return;
+  }
+  // First: the sequence number. A segment that only touches the window's right edge is taken, as Linux does.
+  const end = seqAdd(seq, length + (fin ? 1 : 0));
+  const acceptable = seqLe(seq, flow.rcvEdge) && (end === seq ? seqGe(seq, flow.rcvNxt) : seqGt(end, flow.rcvNxt));
+  if ((flags & TCP_RST) !== 0) {
+    takeReset(core, flow, seq);
+    return;
+  }
+  if (!acceptable) {
+    takeUnacceptable(core, flow, flags, seq, length);
+    return;
+  }
+  if ((flags & TCP_SYN) !== 0) {
+    challenge(core, flow);
+    return;
+  }
+  if ((flags & TCP_ACK) === 0) {
+    core.ip.drop('tcp-flags');
+    return;
+  }
+  const ack = tcpAck(bytes, at);
+  if (flow.state === 'SYN-RECEIVED') {
+    if (ack !== flow.sndNxt) {
+      refuseStray(core, packet, flow.guestPort, flow.remotePort);
+      return;
+    }
+    flow.sndWl1 = seqAdd(seq, -1);
+    finishHandshake(core, flow, ack);
+  }
+  if (seqGt(ack, flow.sndNxt)) {
+    dubious(core, flow);
+    return;
+  }
+  if (seqLt(ack, seqAdd(flow.sndUna, -flow.maxSndWnd))) {
+    challenge(core, flow);
+    return;
+  }
+  const options = core.segmentOptions;
+  if (headerLength === TCP_HEADER_LENGTH) options.sackCount = 0;
+  else parseTcpOptions(bytes, at, headerLength, options);
+  takeAck(core, flow, seq, ack, tcpWindow(bytes, at), length === 0 && !fin, options);
+  if (isGone(flow)) return;
+  if (length > 0 || fin) takeData(core, flow, seq, bytes, at + headerLength, length, fin);
+}
+
+const isGone = (flow: TcpFlow): boolean => flow.state === 'CLOSED';
+
+/** A new connection with the numbers of one in TIME-WAIT (RFC 9293 §3.6.1). */
+const startsOver = (flow: TcpFlow, flags: number, seq: number): boolean =>
+  (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === TCP_SYN && seqGt(seq, flow.rcvNxt);
+
+/** RFC 5961 §3: exactly RCV.NXT resets, elsewhere in the window a challenge. */
+function takeReset(core: TcpCore, flow: TcpFlow, seq: number): void {
+  if (seq === flow.rcvNxt) {
+    core.counters.resetByGuest++;
+    abort(core, flow, false);
+  } else if (seqGt(seq, flow.rcvNxt) && seqLe(seq, flow.rcvEdge)) {
+    challenge(core, flow);
+  } else {
+    core.ip.drop('tcp-reset-window');
+  }
+}
+
+function takeUnacceptable(core: TcpCore, flow: TcpFlow, flags: number, seq: number, length: number): void {
+  if (flow.state === 'SYN-RECEIVED') {
+    // The guest repeats its SYN: our answer was lost.
+    if ((flags & (TCP_SYN | TCP_ACK)) === TCP_SYN && seq === flow.irs) sendHandshake(core, flow);
+    return;
+  }
+  if ((flags & TCP_SYN) !== 0) {
+    challenge(core, flow);
+    return;
+  }
+  if (seqLt(seq, flow.rcvNxt)) core.counters.duplicate++;
+  else core.counters.outOfWindow++;
+  if (length > 0) acknowledge(core, flow);
+  else dubious(core, flow);
+}
+
+/** RFC 5961 §7: a limit per flow, and one for all. */
+function challenge(core: TcpCore, flow: TcpFlow): void {
+  const now = core.now();
+  if (now - core.challengeAt >= CHALLENGE_PERIOD_MS) {
+    core.challengeAt = now;
+    core.challengeCount = 0;
+  }
+  if (core.challengeCount >= CHALLENGE_ACKS) {
+    core.ip.drop('tcp-challenge-limit');
+    return;
+  }
+  core.challengeCount++;
+  core.counters.challengeAcks++;
+  dubious(core, flow);
+}
+
+function dubious(core: TcpCore, flow: TcpFlow): void {
+  const now = core.now();
+  if (now - flow.dubiousAt >= DUBIOUS_PERIOD_MS) {
+    flow.dubiousAt = now;
+    flow.dubiousCount = 0;
+  }
+  if (flow.dubiousCount >= DUBIOUS_ACKS) {
+    core.ip.drop('tcp-ack-limit');
+    return;
+  }
+  flow.dubiousCount++;
+  acknowledge(core, flow);
+}
+
+/** Sum of the pseudo header's addresses. */
+function addressSum(packet: IpPacket): number {
+  const { source, destination } = packet;
+  if (packet.family === 'ipv4') return words(source[3]!) + words(destination[3]!);
+  let sum = 0;
+  for (let i = 0; i < 4; i++) sum += words(source[i]!) + words(destination[i]!);
+  return sum;
+}
+
+const words = (word: number): number => (word >>> 16) + (word & 0xffff);

@@ -1,0 +1,61 @@
+/** Limits and timers of the user network's TCP, each with its reason. Times in milliseconds, sizes in bytes. */
+
+/** Flows of a stack: a port scan of one guest must not end in gigabytes. */
+export const MAX_FLOWS = 16_384;
+/** Host connects under way, and dials towards guests. */
+export const MAX_CONNECTING = 1024;
+/** No guest takes more than this part of either, so that another one still gets through. */
+export const GUEST_SHARE = 0.75;
+/** Entries looked at when a new flow needs the place of an old one. */
+export const EVICTION_DEPTH = 64;
+/** A flow unused for this long may have to give way to a new one. */
+export const EVICTION_IDLE_MS = 60_000;
+
+/** Largest window and send buffer of a flow. */
+export const MAX_WINDOW = 4 * 1024 * 1024;
+/** Where the window offered to a guest begins; it doubles while it is filled. */
+export const INITIAL_WINDOW = 65_536;
+/** 65535 << 7 covers MAX_WINDOW. */
+export const WINDOW_SHIFT = 7;
+/** SACK and window games with tiny segments cost more than they carry (CVE-2019-11477 and its like). */
+export const MIN_MSS = 88;
+export const DEFAULT_MSS_IPV4 = 536;
+export const DEFAULT_MSS_IPV6 = 1220;
+/** On loss the window towards the guest is halved, but never below this many segments: the link itself does not congest. */
+export const MIN_CWND_SEGMENTS = 10;
+
+/** A flow's turn in the round robin. */
+export const QUANTUM = 65_536;
+/** A flow, and all flows, per turn of the loop. */
+export const FLOW_TURN_BYTES = 262_144;
+export const TURN_BYTES = 1_048_576;
+export const TURN_MS = 2;
+
+export const MIN_RTO_MS = 200;
+/** RFC 6298 §2: before the first sample. */
+export const INITIAL_RTO_MS = 1000;
+export const MAX_RTO_MS = 60_000;
+/** Unanswered retransmissions, or window probes, before a guest counts as gone. */
+export const MAX_RETRIES = 15;
+/** Connecting to the host, and the guest's handshake (libslirp: 75 s). */
+export const CONNECT_TIMEOUT_MS = 75_000;
+/** As libslirp: the guest side is a link of one hop, no old duplicates linger for minutes. */
+export const TIME_WAIT_MS = 10_000;
+/** The guest has acknowledged our FIN but neither sends nor closes: asked whether it is alive. */
+export const FIN_WAIT_2_IDLE_MS = 600_000;
+/** The same of any other flow. A living guest answers, so idle flows never expire. */
+export const KEEPALIVE_IDLE_MS = 7_200_000;
+export const KEEPALIVE_INTERVAL_MS = 75_000;
+export const KEEPALIVE_PROBES = 9;
+/** A parked flow looks by itself whether the way is clear, should the wake-up be lost. */
+export const PARK_CHECK_MS = 1000;
+/** Room appeared, but too little to tell the guest: looked at again, instead of spinning on a level-triggered event. */
+export const WINDOW_CHECK_MS = 20;
+
+/** ACKs to segments that carry nothing acceptable, per flow and half second (RFC 5961 §7; two peers must not ping-pong). */
+export const DUBIOUS_ACKS = 10;
+export const DUBIOUS_PERIOD_MS = 500;
+/** Challenge ACKs of the whole stack per second. */
+export const CHALLENGE_ACKS = 100;
+/** Bytes of a guest's SYN kept to be quoted by an ICMP error. */
+export const QUOTE_BYTES = 128;

@@ -1,0 +1,237 @@
+/**
+ * How flows begin.
+ *
+ * A guest's SYN: the host is asked first (route, connect) and answers decide what the guest gets: SYN-ACK, RST or an
+ * ICMP error. Nothing is said meanwhile; the guest's repeated SYNs find the flow and are ignored.
+ * A connection that a forward accepted: the guest gets a SYN; nothing is read from the socket before it has answered.
+ *
+ * Caps on flows and on those still connecting, in all and per guest. At the cap the longest unused flow gives way if it
+ * is in TIME-WAIT or has been silent for a minute; otherwise the new one is refused.
+ */
+import type { StreamSocket } from '../net/host.ts';
+import {
+  parseTcpOptions,
+  seqAdd,
+  TCP_ACK,
+  TCP_RST,
+  type TcpOptions,
+  tcpHeaderLength,
+  tcpSeq,
+  tcpWindow,
+} from '../wire/index.ts';
+import type { IpAddress, IpPacket } from './ip-layer.ts';
+import type { TcpCore } from './tcp-core.ts';
+import { abort } from './tcp-end.ts';
+import { type GuestRecord, TcpFlow } from './tcp-flow.ts';
+import { attachSocket } from './tcp-host.ts';
+import {
+  CONNECT_TIMEOUT_MS,
+  DEFAULT_MSS_IPV4,
+  DEFAULT_MSS_IPV6,
+  EVICTION_DEPTH,
+  EVICTION_IDLE_MS,
+  GUEST_SHARE,
+  INITIAL_WINDOW,
+  KEEPALIVE_IDLE_MS,
+  MIN_MSS,
+  QUOTE_BYTES,
+  WINDOW_SHIFT,
+} from './tcp-limits.ts';
+import { segmentSize, sendReset } from './tcp-segment.ts';
+import { armTimer } from './tcp-timer.ts';
+import { onTimer, sendHandshake } from './tcp-timers.ts';
+
+const SYN_WINDOW = 65535;
+/** A quoted SYN keeps the longest IP header and the whole of TCP's. */
+const ECN_BITS = 0x03;
+
+/** A SYN for which there is no flow. The segment was checked. */
+export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number, remotePort: number): void {
+  const { source, destination } = packet;
+  const to = core.ip.route(destination, 'tcp', remotePort);
+  if (to === undefined) {
+    core.counters.refused++;
+    const reason = core.ip.refusal?.(destination, 'tcp', remotePort);
+    if (reason !== undefined) core.ip.sendUnreachable(packet, reason);
+    else refuseStray(core, packet, guestPort, remotePort);
+    return;
+  }
+  const record = admit(core, source);
+  if (record === undefined) return;
+  const flow = createFlow(core, source, guestPort, destination, remotePort, record, false);
+  flow.tos = packet.tos & ~ECN_BITS;
+  flow.quote = copyPacket(packet);
+  takeSyn(flow, packet, core.segmentOptions);
+  core.setState(flow, 'SYN-SENT');
+  flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
+  armTimer(flow);
+  attachSocket(core, flow, core.ip.host.sockets.connect(to, { noDelay: true }), answerGuest);
+}
+
+/** What a SYN says about its sender; also for one that repeats itself with another number while the host connects. */
+export function takeSyn(flow: TcpFlow, packet: IpPacket, options: TcpOptions): void {
+  const { bytes, transportOffset } = packet;
+  parseTcpOptions(bytes, transportOffset, tcpHeaderLength(bytes, transportOffset), options);
+  flow.irs = tcpSeq(bytes, transportOffset);
+  flow.rcvNxt = seqAdd(flow.irs, 1);
+  flow.rcvEdge = seqAdd(flow.rcvNxt, SYN_WINDOW);
+  flow.rcvGrowAt = seqAdd(flow.rcvNxt, INITIAL_WINDOW);
+  const scaled = options.windowShift >= 0;
+  flow.rcvShift = scaled ? WINDOW_SHIFT : 0;
+  flow.sndShift = scaled ? options.windowShift : 0;
+  flow.sackOk = options.sackPermitted;
+  flow.sndWnd = tcpWindow(bytes, transportOffset);
+  flow.maxSndWnd = flow.sndWnd;
+  flow.sndWl1 = flow.irs;
+  const fallback = flow.path.family === 'ipv4' ? DEFAULT_MSS_IPV4 : DEFAULT_MSS_IPV6;
+  const wanted = options.mss === 0 ? fallback : options.mss;
+  flow.mss = segmentSize(flow.path, Math.max(wanted, MIN_MSS));
+}
+
+/** The host is connected: now the guest hears of it. */
+function answerGuest(core: TcpCore, flow: TcpFlow): void {
+  flow.quote = undefined;
+  flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
+  openSend(core, flow);
+  core.setState(flow, 'SYN-RECEIVED');
+  beginHandshake(core, flow);
+}
+
+/** An accepted connection dials `guest`. False: at a cap, the caller resets it. */
+export function dialGuest(
+  core: TcpCore,
+  socket: StreamSocket,
+  guest: IpAddress,
+  guestPort: number,
+  remote: IpAddress,
+  remotePort: number,
+): boolean {
+  const record = admit(core, guest);
+  if (record === undefined) return false;
+  const flow = createFlow(core, guest, guestPort, remote, remotePort, record, true);
+  flow.hostConnected = true;
+  core.counters.accepted++;
+  attachSocket(core, flow, socket, () => {});
+  flow.mss = segmentSize(flow.path, flow.path.family === 'ipv4' ? DEFAULT_MSS_IPV4 : DEFAULT_MSS_IPV6);
+  flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
+  openSend(core, flow);
+  core.setState(flow, 'SYN-SENT');
+  beginHandshake(core, flow);
+  return true;
+}
+
+function openSend(core: TcpCore, flow: TcpFlow): void {
+  flow.iss = core.initialSequence(flow);
+  flow.sndUna = flow.iss;
+  flow.sndNxt = seqAdd(flow.iss, 1);
+  flow.bufferEnd = flow.sndNxt;
+  flow.rexmitNext = flow.sndNxt;
+  flow.lossEnd = flow.sndNxt;
+  flow.rexmitMark = flow.sndNxt;
+  flow.recoverSeq = flow.sndNxt;
+  flow.rttSeq = flow.sndNxt;
+}
+
+function beginHandshake(core: TcpCore, flow: TcpFlow): void {
+  const now = core.now();
+  flow.timing = true;
+  flow.rttAt = now;
+  flow.rexmitAt = now + flow.rto;
+  armTimer(flow);
+  sendHandshake(core, flow);
+}
+
+/** The handshake is over: bytes may flow. */
+export function established(core: TcpCore, flow: TcpFlow): void {
+  core.settled(flow);
+  core.counters.opened++;
+  core.setState(flow, 'ESTABLISHED');
+  flow.rexmitAt = Number.POSITIVE_INFINITY;
+  flow.lifeAt = core.now() + KEEPALIVE_IDLE_MS;
+  flow.retries = 0;
+  core.schedule(flow);
+}
+
+/** Room for one more flow of this guest, perhaps in place of an old one. */
+function admit(core: TcpCore, guest: IpAddress): GuestRecord | undefined {
+  const record = core.guestRecord(guest);
+  let counter: 'flowLimit' | 'connectingLimit' | undefined;
+  if (core.connecting >= core.maxConnecting || record.connecting >= core.maxConnecting * GUEST_SHARE) {
+    counter = 'connectingLimit';
+  } else if (core.table.size >= core.maxFlows || record.flows >= core.maxFlows * GUEST_SHARE) {
+    if (!evict(core, core.table.size >= core.maxFlows ? undefined : record)) counter = 'flowLimit';
+  }
+  if (counter === undefined) return core.guestRecord(guest);
+  core.counters[counter]++;
+  if (record.flows === 0) core.guests.delete(record.key);
+  return undefined;
+}
+
+function evict(core: TcpCore, of: GuestRecord | undefined): boolean {
+  let flow = core.table.oldest;
+  const idleSince = core.now() - EVICTION_IDLE_MS;
+  for (let i = 0; i < EVICTION_DEPTH && flow !== undefined; i++, flow = flow.newer) {
+    if (of !== undefined && flow.record !== of) continue;
+    if (flow.state === 'TIME-WAIT' || flow.heardAt < idleSince) {
+      core.counters.evicted++;
+      abort(core, flow, true);
+      return true;
+    }
+  }
+  return false;
+}
+
+function createFlow(
+  core: TcpCore,
+  guest: IpAddress,
+  guestPort: number,
+  remote: IpAddress,
+  remotePort: number,
+  record: GuestRecord,
+  forwarded: boolean,
+): TcpFlow {
+  const guestAddress = guest.slice();
+  const remoteAddress = remote.slice();
+  const path = core.ip.openPath(guestAddress, remoteAddress);
+  const flow = new TcpFlow(guestAddress, guestPort, remoteAddress, remotePort, path, record, forwarded, core.pool);
+  flow.timer = core.ip.host.timers.create(() => onTimer(core, flow));
+  flow.startedAt = core.now();
+  flow.heardAt = flow.startedAt;
+  core.register(flow);
+  return flow;
+}
+
+/** RST in answer to a segment without a flow (RFC 9293 §3.10.7.1), with libslirp's field values. */
+export function refuseStray(core: TcpCore, packet: IpPacket, guestPort: number, remotePort: number): void {
+  const { bytes, transportOffset } = packet;
+  const path = core.ip.openPath(packet.source.slice(), packet.destination.slice());
+  const flags = bytes[transportOffset + 13]!;
+  core.counters.strayResets++;
+  if ((flags & TCP_ACK) !== 0) {
+    const ack =
+      ((bytes[transportOffset + 8]! << 24) |
+        (bytes[transportOffset + 9]! << 16) |
+        (bytes[transportOffset + 10]! << 8) |
+        bytes[transportOffset + 11]!) >>>
+      0;
+    sendReset(core, path, remotePort, guestPort, ack, 0, TCP_RST);
+    return;
+  }
+  const payload = packet.transportLength - tcpHeaderLength(bytes, transportOffset);
+  const ack = seqAdd(tcpSeq(bytes, transportOffset), payload + ((flags >> 1) & 1));
+  sendReset(core, path, remotePort, guestPort, 0, ack, TCP_RST | TCP_ACK);
+}
+
+/** The packet is borrowed; the copy keeps what an ICMP error quotes. */
+function copyPacket(packet: IpPacket): IpPacket {
+  const headers = packet.transportOffset - packet.ipOffset;
+  const length = Math.min(packet.transportLength, QUOTE_BYTES);
+  return {
+    ...packet,
+    bytes: packet.bytes.slice(packet.ipOffset, packet.transportOffset + length),
+    ipOffset: 0,
+    transportOffset: headers,
+    source: packet.source.slice(),
+    destination: packet.destination.slice(),
+  };
+}

@@ -1,0 +1,292 @@
+/**
+ * Output of a flow towards its guest, one quantum at a time: first what was lost, then new bytes, then the FIN, then an
+ * ACK if none went along.
+ *
+ * The host socket is read only when the guest's window has room, straight into the place from which the frame goes out;
+ * everything else stays in the kernel, so back-pressure is end to end. There is no slow start: the link to a guest does
+ * not congest. After a loss the congestion window is half of what was in flight, at least ten segments (RFC 6582,
+ * RFC 6675 in a simplified form), and grows again by one segment per round trip.
+ *
+ * Limits: MAX_WINDOW per flow, and of the pool no more chunks than are still free (so a few greedy flows leave room).
+ */
+import { BUSY, DROPPED } from '../net/client.ts';
+import { SOCKET_FAILED, WOULD_BLOCK } from '../net/host.ts';
+import { seqAdd, seqDiff, seqGe, seqGt, seqLt, seqMax, seqMin, TCP_ACK, TCP_FIN, TCP_PSH } from '../wire/index.ts';
+import { CHUNK_BYTES, CHUNK_HEADROOM, type Chunk } from './chunk-pool.ts';
+import type { TcpCore } from './tcp-core.ts';
+import { hostFailed, refreshState } from './tcp-end.ts';
+import { flightSize, isSynchronized, NEVER, type TcpFlow, unsentBytes } from './tcp-flow.ts';
+import { MAX_RTO_MS, MAX_WINDOW, PARK_CHECK_MS } from './tcp-limits.ts';
+import { sendControl, sendData } from './tcp-segment.ts';
+import { armTimer } from './tcp-timer.ts';
+
+const CHUNK_PAYLOAD = CHUNK_BYTES - CHUNK_HEADROOM;
+/** A chunk's last bytes are not worth a read. */
+const WORTH_READING = 4096;
+
+/** Bytes that count as on their way: sent, neither reported nor thought lost (RFC 6675 §4). */
+export function pipeSize(flow: TcpFlow): number {
+  if (flow.scoreboard.isEmpty && !flow.recovering) return flightSize(flow);
+  const una = flow.sndUna;
+  const lost = seqMax(flow.lossEnd, una);
+  const again = seqMin(seqMax(flow.rexmitNext, una), lost);
+  let pipe = seqDiff(flow.sndNxt, lost) - flow.scoreboard.sackedBytes(lost, flow.sndNxt);
+  pipe += seqDiff(again, una) - flow.scoreboard.sackedBytes(una, again);
+  if (!flow.sackOk) pipe -= flow.dupAcks * flow.mss;
+  return Math.max(pipe, 0);
+}
+
+/** Bytes that may be sent beyond SND.NXT now. */
+function usableWindow(flow: TcpFlow): number {
+  const offered = flow.sndWnd - flightSize(flow);
+  const allowed = flow.cwnd - pipeSize(flow);
+  return Math.min(offered, allowed);
+}
+
+/** One turn of the round robin. Returns the bytes used of `budget`. */
+export function produce(core: TcpCore, flow: TcpFlow, budget: number): number {
+  if (core.ip.busyGuests.has(flow.guest)) {
+    park(core, flow);
+    return 0;
+  }
+  if (!isSynchronized(flow)) return 0;
+  let used = retransmit(core, flow, budget);
+  while (!flow.parked && used + flow.mss <= budget) {
+    const sent = sendNew(core, flow, budget - used);
+    if (sent <= 0) break;
+    used += sent;
+  }
+  // Reading may have ended the flow.
+  if (!isSynchronized(flow)) return used;
+  if (!flow.parked) sendFin(core, flow);
+  if (flow.ackPending && !flow.parked) acknowledge(core, flow);
+  if (flow.state !== 'TIME-WAIT') {
+    updateInterest(flow);
+    armOutput(core, flow);
+  }
+  return used;
+}
+
+/** An ACK of its own, now. */
+export function acknowledge(core: TcpCore, flow: TcpFlow): void {
+  if (sendControl(core, flow, flow.sndNxt, TCP_ACK) === BUSY) park(core, flow);
+}
+
+function park(core: TcpCore, flow: TcpFlow): void {
+  core.park(flow);
+  if (flow.rexmitAt === NEVER) {
+    flow.rexmitAt = core.now() + PARK_CHECK_MS;
+    armTimer(flow);
+  }
+}
+
+function retransmit(core: TcpCore, flow: TcpFlow, budget: number): number {
+  let used = 0;
+  while (!flow.parked && used < budget) {
+    const from = seqMax(flow.rexmitNext, flow.sndUna);
+    if (!seqLt(from, flow.lossEnd)) break;
+    const start = flow.scoreboard.holeStart(from);
+    if (!seqLt(start, flow.lossEnd)) {
+      flow.rexmitNext = flow.lossEnd;
+      break;
+    }
+    let allowed = flow.cwnd - pipeSize(flow);
+    if (allowed < flow.mss) {
+      if (start !== flow.sndUna) break;
+      // The segment everything waits for goes out whatever else is in flight.
+      allowed = flow.mss;
+    }
+    if (start === flow.sndUna) flow.rexmitMark = flow.sndNxt;
+    if (start === flow.bufferEnd) {
+      flow.rexmitNext = flow.sndNxt;
+      used += flow.mss;
+      core.counters.retransmitted++;
+      if (sendControl(core, flow, start, TCP_FIN | TCP_ACK) === BUSY) park(core, flow);
+      continue;
+    }
+    const end = seqMin(flow.scoreboard.holeEnd(start, flow.lossEnd), flow.bufferEnd);
+    const length = Math.min(seqDiff(end, start), whole(allowed, flow.mss), whole(budget - used, flow.mss));
+    used += sendRange(core, flow, start, length, true);
+  }
+  return used;
+}
+
+/** Rounded down to full segments, at least one. */
+function whole(bytes: number, mss: number): number {
+  return bytes < mss ? mss : bytes - (bytes % mss);
+}
+
+/** Sends up to `length` buffered bytes from `seq` on as one frame; at most to the end of their chunk. */
+function sendRange(core: TcpCore, flow: TcpFlow, seq: number, length: number, again: boolean): number {
+  let chunk = flow.head;
+  while (chunk !== undefined && seqDiff(seq, chunk.seq) >= chunk.end - chunk.start) chunk = chunk.next;
+  if (chunk === undefined) {
+    flow.rexmitNext = flow.lossEnd;
+    return 0;
+  }
+  const skip = seqDiff(seq, chunk.seq);
+  const n = Math.min(length, chunk.end - chunk.start - skip);
+  const next = seqAdd(seq, n);
+  const push = next === flow.bufferEnd ? TCP_PSH : 0;
+  const result = sendData(core, flow, seq, chunk, chunk.start + skip, n, push);
+  if (again) {
+    flow.rexmitNext = next;
+    // Karn: what was sent twice times nothing.
+    flow.timing = false;
+    core.counters.retransmitted++;
+  } else {
+    flow.sndNxt = next;
+    core.counters.bytesToGuest += n;
+    if (!flow.timing && result !== DROPPED) {
+      flow.timing = true;
+      flow.rttSeq = next;
+      flow.rttAt = core.now();
+    }
+  }
+  if (result === BUSY) park(core, flow);
+  return n;
+}
+
+/** New bytes: what was read and not sent, else straight from the socket. Returns 0 when nothing can go. */
+function sendNew(core: TcpCore, flow: TcpFlow, budget: number): number {
+  const usable = usableWindow(flow);
+  if (usable <= 0) return 0;
+  // No silly segments (RFC 9293 §3.8.6.2.1): a full one, or half of the guest's largest window, or nothing is in flight.
+  const silly = usable < flow.mss && usable < flow.maxSndWnd >> 1 && flightSize(flow) > 0;
+  let unsent = unsentBytes(flow);
+  if (unsent === 0) {
+    if (silly) return 0;
+    unsent = readHost(core, flow, Math.min(usable, budget));
+    if (unsent <= 0) return 0;
+  }
+  if (silly && usable < unsent) return 0;
+  const length = Math.min(unsent, whole(usable, flow.mss), whole(budget, flow.mss));
+  return sendRange(core, flow, flow.sndNxt, Math.min(length, usable), false);
+}
+
+/** Reads up to `wanted` bytes behind the buffered ones. Returns the bytes read; 0 for none, whatever the reason. */
+function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
+  const { socket } = flow;
+  if (socket === undefined || flow.hostEnd || !flow.readable || !flow.hostConnected) return 0;
+  const room = MAX_WINDOW - seqDiff(flow.bufferEnd, flow.sndUna);
+  let length = Math.min(room, wanted > flow.mss ? whole(wanted, flow.mss) : wanted);
+  if (length <= 0) return 0;
+  const full = Math.min(CHUNK_PAYLOAD, whole(CHUNK_PAYLOAD, flow.mss));
+  let chunk = flow.tail;
+  let space = chunk === undefined ? 0 : full - (chunk.end - CHUNK_HEADROOM);
+  if (chunk === undefined || (space < length && space < WORTH_READING)) {
+    const fresh = takeChunk(core, flow);
+    if (fresh !== undefined) {
+      chunk = fresh;
+      space = full;
+    } else if (chunk === undefined || space <= 0) {
+      core.starve(flow);
+      return 0;
+    }
+  }
+  if (length > space) length = space;
+  const n = socket.readInto(chunk.bytes, chunk.end, length);
+  if (n > 0) {
+    if (chunk.end === chunk.start) chunk.seq = flow.bufferEnd;
+    chunk.end += n;
+    flow.bufferEnd = seqAdd(flow.bufferEnd, n);
+    if (n < length) flow.readable = false;
+    return n;
+  }
+  releaseEmptyTail(core, flow);
+  flow.readable = false;
+  if (n === 0) flow.hostEnd = true;
+  else if (n === SOCKET_FAILED) hostFailed(core, flow);
+  else if (n !== WOULD_BLOCK) core.ip.drop('tcp-read');
+  return 0;
+}
+
+function takeChunk(core: TcpCore, flow: TcpFlow): Chunk | undefined {
+  const held = flow.chunks * CHUNK_BYTES;
+  if (held > 0 && held > core.pool.freeBytes) return undefined;
+  const chunk = core.pool.take();
+  if (chunk === undefined) return undefined;
+  chunk.seq = flow.bufferEnd;
+  if (flow.tail === undefined) flow.head = chunk;
+  else flow.tail.next = chunk;
+  flow.tail = chunk;
+  flow.chunks++;
+  return chunk;
+}
+
+/** A chunk taken for a read that brought nothing: an idle flow holds none. */
+function releaseEmptyTail(core: TcpCore, flow: TcpFlow): void {
+  const tail = flow.tail;
+  if (tail === undefined || tail.end > tail.start) return;
+  let before: Chunk | undefined;
+  for (let at = flow.head; at !== undefined && at !== tail; at = at.next) before = at;
+  if (before === undefined) flow.head = undefined;
+  else before.next = undefined;
+  flow.tail = before;
+  flow.chunks--;
+  core.pool.give(tail);
+}
+
+/** Frees what the guest has acknowledged. */
+export function releaseAcknowledged(core: TcpCore, flow: TcpFlow): void {
+  const una = seqMin(flow.sndUna, flow.bufferEnd);
+  for (let chunk = flow.head; chunk !== undefined; chunk = flow.head) {
+    const done = seqDiff(una, chunk.seq);
+    if (done < chunk.end - chunk.start) {
+      if (done > 0) {
+        chunk.start += done;
+        chunk.seq = una;
+      }
+      return;
+    }
+    flow.head = chunk.next;
+    if (chunk === flow.tail) flow.tail = undefined;
+    flow.chunks--;
+    core.pool.give(chunk);
+  }
+}
+
+/** The host's end follows its last byte. A window of zero does not hold it back: the guest would never hear of it. */
+function sendFin(core: TcpCore, flow: TcpFlow): void {
+  if (!flow.hostEnd || flow.finSent || seqGt(flow.bufferEnd, flow.sndNxt)) return;
+  const result = sendControl(core, flow, flow.sndNxt, TCP_FIN | TCP_ACK);
+  flow.finSent = true;
+  flow.closedFirst = !flow.guestFin;
+  flow.sndNxt = seqAdd(flow.sndNxt, 1);
+  if (result === BUSY) park(core, flow);
+  refreshState(core, flow);
+}
+
+function updateInterest(flow: TcpFlow): void {
+  const { socket } = flow;
+  if (socket === undefined) return;
+  const read = !flow.hostEnd && !flow.readable;
+  if (read === flow.wantsRead) return;
+  flow.wantsRead = read;
+  socket.interest(read, flow.wantsWrite);
+}
+
+/** The timers that output depends on: retransmission while something is in flight, probes while the window is shut. */
+function armOutput(core: TcpCore, flow: TcpFlow): void {
+  if (flightSize(flow) > 0) {
+    if (flow.rexmitAt === NEVER) flow.rexmitAt = core.now() + flow.rto;
+    flow.persistAt = NEVER;
+  } else {
+    if (!flow.parked) flow.rexmitAt = NEVER;
+    const waiting = unsentBytes(flow) > 0 || flow.readable;
+    if (!waiting || flow.sndWnd > 0 || flow.finSent) {
+      flow.persistAt = NEVER;
+    } else if (flow.persistAt === NEVER) {
+      flow.persistAt = core.now() + persistDelay(flow);
+    }
+  }
+  armTimer(flow);
+}
+
+export function persistDelay(flow: TcpFlow): number {
+  const delay = flow.rto * 2 ** Math.min(flow.persistBackoff, 10);
+  return Math.min(delay, MAX_RTO_MS);
+}
+
+/** All that was sent is acknowledged. */
+export const isAcknowledged = (flow: TcpFlow): boolean => seqGe(flow.sndUna, flow.sndNxt);

@@ -1,0 +1,124 @@
+/**
+ * TCP of the user network: what the IP layer, the netdev and the queries see of it.
+ *
+ * @example
+ * const tcp = new TcpStack(ipLayer);
+ * tcp.input(packet); // an IP packet of a guest, protocol 6
+ * await tcp.addForward({ hostAddress: '127.0.0.1', hostPort: 0, guestAddress: ipv4Address(0x0a00020f), guestPort: 22 });
+ * await tcp.close();
+ */
+import type { Flow, Forward } from '../net/client.ts';
+import { seqDiff } from '../wire/index.ts';
+import { addressText } from './address.ts';
+import type { IpAddress, IpLayer, IpPacket } from './ip-layer.ts';
+import { guestKey, TcpCore, type TcpStackOptions } from './tcp-core.ts';
+import { abort } from './tcp-end.ts';
+import type { TcpFlow } from './tcp-flow.ts';
+import { type ForwardRule, TcpForwards } from './tcp-forward.ts';
+import { input } from './tcp-input.ts';
+import { produce } from './tcp-output.ts';
+
+export class TcpStack {
+  readonly #core: TcpCore;
+  readonly #forwards: TcpForwards;
+
+  constructor(ip: IpLayer, options: TcpStackOptions = {}) {
+    this.#core = new TcpCore(ip, options);
+    const core = this.#core;
+    core.produce = (flow, budget) => produce(core, flow, budget);
+    core.pool.onRelief = () => core.relieve();
+    this.#forwards = new TcpForwards(core);
+  }
+
+  /** An IP packet of protocol 6 from a guest. Borrowed; never throws. */
+  input(packet: IpPacket): void {
+    if (!this.#core.closed) input(this.#core, packet);
+  }
+
+  /** The way to `guest` is clear again after BUSY: its flows go on. */
+  resumeGuest(guest: IpAddress): void {
+    const record = this.#core.guests.get(guestKey(guest));
+    if (record !== undefined) this.#core.unpark(record);
+  }
+
+  /**
+   * Listens on the host; accepted connections dial the guest.
+   * @throws HostError when the address cannot be bound.
+   */
+  addForward(rule: ForwardRule): Promise<Forward> {
+    return this.#forwards.add(rule);
+  }
+
+  /** Resolves when the address is free again; false if there is no such forward. Connections made so far go on. */
+  removeForward(hostAddress: string, hostPort: number): Promise<boolean> {
+    return this.#forwards.remove(hostAddress, hostPort);
+  }
+
+  forwards(): Forward[] {
+    return this.#forwards.list();
+  }
+
+  /** Most recently used first. States are RFC 9293's names. */
+  flows(): Flow[] {
+    const found: Flow[] = [];
+    this.#core.table.forEach((flow) => {
+      found.push(describe(flow));
+    });
+    return found.reverse();
+  }
+
+  /** Counters and gauges; keys begin with `tcp.`. */
+  statistics(): Record<string, number> {
+    const { counters, pool, table, connecting, guests } = this.#core;
+    const result: Record<string, number> = {};
+    for (const [name, value] of Object.entries(counters)) result[`tcp.${name}`] = value as number;
+    let parked = 0;
+    for (const record of guests.values()) parked += record.parked.length;
+    result['tcp.flows'] = table.size;
+    result['tcp.connecting'] = connecting;
+    result['tcp.parkedNow'] = parked;
+    result['tcp.poolBytes'] = pool.usedBytes;
+    result['tcp.poolPeakBytes'] = pool.peakBytes;
+    result['tcp.poolRefused'] = pool.refused;
+    return result;
+  }
+
+  /** Resets every connection towards the host, and resolves when every listening address is free again. Idempotent. */
+  async close(): Promise<void> {
+    this.#core.closed = true;
+    this.#core.table.forEach((flow) => {
+      abort(this.#core, flow, false);
+    });
+    await this.#forwards.close();
+  }
+}
+
+function describe(flow: TcpFlow): Flow {
+  const local = flow.forwarded ? flow.socket?.localAddress : undefined;
+  const guest = addressText(flow.guest);
+  const queues = {
+    receiveQueue: flow.assembler.heldBytes,
+    sendQueue: Math.max(0, seqDiff(flow.bufferEnd, flow.sndUna)),
+  };
+  if (flow.forwarded) {
+    const inet = local !== undefined && local.family !== 'unix' ? local : undefined;
+    return {
+      protocol: 'tcp',
+      state: flow.state,
+      sourceAddress: inet?.host ?? addressText(flow.remote),
+      sourcePort: inet?.port ?? flow.remotePort,
+      destinationAddress: guest,
+      destinationPort: flow.guestPort,
+      ...queues,
+    };
+  }
+  return {
+    protocol: 'tcp',
+    state: flow.state,
+    sourceAddress: guest,
+    sourcePort: flow.guestPort,
+    destinationAddress: addressText(flow.remote),
+    destinationPort: flow.remotePort,
+    ...queues,
+  };
+}

@@ -1,0 +1,355 @@
+/**
+ * A guest's TCP connection as a model of its own: it shares no code with the stack but the segment codec. Simple and
+ * slow on purpose: what was received and what was acknowledged are maps of single bytes (or segments), so its answers
+ * are right by inspection. Retransmission by timer, three duplicate ACKs and SACK holes.
+ */
+import type { Timer } from '../../src/net/host.ts';
+import type { IpAddress } from '../../src/slirp/ip-layer.ts';
+import type { Segment, TcpLink } from './tcp-link.ts';
+
+const FIN = 1;
+const SYN = 2;
+const RST = 4;
+const PSH = 8;
+const ACK = 16;
+const RTO_MS = 300;
+
+export interface GuestTcpOptions {
+  remote: IpAddress;
+  remotePort: number;
+  guestPort: number;
+  /** Begins here; near the wrap by default. */
+  iss?: number;
+  mss?: number;
+  windowShift?: number;
+  sack?: boolean;
+  /** Receive buffer, bytes: the window. */
+  window?: number;
+}
+
+export type GuestState = 'syn-sent' | 'listening' | 'open' | 'reset' | 'done';
+
+export class GuestTcp {
+  readonly link: TcpLink;
+  readonly options: Required<GuestTcpOptions>;
+  state: GuestState;
+  /** Everything received in order. */
+  readonly received: number[] = [];
+  /** What the application has not read counts against the window; false: it never reads. */
+  reading = true;
+  #held = 0;
+  finReceived = false;
+  finAcked = false;
+  /** Segments sent, retransmissions included. */
+  sent = 0;
+  resent = 0;
+  readonly segments: Segment[] = [];
+  onReceive: (bytes: Uint8Array) => void = () => {};
+
+  #iss: number;
+  #irs = 0;
+  /** Offsets in the stream, the SYN not counted. */
+  #una = 0;
+  #next = 0;
+  #highest = 0;
+  #peerShift = 0;
+  #peerWindow = 0;
+  #peerSack = false;
+  peerMss = 536;
+  #out = new Uint8Array(0);
+  #outLength = 0;
+  #fin = false;
+  readonly #sacked = new Set<number>();
+  #duplicates = 0;
+  readonly #early = new Map<number, number>();
+  #finAt = -1;
+  readonly #timer: Timer;
+  #lastEarly = 0;
+
+  constructor(link: TcpLink, options: GuestTcpOptions) {
+    this.link = link;
+    this.options = { iss: 0xffff_f000, mss: 1460, windowShift: 7, sack: true, window: 262_144, ...options };
+    this.#iss = this.options.iss;
+    this.state = 'listening';
+    this.#timer = link.host.timers.create(() => this.#timeout());
+  }
+
+  get bytesAcked(): number {
+    return Math.min(this.#una, this.#outLength);
+  }
+
+  get isConnected(): boolean {
+    return this.state === 'open';
+  }
+
+  connect(): void {
+    this.state = 'syn-sent';
+    this.#sendSyn();
+    this.#timer.set(this.link.host.clock.now() + 1000);
+  }
+
+  /** Queues bytes. */
+  write(bytes: Uint8Array): void {
+    const grown = new Uint8Array(this.#outLength + bytes.length);
+    grown.set(this.#out.subarray(0, this.#outLength));
+    grown.set(bytes, this.#outLength);
+    this.#out = grown;
+    this.#outLength = grown.length;
+    this.#push();
+  }
+
+  /** FIN after everything queued. */
+  end(): void {
+    this.#fin = true;
+    this.#push();
+  }
+
+  reset(): void {
+    this.#emit(this.#next, RST | ACK);
+    this.#stop('reset');
+  }
+
+  /** Forgets everything, silently: the machine lost power. */
+  vanish(): void {
+    this.#stop('done');
+    this.onSegment = () => {};
+  }
+
+  /** The application reads what it had left. */
+  resumeReading(): void {
+    this.reading = true;
+    this.#held = 0;
+    this.#acknowledge();
+  }
+
+  onSegment = (segment: Segment): void => {
+    this.segments.push(segment);
+    if (this.state === 'done' || this.state === 'reset') return;
+    if ((segment.flags & RST) !== 0) {
+      this.#stop('reset');
+      return;
+    }
+    if ((segment.flags & SYN) !== 0) {
+      this.#takeSyn(segment);
+      return;
+    }
+    if (this.state === 'listening' || this.state === 'syn-sent') return;
+    if ((segment.flags & ACK) !== 0) this.#takeAck(segment);
+    if (segment.payload.length > 0 || (segment.flags & FIN) !== 0) this.#takeData(segment);
+    else if (((segment.seq - this.#rcv()) | 0) < 0) this.#acknowledge();
+    this.#push();
+    if (this.finAcked && this.finReceived) this.#stop('done');
+  };
+
+  #takeSyn(segment: Segment): void {
+    if (this.state === 'open') {
+      this.#acknowledge();
+      return;
+    }
+    this.#irs = segment.seq;
+    this.#peerShift = segment.options.windowShift < 0 ? 0 : segment.options.windowShift;
+    this.#peerSack = segment.options.sackPermitted;
+    if (segment.options.mss !== 0) this.peerMss = segment.options.mss;
+    this.#peerWindow = segment.window;
+    if (segment.options.windowShift < 0) this.options.windowShift = -1;
+    this.state = 'open';
+    this.#timer.cancel();
+    if ((segment.flags & ACK) === 0) this.#sendSyn();
+    else this.#acknowledge();
+    this.#push();
+  }
+
+  #takeAck(segment: Segment): void {
+    const acked = (segment.ack - this.#iss - 1) | 0;
+    if (acked < 0 || acked > this.#highest) return;
+    this.#peerWindow = segment.window << this.#peerShift;
+    if (this.#peerSack) {
+      for (let i = 0; i < segment.options.sackCount; i++) {
+        const from = (segment.options.sack[2 * i]! - this.#iss - 1) | 0;
+        const to = (segment.options.sack[2 * i + 1]! - this.#iss - 1) | 0;
+        for (let at = from; at < to; at++) this.#sacked.add(at);
+      }
+    }
+    if (acked > this.#una) {
+      for (let at = this.#una; at < acked; at++) this.#sacked.delete(at);
+      this.#una = acked;
+      this.#duplicates = 0;
+      if (this.#next < acked) this.#next = acked;
+      if (this.#fin && acked > this.#outLength) this.finAcked = true;
+      this.#arm();
+    } else if (acked === this.#una && this.#highest > this.#una && segment.payload.length === 0) {
+      this.#duplicates++;
+      if (this.#duplicates % 3 === 0) this.#resendHoles();
+    }
+  }
+
+  /** Up to ten segments that were not reported. */
+  #resendHoles(): void {
+    let budget = 10;
+    let at = this.#una;
+    const limit = this.#sacked.size > 0 ? Math.max(...[...this.#sacked].slice(-2000)) : at + 1;
+    while (budget-- > 0 && at < limit && at < this.#outLength) {
+      while (this.#sacked.has(at)) at++;
+      if (at >= this.#highest || at >= this.#outLength) return;
+      at += this.#sendData(at);
+      this.resent++;
+    }
+    if (at >= this.#outLength && this.#fin && this.#highest > this.#outLength) this.#emit(this.#outLength, FIN | ACK);
+  }
+
+  #takeData(segment: Segment): void {
+    const start = (segment.seq - this.#irs - 1) | 0;
+    const room = this.options.window - this.#held;
+    for (let i = 0; i < segment.payload.length; i++) {
+      const at = start + i;
+      if (at >= this.received.length && at < this.received.length + room) this.#early.set(at, segment.payload[i]!);
+    }
+    if ((segment.flags & FIN) !== 0) this.#finAt = start + segment.payload.length;
+    this.#lastEarly = start;
+    const fresh: number[] = [];
+    for (let at = this.received.length; ; at++) {
+      const value = this.#early.get(at);
+      if (value === undefined) break;
+      this.#early.delete(at);
+      this.received.push(value);
+      fresh.push(value);
+    }
+    if (!this.reading) this.#held += fresh.length;
+    if (fresh.length > 0) this.onReceive(Uint8Array.from(fresh));
+    if (this.#finAt === this.received.length) this.finReceived = true;
+    this.#acknowledge();
+  }
+
+  #rcv(): number {
+    return (this.#irs + 1 + this.received.length + (this.finReceived ? 1 : 0)) >>> 0;
+  }
+
+  #acknowledge(): void {
+    this.#emit(this.#next, ACK);
+  }
+
+  #push(): void {
+    if (this.state !== 'open') return;
+    for (;;) {
+      const window = this.#una + this.#peerWindow - this.#next;
+      if (this.#next < this.#outLength && window > 0) {
+        const n = this.#sendData(this.#next, window);
+        this.#next += n;
+        this.#highest = Math.max(this.#highest, this.#next);
+        this.#arm();
+      } else if (this.#fin && this.#next === this.#outLength) {
+        this.#emit(this.#next, FIN | ACK);
+        this.#next++;
+        this.#highest = Math.max(this.#highest, this.#next);
+        this.#arm();
+      } else {
+        if (this.#next < this.#outLength) this.#arm();
+        return;
+      }
+    }
+  }
+
+  #sendData(at: number, window = Number.MAX_SAFE_INTEGER): number {
+    const n = Math.min(this.peerMss, this.options.mss, this.#outLength - at, window);
+    this.#emit(at, ACK | PSH, this.#out.slice(at, at + n));
+    return n;
+  }
+
+  #timeout(): void {
+    if (this.state === 'syn-sent') {
+      this.#sendSyn();
+      this.#timer.set(this.link.host.clock.now() + 1000);
+      return;
+    }
+    if (this.state !== 'open') return;
+    this.resent++;
+    if (this.#una < this.#outLength) {
+      // One byte asks a shut window.
+      const shut = this.#peerWindow === 0;
+      const n = this.#sendData(this.#una, shut ? 1 : Number.MAX_SAFE_INTEGER);
+      this.#highest = Math.max(this.#highest, this.#una + n);
+      if (this.#next < this.#una + n) this.#next = this.#una + n;
+    } else if (this.#fin && !this.finAcked) {
+      this.#emit(this.#outLength, FIN | ACK);
+    } else {
+      return;
+    }
+    this.#arm();
+  }
+
+  #arm(): void {
+    const waiting = this.#una < this.#outLength || (this.#fin && !this.finAcked);
+    if (waiting) this.#timer.set(this.link.host.clock.now() + RTO_MS);
+    else this.#timer.cancel();
+  }
+
+  #stop(state: GuestState): void {
+    this.state = state;
+    this.#timer.cancel();
+  }
+
+  #sendSyn(): void {
+    const { mss, windowShift, sack } = this.options;
+    const bytes = [2, 4, mss >> 8, mss & 255];
+    if (sack) bytes.push(1, 1, 4, 2);
+    if (windowShift >= 0) bytes.push(1, 3, 3, windowShift);
+    const answer = this.state === 'open';
+    this.link.send({
+      remote: this.options.remote,
+      guestPort: this.options.guestPort,
+      remotePort: this.options.remotePort,
+      seq: this.#iss,
+      ack: answer ? (this.#irs + 1) >>> 0 : 0,
+      flags: answer ? SYN | ACK : SYN,
+      window: Math.min(65535, this.options.window),
+      options: Uint8Array.from(bytes),
+    });
+    this.sent++;
+  }
+
+  #emit(at: number, flags: number, payload?: Uint8Array): void {
+    const shift = this.options.windowShift < 0 ? 0 : this.options.windowShift;
+    const window = Math.min(65535, Math.max(0, this.options.window - this.#held) >> shift);
+    const fields = {
+      guest: this.link.guest,
+      remote: this.options.remote,
+      guestPort: this.options.guestPort,
+      remotePort: this.options.remotePort,
+      seq: (this.#iss + 1 + at) >>> 0,
+      ack: this.#rcv(),
+      flags,
+      window,
+    };
+    const blocks = this.options.sack && this.#peerSack ? this.#blocks() : undefined;
+    this.sent++;
+    this.link.send({
+      ...fields,
+      ...(blocks === undefined ? {} : { options: blocks }),
+      ...(payload === undefined ? {} : { payload }),
+    });
+  }
+
+  #blocks(): Uint8Array | undefined {
+    if (this.#early.size === 0) return undefined;
+    const places = [...this.#early.keys()].sort((a, b) => a - b);
+    const ranges: [number, number][] = [];
+    for (const at of places) {
+      const last = ranges.at(-1);
+      if (last !== undefined && last[1] === at) last[1] = at + 1;
+      else ranges.push([at, at + 1]);
+    }
+    // The range with the latest segment first.
+    ranges.sort((a, b) => Number(holds(b, this.#lastEarly)) - Number(holds(a, this.#lastEarly)));
+    const chosen = ranges.slice(0, 3);
+    const bytes = new Uint8Array(4 + 8 * chosen.length);
+    bytes.set([1, 1, 5, 2 + 8 * chosen.length]);
+    const view = new DataView(bytes.buffer);
+    for (const [i, [from, to]] of chosen.entries()) {
+      view.setUint32(4 + 8 * i, (this.#irs + 1 + from) >>> 0);
+      view.setUint32(8 + 8 * i, (this.#irs + 1 + to) >>> 0);
+    }
+    return bytes;
+  }
+}
+
+const holds = ([from, to]: [number, number], at: number): boolean => at >= from && at < to;
