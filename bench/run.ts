@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 const here = import.meta.dirname;
 const wanted = process.argv[2] ?? '';
-const found = ['micro', 'throughput']
+const found = ['micro', 'process', 'throughput']
   .filter((folder) => existsSync(join(here, folder)))
   .flatMap((folder) => readdirSync(join(here, folder), { recursive: true }).map((name) => join(folder, String(name))))
   .filter((path) => /\.(ts|mjs)$/.test(path) && path.includes(wanted))
