@@ -3,3 +3,4 @@ export type { SocketAddressOption } from './address/index.ts';
 export { createHubport, type HubportOptions } from './hubport/index.ts';
 export { createListener, type ListenerOptions } from './listener/index.ts';
 export { createStream, type StreamOptions } from './stream/index.ts';
+export { createUserNetdev } from './user/index.ts';
