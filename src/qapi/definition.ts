@@ -82,6 +82,18 @@ export type Definition =
   | CommandDefinition
   | EventDefinition;
 
+/** Every feature a definition lists, its own and those of its parts. */
+export function featuresOf(definition: Definition): readonly Feature[] {
+  const parts: readonly (readonly { readonly features: readonly Feature[] }[] | string | undefined)[] = [
+    [definition],
+    definition.meta === 'enum' ? definition.values : undefined,
+    definition.meta === 'struct' ? definition.members : undefined,
+    definition.meta === 'union' ? definition.base : undefined,
+    'data' in definition ? definition.data : undefined,
+  ];
+  return parts.flatMap((part) => (typeof part === 'object' ? part.flatMap((owner) => owner.features) : []));
+}
+
 /** Keys of each kind of definition besides `if` and `features`: the required ones first. */
 export const DEFINITION_KEYS: Readonly<Record<Meta, { required: readonly string[]; optional: readonly string[] }>> = {
   enum: { required: ['enum', 'data'], optional: ['if', 'features', 'prefix'] },

@@ -14,7 +14,7 @@ export interface DialectRules {
    * need not be indented: it goes on to the next tag, or to a line at the margin behind a blank one.
    */
   readonly tagsAnywhere: boolean;
-  /** Every member and feature needs a description once the definition has documentation (from 9.0 on). */
+  /** Every member needs a description once the definition has documentation (from 9.0 on), as features always do. */
   readonly describeAll: boolean;
   /** `Returns:` only on a command that returns something (from 9.0 on). */
   readonly returnsSomething: boolean;
@@ -26,6 +26,8 @@ export interface DialectRules {
   readonly style: boolean;
   /** Conditional arguments ask for `'boxed': true` (from 8.1 on). */
   readonly boxedConditionals: boolean;
+  /** Names of features in a whole schema; 10.0 on numbers them in 64 bits. */
+  readonly maxFeatures: number;
 }
 
 export const DIALECTS: Readonly<Record<Dialect, DialectRules>> = {
@@ -39,6 +41,7 @@ export const DIALECTS: Readonly<Record<Dialect, DialectRules>> = {
     namesSectionKind: false,
     style: false,
     boxedConditionals: false,
+    maxFeatures: Number.POSITIVE_INFINITY,
   },
   '9.0': {
     headings: 'first',
@@ -50,6 +53,7 @@ export const DIALECTS: Readonly<Record<Dialect, DialectRules>> = {
     namesSectionKind: false,
     style: false,
     boxedConditionals: true,
+    maxFeatures: Number.POSITIVE_INFINITY,
   },
   '10.2': {
     headings: 'none',
@@ -61,5 +65,6 @@ export const DIALECTS: Readonly<Record<Dialect, DialectRules>> = {
     namesSectionKind: true,
     style: true,
     boxedConditionals: true,
+    maxFeatures: 64,
   },
 };

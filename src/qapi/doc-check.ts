@@ -14,7 +14,7 @@ interface Described {
 export function connectDoc(entity: Entity, doc: DocBlock, origin: Origin, pragma: Pragma, rules: DialectRules): void {
   const features = (owner: Described): void => {
     for (const { name } of owner.features ?? []) {
-      if (!doc.has('feature', name) && rules.describeAll) {
+      if (!doc.has('feature', name)) {
         throw semanticError(origin, `feature '${name}' lacks documentation`);
       }
       doc.described.features.add(name);

@@ -57,7 +57,7 @@ export function checkSchema(rootPath: string, readFile: ReadFile, options: Check
     const definitions = parsed.items
       .filter((item) => item.kind === 'expression')
       .map((item) => checkDefinition(item, parsed.pragma, rules));
-    const registry = new Registry();
+    const registry = new Registry(rules.maxFeatures);
     for (const definition of definitions) registry.define(definition);
     new Checker(registry, parsed.pragma, rules).checkAll();
     for (const doc of parsed.docs) checkBogusDoc(doc);

@@ -2,7 +2,7 @@
  * Definitions to entities by name: registers each with its implicit types in front of it, and refuses a second one of
  * a name (QEMU scripts/qapi/schema.py registers in the same order). References stay names until check.ts resolves them.
  */
-import type { Definition, MemberDefinition, TypeRef } from './definition.ts';
+import { type Definition, featuresOf, type MemberDefinition, type TypeRef } from './definition.ts';
 import {
   type ArrayEntry,
   describeType,
@@ -44,7 +44,13 @@ export class Registry {
   readonly empty: ObjectEntry;
   readonly #byName = new Map<string, Entry>();
 
-  constructor() {
+  readonly #maxFeatures: number;
+  /** Those with a meaning of their own count in every schema. */
+  readonly #features = new Set(['deprecated', 'unstable']);
+
+  /** @param maxFeatures names of features the schema may use */
+  constructor(maxFeatures: number) {
+    this.#maxFeatures = maxFeatures;
     for (const [name, jsonType] of BUILTINS) {
       const entity = { kind: 'builtin' as const, name, jsonType, ...UNDOCUMENTED, location: undefined };
       this.#add({ entity: { ...entity, module: BUILTIN_MODULE }, origin: undefined, doc: undefined });
@@ -82,6 +88,10 @@ export class Registry {
 
   define(definition: Definition): void {
     const { name, origin, doc, inModule, condition, features } = definition;
+    for (const feature of featuresOf(definition)) this.#features.add(feature.name);
+    if (this.#features.size > this.#maxFeatures) {
+      throw semanticError(origin, `Maximum of ${this.#maxFeatures} schema features is permitted`);
+    }
     const common = { name, location: origin, condition, features, doc: doc?.toModel(), module: inModule };
     switch (definition.meta) {
       case 'enum': {
