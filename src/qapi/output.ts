@@ -26,7 +26,7 @@ export function outputValue(type: TypeEntry, value: unknown): JsonValue {
 
 function members(type: ObjectEntry, value: Record<string, unknown>, result: JsonObject): void {
   for (const member of type.members) {
-    const item = value[member.name];
+    const item = Object.hasOwn(value, member.name) ? value[member.name] : undefined;
     if (item !== undefined) result[member.name] = outputValue(member.type, item);
     else if (!member.optional) missing(member);
   }
