@@ -1,0 +1,178 @@
+/** The built program as a person meets it: start, what it prints, its files, a name taken, its end. */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Daemon, PROGRAM, startDaemon } from '../kit/guest/daemon.ts';
+
+let runtime = '';
+beforeAll(() => {
+  runtime = mkdtempSync(join(tmpdir(), 'ny-'));
+});
+afterAll(() => rmSync(runtime, { recursive: true, force: true }));
+
+interface Ended {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function netyard(args: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
+  const env = { ...process.env, XDG_RUNTIME_DIR: runtime, ...environment };
+  return new Promise((resolve) => {
+    execFile(process.execPath, [PROGRAM, ...args], { env, timeout: 20_000 }, (error, stdout, stderr) => {
+      const status = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+      resolve({ status, stdout, stderr });
+    });
+  });
+}
+
+const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+
+describe('the default yard', () => {
+  let yard: Daemon;
+  let printed = '';
+  beforeAll(async () => {
+    yard = await startDaemon({ name: 'life', runtime });
+    await expect.poll(() => yard.output()).toContain('stop:');
+    printed = yard.output();
+  });
+  afterAll(async () => {
+    await yard?.end();
+  });
+
+  test('prints addresses, how to attach QEMU, its own command line and how to stop', () => {
+    expect(printed).toContain(yard.qmpSocket);
+    expect(printed).toMatch(/-netdev stream,id=\w+,server=off,addr\.type=unix,addr\.path=\S+guests\.sock/);
+    expect(printed).toContain('net=10.0.2.0');
+    expect(printed).toMatch(/^ {2}netyard -name life -netdev user,id=user .*-qmp unix:/m);
+    expect(printed).toContain('netyard stop life');
+  });
+
+  test('keeps its sockets to its user', () => {
+    expect(mode(join(runtime, 'netyard/life'))).toBe('700');
+    expect(mode(yard.guestSocket)).toBe('600');
+    expect(mode(yard.qmpSocket)).toBe('600');
+  });
+
+  test('listens on nothing but unix sockets', () => {
+    const listening = ['tcp', 'tcp6'].flatMap((family) =>
+      readFileSync(`/proc/${yard.pid}/net/${family}`, 'utf8')
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .filter((fields) => fields[3] === '0A')
+        .map((fields) => `socket:[${fields[9]}]`),
+    );
+    const mine = readdirSync(`/proc/${yard.pid}/fd`).flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/${yard.pid}/fd/${fd}`)];
+      } catch {
+        return [];
+      }
+    });
+    expect(mine.filter((link) => listening.includes(link))).toEqual([]);
+  });
+
+  test('refuses a second one of its name, and says who has it', async () => {
+    const second = await netyard(['-name', 'life']);
+    expect(second.status).toBe(1);
+    expect(second.stderr).toContain(`pid ${yard.pid}`);
+    expect(second.stderr).toContain('-name');
+    expect(await yard.qmp.execute('query-status')).toMatchObject({ status: 'running' });
+  });
+
+  test('answers netyard qmp and netyard status', async () => {
+    const version = await netyard(['qmp', 'life', 'query-name']);
+    expect(JSON.parse(version.stdout)).toEqual({ name: 'life' });
+    const wrong = await netyard(['qmp', 'life', 'netdev_del', 'id=nope']);
+    expect(wrong.status).toBe(1);
+    expect(wrong.stderr).toContain("Device 'nope' not found");
+    const status = await netyard(['status', 'life']);
+    expect(status.stdout).toMatch(/^user +user +up/m);
+    expect(status.stdout).toMatch(/^guests +listener/m);
+  });
+
+  test('is the same when started by the line that it printed', async () => {
+    const describeYard = async (daemon: Daemon): Promise<unknown> => ({
+      clients: (await daemon.qmp.execute<Record<string, unknown>[]>('query-net-clients')).map(
+        ({ name, type, info }) => ({
+          name,
+          type,
+          info,
+        }),
+      ),
+      files: readdirSync(join(runtime, 'netyard/life')).filter((name) => name.endsWith('.sock')),
+      line: /^ {2}netyard .*$/m.exec(daemon.output())?.[0],
+    });
+    const before = await describeYard(yard);
+    expect(await yard.end()).toBe(0);
+    const words = (/^ {2}netyard (.*)$/m.exec(printed)?.[1] ?? '').split(' ');
+    yard = await startDaemon({ name: 'life', runtime, args: words.slice(2) });
+    await expect.poll(() => yard.output()).toContain('stop:');
+    expect(await describeYard(yard)).toEqual(before);
+  });
+
+  test('starts again after kill -9', async () => {
+    expect(await yard.end('SIGKILL')).toBe('SIGKILL');
+    expect(existsSync(yard.qmpSocket)).toBe(true);
+    yard = await startDaemon({ name: 'life', runtime });
+    expect(await yard.qmp.execute('query-status')).toMatchObject({ status: 'running' });
+  });
+
+  test('ends on Ctrl-C, says so to its monitors, and leaves nothing behind', async () => {
+    const said = yard.qmp.event(({ event }) => event === 'SHUTDOWN');
+    process.kill(yard.pid, 'SIGINT');
+    expect((await said).data).toEqual({ guest: false, reason: 'host-signal' });
+    expect(await yard.end()).toBe(0);
+    expect(existsSync(join(runtime, 'netyard/life'))).toBe(false);
+  });
+});
+
+test('of several that start at once under one name, one wins', async () => {
+  const starts = await Promise.allSettled([1, 2, 3, 4].map(() => startDaemon({ name: 'race', runtime })));
+  // Each loser sees the winner's monitor too, so what counts is who is still running.
+  const running = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+  await expect.poll(() => running.filter(({ pid }) => existsSync(`/proc/${pid}`)).length, { timeout: 10_000 }).toBe(1);
+  const statuses = await Promise.all(running.map((daemon) => daemon.end()));
+  expect(statuses.filter((status) => status === 0).length).toBe(1);
+  expect(existsSync(join(runtime, 'netyard/race'))).toBe(false);
+});
+
+test('netyard stop ends a yard and waits for it', async () => {
+  const yard = await startDaemon({ name: 'halt', runtime });
+  const stopped = await netyard(['stop', 'halt']);
+  expect(stopped).toMatchObject({ status: 0 });
+  expect(existsSync(join(runtime, 'netyard/halt'))).toBe(false);
+  expect(await yard.end()).toBe(0);
+  expect((await netyard(['stop', 'halt'])).status).toBe(1);
+});
+
+test('quit over QMP ends the program', async () => {
+  const yard = await startDaemon({ name: 'quit', runtime });
+  await yard.qmp.execute('quit');
+  expect(yard.qmp.events.at(-1)).toMatchObject({ event: 'SHUTDOWN', data: { guest: false, reason: 'host-qmp-quit' } });
+  await expect.poll(() => existsSync(`/proc/${yard.pid}`), { timeout: 5000 }).toBe(false);
+  expect(await yard.end()).toBe(0);
+});
+
+test('a path that no socket can have is refused with the reason', async () => {
+  const deep = join(runtime, 'x'.repeat(100));
+  mkdirSync(deep);
+  const refused = await netyard([], { XDG_RUNTIME_DIR: deep });
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain('107');
+});
+
+test.each([
+  [['-foo'], 'netyard: -foo: invalid option\n'],
+  [['--foo'], 'netyard: --foo: invalid option\n'],
+])('%s is no option', async (args, text) => {
+  expect(await netyard(args)).toEqual({ status: 1, stdout: '', stderr: text });
+});
+
+test('-x and --x are alike', async () => {
+  const [one, two] = await Promise.all([netyard(['-version']), netyard(['--version'])]);
+  expect(one).toEqual(two);
+  expect(one.stdout).toMatch(/^netyard \d+\.\d+\.\d+\n$/);
+});
