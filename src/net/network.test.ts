@@ -1,59 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { createTestHost } from '../../tests/kit/host.ts';
-import { BUSY, DROPPED, type NetClient, TAKEN } from './client.ts';
-import type { Endpoint } from './endpoint.ts';
-import { Frame } from './frame.ts';
+import { frameBytes, markOf, openProbe, type Probe, plainFrame, unaccounted } from '../../tests/kit/probe.ts';
+import { BUSY, DROPPED, TAKEN } from './client.ts';
 import { createGuestPort } from './guest-port.ts';
 import { Network } from './network.ts';
-
-export class Probe implements NetClient {
-  offloads = 0;
-  readonly frames: number[][] = [];
-  readonly links: boolean[] = [];
-  blocked = false;
-  onReceive: (frame: Frame) => void = () => {};
-
-  receive(frame: Frame): boolean {
-    if (this.blocked) return false;
-    this.frames.push([...frame.bytes.subarray(frame.offset, frame.offset + frame.length)]);
-    this.onReceive(frame);
-    return true;
-  }
-  linkChanged(up: boolean): void {
-    this.links.push(up);
-  }
-  info(): string {
-    return 'probe';
-  }
-  async close(): Promise<void> {}
-}
 
 function setup(useSwitch = false) {
   const test = createTestHost();
   const network = new Network({ host: test.host, switch: useSwitch });
-  const add = (name: string, driver = 'stream') => {
-    const endpoint = network.open(name, driver, { isNetdev: driver !== 'nic' });
-    const probe = new Probe();
-    endpoint.attach(probe);
-    return { endpoint, probe };
-  };
+  const add = (name: string, driver = 'stream') => openProbe(network, name, driver);
   return { test, network, add };
 }
 
-/** An Ethernet frame from address `from` to `to` (both small numbers; 0xff = broadcast) with a mark. */
-function frame(to: number, from: number, mark = 0, length = 60): Frame {
-  const bytes = new Uint8Array(length);
-  if (to === 0xff) bytes.fill(0xff, 0, 6);
-  else bytes.set([2, 0, 0, 0, 0, to]);
-  bytes.set([2, 0, 0, 0, 0, from], 6);
-  bytes[14] = mark;
-  return new Frame().setPlain(bytes, 0, length);
-}
-
-const marks = (probe: Probe) => probe.frames.map((bytes) => bytes[14]);
-
-const balance = (from: Endpoint, to: Endpoint) =>
-  from.counters.sentFrames - from.sendDropped - to.counters.receivedFrames - to.receiveDropped - to.queuedFrames;
+const frame = (to: number, from: number, mark = 0) => plainFrame(frameBytes(to, from, mark));
+const marks = (probe: Probe) => probe.frames.map(markOf);
 
 describe('a wire', () => {
   it('delivers at once and counts both ends', () => {
@@ -62,10 +22,10 @@ describe('a wire', () => {
     const b = add('b');
     network.wire(a.endpoint, b.endpoint);
     expect(a.endpoint.send(frame(1, 2, 7))).toBe(TAKEN);
-    expect(marks(b.probe)).toEqual([7]);
+    expect(marks(b)).toEqual([7]);
     expect(a.endpoint.counters).toMatchObject({ sentFrames: 1, sentBytes: 60 });
     expect(b.endpoint.counters).toMatchObject({ receivedFrames: 1, receivedBytes: 60 });
-    expect(balance(a.endpoint, b.endpoint)).toBe(0);
+    expect(unaccounted(a.endpoint, b.endpoint)).toBe(0);
   });
 
   it('queues behind a client that takes nothing, says BUSY above the mark and wakes below half of it', () => {
@@ -73,21 +33,21 @@ describe('a wire', () => {
     const a = add('a');
     const b = add('b');
     network.wire(a.endpoint, b.endpoint);
-    b.probe.blocked = true;
+    b.blocked = true;
     let woken = 0;
     a.endpoint.onReady = () => woken++;
     let sent = 0;
-    while (a.endpoint.send(frame(1, 2, sent & 255)) === TAKEN) sent++;
+    while (a.endpoint.send(frame(1, 2, sent)) === TAKEN) sent++;
     expect(sent).toBe(256);
     test.runUntilIdle();
     expect(woken).toBe(0);
-    b.probe.blocked = false;
+    b.blocked = false;
     b.endpoint.ready();
-    expect(b.probe.frames).toHaveLength(0);
+    expect(b.frames).toHaveLength(0);
     test.runUntilIdle();
     expect(woken).toBe(1);
-    expect(marks(b.probe)).toEqual(Array.from({ length: 257 }, (_, i) => i & 255));
-    expect(balance(a.endpoint, b.endpoint)).toBe(0);
+    expect(marks(b)).toEqual(Array.from({ length: 257 }, (_, i) => i));
+    expect(unaccounted(a.endpoint, b.endpoint)).toBe(0);
   });
 
   it('never enters a client that is inside send or receive', () => {
@@ -95,11 +55,11 @@ describe('a wire', () => {
     const a = add('a');
     const b = add('b');
     network.wire(a.endpoint, b.endpoint);
-    b.probe.onReceive = () => b.endpoint.send(frame(2, 1, 9));
+    b.onReceive = () => b.endpoint.send(frame(2, 1, 9));
     a.endpoint.send(frame(1, 2, 1));
-    expect(marks(a.probe)).toEqual([]);
+    expect(marks(a)).toEqual([]);
     test.runUntilIdle();
-    expect(marks(a.probe)).toEqual([9]);
+    expect(marks(a)).toEqual([9]);
   });
 });
 
@@ -109,11 +69,11 @@ describe('the switch', () => {
     const [a, b, c] = [add('a'), add('b'), add('c')];
     for (const x of [a, b, c]) network.autoSwitch(x.endpoint);
     a.endpoint.send(frame(2, 1, 1));
-    expect([marks(b.probe), marks(c.probe)]).toEqual([[1], [1]]);
+    expect([marks(b), marks(c)]).toEqual([[1], [1]]);
     b.endpoint.send(frame(1, 2, 2));
-    expect([marks(a.probe), marks(c.probe)]).toEqual([[2], [1]]);
+    expect([marks(a), marks(c)]).toEqual([[2], [1]]);
     a.endpoint.send(frame(2, 1, 3));
-    expect([marks(b.probe), marks(c.probe)]).toEqual([[1, 3], [1]]);
+    expect([marks(b), marks(c)]).toEqual([[1, 3], [1]]);
     expect(network.switch?.table().map(({ mac, port }) => [mac & 255, port])).toEqual([
       [1, 'a'],
       [2, 'b'],
@@ -136,9 +96,9 @@ describe('a hub', () => {
       port.attach(network.joinHub(port, 0, name));
       return member;
     });
-    const [x, y, z] = members as [(typeof members)[0], (typeof members)[0], (typeof members)[0]];
+    const [x, y, z] = members as [Probe, Probe, Probe];
     expect(x.endpoint.send(frame(9, 1, 5))).toBe(TAKEN);
-    expect([marks(x.probe), marks(y.probe), marks(z.probe)]).toEqual([[], [5], [5]]);
+    expect([marks(x), marks(y), marks(z)]).toEqual([[], [5], [5]]);
     expect(network.infoText()).toBe(
       'hub 0\n \\ hub0port2: z: index=0,type=stream,probe\n' +
         ' \\ hub0port1: y: index=0,type=stream,probe\n \\ hub0port0: x: index=0,type=stream,probe\n',
