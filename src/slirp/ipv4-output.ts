@@ -39,7 +39,7 @@ export const IPV4_HEADROOM = ETHERNET_LENGTH + IPV4_HEADER_LENGTH;
 export const DEFAULT_TTL = 64;
 /** Payload of all fragments but the last. */
 const PIECE = (MTU - IPV4_HEADER_LENGTH) & ~7;
-/** QEMU's user network sends ARP as 64 bytes. */
+/** QEMU's user network sends ARP replies as 64 bytes. */
 const ARP_FRAME_LENGTH = 64;
 
 export class Ipv4Output {
@@ -97,7 +97,7 @@ export class Ipv4Output {
     return new Ipv4Path(this, guest, remote);
   }
 
-  /** An ARP frame, zero-padded as QEMU's. */
+  /** An ARP frame; replies are zero-padded. */
   sendArp(
     destination: number,
     operation: number,
@@ -110,7 +110,9 @@ export class Ipv4Output {
     emitEthernet(bytes, 0, destination, senderMac, ETHERTYPE_ARP);
     emitArp(bytes, ETHERNET_LENGTH, { operation, senderMac, senderAddress, targetMac, targetAddress });
     bytes.fill(0, ETHERNET_LENGTH + ARP_LENGTH);
-    this.#port.send(this.#frame.setPlain(bytes, 0, bytes.length));
+    // QEMU pads its answers, but not its questions.
+    const length = operation === ARP_REQUEST ? ETHERNET_LENGTH + ARP_LENGTH : ARP_FRAME_LENGTH;
+    this.#port.send(this.#frame.setPlain(bytes, 0, length));
   }
 
   /** Who has this address? Tell the host alias. */
