@@ -25,7 +25,10 @@ export function createBrowserHost(options: BrowserHostOptions = {}): Host & { cl
   const loop = new PageLoop();
   const timers = new Set<PageTimer>();
   return {
-    clock: { now: () => performance.now(), wallMicros: () => Math.round((performance.timeOrigin + performance.now()) * 1000) },
+    clock: {
+      now: () => performance.now(),
+      wallMicros: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
+    },
     timers: {
       create: (callback) => {
         const timer = new PageTimer(callback, timers);

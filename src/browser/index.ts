@@ -1,7 +1,7 @@
 /** netyard in a page: the same yard and the same calls, with the netdevs a page can run (user and hubport). */
-import { hubportDriver, userDriver } from '../netdevs/portable.ts';
-import { type LibraryYard, type LibraryYardOptions, openYard } from '../yard/index.ts';
+import { createHubport, createUserNetdev } from '../netdevs/index.ts';
 import { VERSION } from '../version.ts';
+import { type LibraryYard, type LibraryYardOptions, openYard } from '../yard/index.ts';
 import { createBrowserHost } from './host.ts';
 
 export type { LibraryYard, LibraryYardOptions } from '../yard/index.ts';
@@ -14,5 +14,9 @@ export { createBrowserHost };
  */
 export async function createYard(options: LibraryYardOptions = {}): Promise<LibraryYard> {
   const host = createBrowserHost();
-  return openYard({ host, drivers: { user: userDriver, hubport: hubportDriver }, version: VERSION }, options, () => host.close());
+  return openYard(
+    { host, drivers: { hubport: createHubport, user: createUserNetdev }, version: VERSION },
+    options,
+    () => host.close(),
+  );
 }

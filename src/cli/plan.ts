@@ -49,14 +49,18 @@ export function makePlan(scanned: readonly ScannedOption[]): Plan {
 
 /** The command line that gives this plan, quoted for a shell. */
 export function commandLine(plan: Plan): string {
-  const words = plan.options.flatMap((option) => [`-${option.name}`, ...(option.argument === undefined ? [] : [option.argument])]);
+  const words = plan.options.flatMap((option) => [
+    `-${option.name}`,
+    ...(option.argument === undefined ? [] : [option.argument]),
+  ]);
   return ['netyard', ...words.map(shellQuote)].join(' ');
 }
 
 /** -name as QEMU has it: `[guest=]NAME`. */
 function guestName(argument: string): string {
   const [first, ...others] = argument.split(',');
-  if (others.length > 0) throw new CommandLineError(`-name ${argument}: Invalid parameter '${others[0]!.split('=')[0]}'`);
+  if (others.length > 0)
+    throw new CommandLineError(`-name ${argument}: Invalid parameter '${others[0]!.split('=')[0]}'`);
   return first!.replace(/^guest=/, '');
 }
 

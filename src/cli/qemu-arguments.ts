@@ -37,12 +37,16 @@ export function attachLines(socketPath: string, qemu: QemuVersion | undefined): 
 
 /** `reconnect-ms` came with 9.2, `reconnect` (seconds) with 8.0, `stream` itself with 7.2. */
 function reconnect(qemu: QemuVersion | undefined): { option: string; note: string } {
-  if (qemu === undefined) return { option: '', note: `no ${PROGRAM} on PATH; with QEMU 9.2 or later add ,reconnect-ms=1000` };
+  if (qemu === undefined)
+    return { option: '', note: `no ${PROGRAM} on PATH; with QEMU 9.2 or later add ,reconnect-ms=1000` };
   const { major, minor, text } = qemu;
   if (major > 9 || (major === 9 && minor >= 2)) return { option: ',reconnect-ms=1000', note: '' };
   if (major >= 8) return { option: ',reconnect=1', note: '' };
   if (major === 7 && minor >= 2) {
-    return { option: '', note: `QEMU ${text} cannot reconnect: start it after netyard, and again when netyard restarts` };
+    return {
+      option: '',
+      note: `QEMU ${text} cannot reconnect: start it after netyard, and again when netyard restarts`,
+    };
   }
   return { option: '', note: `QEMU ${text} has no stream netdev: 7.2 or later is needed` };
 }

@@ -22,7 +22,9 @@ export class ServerSchema {
   private readonly infos: Map<string, SchemaInfo>;
 
   constructor(reply: unknown) {
-    this.infos = new Map((reply as SchemaInfo[]).map((info) => [`${isEntity(info) ? 'entity' : 'type'}:${info.name}`, info]));
+    this.infos = new Map(
+      (reply as SchemaInfo[]).map((info) => [`${isEntity(info) ? 'entity' : 'type'}:${info.name}`, info]),
+    );
   }
 
   commandNames(): string[] {
@@ -50,7 +52,12 @@ export class ServerSchema {
       const equals = word.indexOf('=');
       if (equals <= 0) throw new QapiError(`Expected key=value or one JSON object, got '${word}'`);
       const key = word.slice(0, equals);
-      setDotted(result, key.split('.'), this.convert(this.typeOf(command, key, words), word.slice(equals + 1), key), key);
+      setDotted(
+        result,
+        key.split('.'),
+        this.convert(this.typeOf(command, key, words), word.slice(equals + 1), key),
+        key,
+      );
     }
     return listify(result);
   }
@@ -72,7 +79,9 @@ export class ServerSchema {
         try {
           return parseJsonText(text);
         } catch (error) {
-          throw new QapiError(`Parameter '${key}': ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+          throw new QapiError(`Parameter '${key}': ${error instanceof Error ? error.message : String(error)}`, {
+            cause: error,
+          });
         }
       default:
         return text;
@@ -91,7 +100,11 @@ export class ServerSchema {
     return type;
   }
 
-  private members(type: string | undefined, prefix: string, words: readonly string[]): { name: string; type: string }[] {
+  private members(
+    type: string | undefined,
+    prefix: string,
+    words: readonly string[],
+  ): { name: string; type: string }[] {
     const info = type === undefined ? undefined : this.infos.get(`type:${type}`);
     if (info?.['meta-type'] !== 'object') return [];
     const own = (info.members ?? []) as { name: string; type: string }[];

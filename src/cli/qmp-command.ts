@@ -1,7 +1,7 @@
 /** `netyard qmp`: one command and its reply, or a shell. */
 import type { QmpSession } from '../node/qmp.ts';
 import { type JsonObject, QapiError } from '../qapi/index.ts';
-import { parseJsonText, writeJson } from '../qmp/index.ts';
+import { parseJsonText, writeJsonPretty } from '../qmp/index.ts';
 import { ServerSchema } from './qmp-arguments.ts';
 import { connectTo, isAddress, isYardName } from './target.ts';
 
@@ -50,5 +50,5 @@ async function parseWords(
 
 /** A reply for a person: indented JSON; a text result (human-monitor-command) as itself. */
 export function prettyReply(result: unknown): string {
-  return typeof result === 'string' ? result.replaceAll('\r\n', '\n').trimEnd() : writeJson(result as never, { pretty: true });
+  return typeof result === 'string' ? result.replaceAll('\r\n', '\n').trimEnd() : writeJsonPretty(result as never);
 }

@@ -65,7 +65,8 @@ export function complete(schema: ServerSchema, line: string): [string[], string]
   const last = /\s$/.test(line) || line === '' ? '' : (words.at(-1) ?? '');
   const done = last === '' ? words : words.slice(0, -1);
   const [command, ...chosen] = done;
-  if (command === undefined) return [matching([...schema.commandNames(), 'exit'], last).map((name) => `${name} `), last];
+  if (command === undefined)
+    return [matching([...schema.commandNames(), 'exit'], last).map((name) => `${name} `), last];
   const equals = last.indexOf('=');
   if (equals >= 0) {
     const key = last.slice(0, equals);

@@ -31,7 +31,9 @@ export function knownNames(): string[] {
 /** @throws CommandLineError for a name that is no single path component. */
 export function checkName(name: string): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
-    throw new CommandLineError(`-name ${name}: a name is letters, digits, '-', '.', '_' and starts with a letter or digit`);
+    throw new CommandLineError(
+      `-name ${name}: a name is letters, digits, '-', '.', '_' and starts with a letter or digit`,
+    );
   }
   checkSocketPath(join(runtimeDirectory(name), GUEST_SOCKET));
 }

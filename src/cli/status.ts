@@ -39,17 +39,41 @@ export async function statusText(target?: string): Promise<string> {
       '',
       ...table(['PORT', 'TYPE', 'LINK', 'PEER', 'MAC', 'LEASE', 'TO PORT', 'FROM PORT', 'DROPPED', 'INFO'], ports),
       '',
-      ...section('leases', table(['NETDEV', 'MAC', 'ADDRESS', 'HOSTNAME', 'EXPIRES IN'], leases.map((lease) => [
-        lease.id, lease.mac, lease.address, lease.hostname ?? '-', `${lease['expires-in']} s`,
-      ])), leases.length),
-      ...section('forwards', table(['NETDEV', 'PROTOCOL', 'HOST', 'GUEST'], forwards.map((forward) => [
-        forward.id, forward.protocol, `${forward['host-address']}:${forward['host-port']}`, `${forward['guest-address']}:${forward['guest-port']}`,
-      ])), forwards.length),
+      ...section(
+        'leases',
+        table(
+          ['NETDEV', 'MAC', 'ADDRESS', 'HOSTNAME', 'EXPIRES IN'],
+          leases.map((lease) => [
+            lease.id,
+            lease.mac,
+            lease.address,
+            lease.hostname ?? '-',
+            `${lease['expires-in']} s`,
+          ]),
+        ),
+        leases.length,
+      ),
+      ...section(
+        'forwards',
+        table(
+          ['NETDEV', 'PROTOCOL', 'HOST', 'GUEST'],
+          forwards.map((forward) => [
+            forward.id,
+            forward.protocol,
+            `${forward['host-address']}:${forward['host-port']}`,
+            `${forward['guest-address']}:${forward['guest-port']}`,
+          ]),
+        ),
+        forwards.length,
+      ),
     ];
     return `${lines.join('\n').trimEnd()}\n`;
   } catch (error) {
     if (error instanceof QmpError && error.class === 'CommandNotFound') {
-      throw new QmpError(error.class, `${error.message}: this monitor is not netyard's; use 'netyard qmp' for other programs`);
+      throw new QmpError(
+        error.class,
+        `${error.message}: this monitor is not netyard's; use 'netyard qmp' for other programs`,
+      );
     }
     throw error;
   }

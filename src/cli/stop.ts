@@ -20,5 +20,7 @@ export async function stopYard(name: string = DEFAULT_NAME): Promise<void> {
     }
     await sleep(POLL_MS);
   }
-  throw new CommandLineError(`yard '${name}' (pid ${pid}) did not end within ${STOP_LIMIT_MS / 1000} s: kill -9 ${pid} is safe, the next start cleans up`);
+  throw new CommandLineError(
+    `yard '${name}' (pid ${pid}) did not end within ${STOP_LIMIT_MS / 1000} s: kill -9 ${pid} is safe, the next start cleans up`,
+  );
 }

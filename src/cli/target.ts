@@ -41,7 +41,9 @@ function socketOf(name: string): string {
   }
   const path = join(directory, QMP_SOCKET);
   if (!existsSync(path)) {
-    throw new CommandLineError(`yard '${name}' (pid ${pid}) has no monitor at ${path}: give the socket of its -qmp option instead`);
+    throw new CommandLineError(
+      `yard '${name}' (pid ${pid}) has no monitor at ${path}: give the socket of its -qmp option instead`,
+    );
   }
   return path;
 }

@@ -1,14 +1,9 @@
 /** The yard's events: stamped when they happen, handed to every subscriber in order (QEMU monitor/monitor.c). */
 import type { Clock } from '../net/index.ts';
 import type { JsonObject } from '../qapi/index.ts';
+import type { QmpEvent } from '../qmp/index.ts';
 
-export interface YardEvent {
-  readonly event: string;
-  readonly data?: JsonObject | undefined;
-  readonly timestamp: { readonly seconds: number; readonly microseconds: number };
-}
-
-export type EventListener = (event: YardEvent) => void;
+export type EventListener = (event: QmpEvent) => void;
 
 export class EventBus {
   private readonly listeners = new Set<EventListener>();
@@ -29,7 +24,8 @@ export class EventBus {
     const micros = this.clock.wallMicros();
     const seconds = Math.floor(micros / 1e6);
     const timestamp = { seconds, microseconds: Math.floor(micros - seconds * 1e6) };
-    const full: YardEvent = data === undefined || Object.keys(data).length === 0 ? { event, timestamp } : { event, timestamp, data };
+    const full: QmpEvent =
+      data === undefined || Object.keys(data).length === 0 ? { event, timestamp } : { event, timestamp, data };
     for (const listener of [...this.listeners]) listener(full);
   }
 }

@@ -1,8 +1,7 @@
 /** The yard room: net clients by id and the commands that steer them, on whatever Host it is given. */
 export { deviceNotFound, UsageError } from './errors.ts';
-export type { EventListener, YardEvent } from './event-bus.ts';
 export { isIdentifier } from './identifier.ts';
+export { type LibraryYard, type LibraryYardOptions, openYard } from './library.ts';
 export { netdevHelp } from './netdev-help.ts';
 export type { DriverTable, NetdevOptions } from './netdev-registry.ts';
-export { type LibraryYard, type LibraryYardOptions, openYard } from './library.ts';
-export { REFERENCE_VERSION, Yard, type YardEnvironment, type YardSettings } from './yard.ts';
+export { Yard, type YardEnvironment, type YardSettings } from './yard.ts';

@@ -5,7 +5,16 @@
  * has started (binds, resolves and chosen ports are known), a delete when its names are free again or after
  * RELEASE_LIMIT_MS; an add of a name still held waits for it. A failed start leaves nothing registered and nothing open.
  */
-import type { ChildPort, Endpoint, Host, NetClient, NetdevContext, NetdevFactory, Network, Port } from '../net/index.ts';
+import type {
+  ChildPort,
+  Endpoint,
+  Host,
+  NetClient,
+  NetdevContext,
+  NetdevFactory,
+  Network,
+  Port,
+} from '../net/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import { deviceNotFound } from './errors.ts';
 
@@ -103,7 +112,8 @@ export class NetdevRegistry {
     if (factory === undefined) throw new QapiError(`network backend '${type}' is not compiled into this binary`);
     await this.releasing.get(id);
     if (network.findNetdev(id) !== undefined) throw new QapiError(`Duplicate ID '${id}'`);
-    if (this.running.size >= MAX_NETDEVS) throw new QapiError(`too many netdevs (limit ${MAX_NETDEVS}): delete one first`);
+    if (this.running.size >= MAX_NETDEVS)
+      throw new QapiError(`too many netdevs (limit ${MAX_NETDEVS}): delete one first`);
 
     const endpoint = network.open(id, type, { isNetdev: true });
     const abort = new AbortController();

@@ -4,11 +4,11 @@
  */
 import { createGuestPort, type GuestPort, type GuestPortOptions, type Host, Network } from '../net/index.ts';
 import { type JsonObject, type JsonValue, parseNetdevArgument, QapiError, Schema } from '../qapi/index.ts';
-import { parseJsonText } from '../qmp/index.ts';
+import { parseJsonText, type QmpEvent, type QmpTarget, type VersionInfo } from '../qmp/index.ts';
 import { NETYARD_TABLE } from '../schema/net.ts';
 import { commands } from './commands/index.ts';
 import { UsageError } from './errors.ts';
-import { EventBus, type EventListener } from './event-bus.ts';
+import { EventBus } from './event-bus.ts';
 import { isIdentifier } from './identifier.ts';
 import { type DriverTable, type NetdevOptions, NetdevRegistry } from './netdev-registry.ts';
 
@@ -24,28 +24,29 @@ export interface YardSettings {
   readonly name?: string | undefined;
   /** Netdevs that nothing claims are ports of one switch; false as with -nodefaults. Default true. */
   readonly switch?: boolean | undefined;
-  /** Called once when a monitor's `quit` was answered. Default: the yard closes itself. */
-  readonly onQuit?: (() => void) | undefined;
 }
 
-/** The release of QEMU whose behaviour the replies follow (control.md: the schema's date). */
-export const REFERENCE_VERSION = { major: 9, minor: 1, micro: 0 } as const;
+/** The release of QEMU whose behaviour the replies follow. */
+const REFERENCE_VERSION = { major: 9, minor: 1, micro: 0 } as const;
 
-export class Yard {
+export class Yard implements QmpTarget {
   readonly host: Host;
   readonly network: Network;
   readonly netdevs: NetdevRegistry;
   readonly schema: Schema;
   readonly settings: YardSettings;
-  readonly packageVersion: string;
+  /** Greeting and query-version. */
+  readonly version: VersionInfo;
   private readonly events: EventBus;
-  private readonly guests = new Map<string, GuestPort>();
+  private readonly guests = new Set<GuestPort>();
   private closing: Promise<void> | undefined;
+  /** What `quit` does once it is answered. */
+  onQuit: () => void = () => void this.close();
 
   constructor(environment: YardEnvironment, settings: YardSettings = {}) {
     this.host = environment.host;
     this.settings = settings;
-    this.packageVersion = environment.version;
+    this.version = { qemu: REFERENCE_VERSION, package: `netyard ${environment.version}` };
     this.schema = new Schema(NETYARD_TABLE);
     this.events = new EventBus(this.host.clock);
     this.network = new Network({ host: this.host, switch: settings.switch !== false });
@@ -55,11 +56,6 @@ export class Yard {
       drivers: environment.drivers,
       emit: (name, data) => this.emit(name, data),
     });
-  }
-
-  /** Greeting and query-version (QAPI VersionInfo). */
-  get version(): { qemu: { major: number; minor: number; micro: number }; package: string } {
-    return { qemu: { ...REFERENCE_VERSION }, package: `netyard ${this.packageVersion}` };
   }
 
   isKnown(command: string): boolean {
@@ -83,7 +79,7 @@ export class Yard {
     return this.schema.outputCommand(name, result ?? {});
   }
 
-  subscribe(listener: EventListener): () => void {
+  subscribe(listener: (event: QmpEvent) => void): () => void {
     return this.events.subscribe(listener);
   }
 
@@ -109,23 +105,17 @@ export class Yard {
   /** An in-process guest: a NIC on the yard's switch, or wired to `netdev` alone. */
   attach(options: GuestPortOptions): GuestPort {
     if (this.closing !== undefined) throw new UsageError('NY_CLOSED', 'the yard is closed: create a new one');
-    if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");
-    if (this.network.find(options.id).length > 0) throw new QapiError(`Duplicate ID '${options.id}'`);
+    if (options.id !== undefined && !isIdentifier(options.id))
+      throw new QapiError("Parameter 'id' expects an identifier");
     const guest = createGuestPort(this.network, options);
-    this.guests.set(options.id, guest);
+    this.guests.add(guest);
     return guest;
-  }
-
-  /** What `quit` does after its reply. */
-  quit(): void {
-    if (this.settings.onQuit === undefined) void this.close();
-    else this.settings.onQuit();
   }
 
   /** Closes every netdev and guest; resolves when all their names are free. Idempotent. */
   close(): Promise<void> {
     this.closing ??= (async () => {
-      for (const guest of this.guests.values()) guest.close();
+      await Promise.all([...this.guests].map((guest) => guest.close()));
       this.guests.clear();
       await this.netdevs.close();
       this.network.close();

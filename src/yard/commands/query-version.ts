@@ -1,5 +1,6 @@
+import type { VersionInfo } from '../../qmp/index.ts';
 import type { Yard } from '../yard.ts';
 
-export function queryVersion(yard: Yard): Yard['version'] {
+export function queryVersion(yard: Yard): VersionInfo {
   return yard.version;
 }

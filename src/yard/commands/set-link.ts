@@ -1,5 +1,5 @@
-import type { Yard } from '../yard.ts';
 import { deviceNotFound } from '../errors.ts';
+import type { Yard } from '../yard.ts';
 
 /** QEMU net/net.c qmp_set_link. */
 export function setLink(yard: Yard, args: { name: string; up: boolean }): void {

@@ -33,7 +33,9 @@ export function queryNetLeases(yard: Yard, args: Selection): object[] {
 }
 
 export function queryNetForwards(yard: Yard, args: Selection): object[] {
-  return usernets(yard, args.id).flatMap(({ id, control }) => control.forwards().map((forward) => describe(id, forward)));
+  return usernets(yard, args.id).flatMap(({ id, control }) =>
+    control.forwards().map((forward) => describe(id, forward)),
+  );
 }
 
 export async function hostfwdAdd(yard: Yard, args: { id: string; rule: string }): Promise<object> {

@@ -1,12 +1,12 @@
 /** The table of the human monitor: names, parameters and help lines as QEMU prints them. */
 import { QapiError } from '../../qapi/index.ts';
-import { usernets } from '../commands/usernet.ts';
 import { announceSelf } from '../commands/announce-self.ts';
+import { usernets } from '../commands/usernet.ts';
 import { deviceNotFound } from '../errors.ts';
 import { isIdentifier } from '../identifier.ts';
+import { netdevHelp } from '../netdev-help.ts';
 import type { NetdevOptions } from '../netdev-registry.ts';
 import type { Yard } from '../yard.ts';
-import { netdevHelp } from '../netdev-help.ts';
 import { usernetText } from './usernet-text.ts';
 
 export interface HmpParameter {
@@ -45,35 +45,36 @@ export const hmpCommands: readonly HmpCommand[] = [
     synopsis: '[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport',
     help: 'redirect TCP or UDP connections from host to guest (requires -net user)',
     parameters: [WORD, OPTIONAL],
-    run: (yard, args) => hostfwd(yard, args, async (control, rule) => {
-      try {
-        await control.addForward(rule);
-        return '';
-      } catch (error) {
-        if (error instanceof QapiError) return error.message;
-        throw error;
-      }
-    }),
+    run: (yard, args) =>
+      hostfwd(yard, args, async (control, rule) => {
+        try {
+          await control.addForward(rule);
+          return '';
+        } catch (error) {
+          if (error instanceof QapiError) return error.message;
+          throw error;
+        }
+      }),
   },
   {
     name: 'hostfwd_remove',
     synopsis: '[netdev_id] [tcp|udp]:[hostaddr]:hostport',
     help: 'remove host-to-guest TCP or UDP redirection',
     parameters: [WORD, OPTIONAL],
-    run: (yard, args) => hostfwd(yard, args, async (control, spec) => {
-      try {
-        const removed = await control.removeForward(spec);
-        return `host forwarding rule for ${spec} ${removed ? 'removed' : 'not found'}`;
-      } catch (error) {
-        if (error instanceof QapiError) return error.message;
-        throw error;
-      }
-    }),
+    run: (yard, args) =>
+      hostfwd(yard, args, async (control, spec) => {
+        try {
+          const removed = await control.removeForward(spec);
+          return `host forwarding rule for ${spec} ${removed ? 'removed' : 'not found'}`;
+        } catch (error) {
+          if (error instanceof QapiError) return error.message;
+          throw error;
+        }
+      }),
   },
   {
     name: 'netdev_add',
-    synopsis:
-      '[user|tap|socket|stream|dgram|vde|bridge|hubport|netmap|vhost-user|af-xdp],id=str[,prop=value][,...]',
+    synopsis: '[user|tap|socket|stream|dgram|vde|bridge|hubport|netmap|vhost-user|af-xdp],id=str[,prop=value][,...]',
     help: 'add host network device',
     parameters: [WORD],
     run: netdevAdd,

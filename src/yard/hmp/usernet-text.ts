@@ -14,13 +14,18 @@ export function usernetText(yard: Yard): string {
       ...control.flows().filter(isTcp).map(flowRow),
       ...control.forwards().filter(isUdp).map(forwardRow),
       ...control.flows().filter(isUdp).map(flowRow),
-      ...control.flows().filter((flow) => flow.protocol === 'icmp').map(flowRow),
+      ...control
+        .flows()
+        .filter((flow) => flow.protocol === 'icmp')
+        .map(flowRow),
     ])
     .join('\n');
 }
 
 function hubOf(yard: Yard, id: string): number {
-  return yard.network.hubs().find((hub) => hub.ports().some((port) => port.wired?.name === id))?.id ?? -1;
+  const endpoint = yard.network.findNetdev(id);
+  const peer = endpoint?.wired;
+  return (peer === undefined ? undefined : yard.network.hubOf(peer)?.id) ?? -1;
 }
 
 const isTcp = (row: { protocol: string }): boolean => row.protocol === 'tcp';
@@ -28,7 +33,15 @@ const isUdp = (row: { protocol: string }): boolean => row.protocol === 'udp';
 
 function forwardRow(forward: Forward): string {
   const protocol = forward.protocol.toUpperCase();
-  return row(`  ${protocol}[HOST_FORWARD]`, forward.hostAddress, `${forward.hostPort}`, forward.guestAddress, `${forward.guestPort}`, 0, 0);
+  return row(
+    `  ${protocol}[HOST_FORWARD]`,
+    forward.hostAddress,
+    `${forward.hostPort}`,
+    forward.guestAddress,
+    `${forward.guestPort}`,
+    0,
+    0,
+  );
 }
 
 function flowRow(flow: Flow): string {
@@ -46,7 +59,15 @@ function flowRow(flow: Flow): string {
 }
 
 /** The descriptor column holds -1: a flow's socket has no number here. */
-function row(label: string, from: string, fromPort: string, to: string, toPort: string, receive: number, send: number): string {
+function row(
+  label: string,
+  from: string,
+  fromPort: string,
+  to: string,
+  toPort: string,
+  receive: number,
+  send: number,
+): string {
   const source = from === '0.0.0.0' ? '*' : from;
   return [
     label.padEnd(19),

@@ -1,0 +1,141 @@
+/** A yard as a program: from the command line to the end by signal, `quit` or `netyard stop`. */
+import type { QmpMonitor } from '../monitor/index.ts';
+import { portableDrivers } from '../netdevs/index.ts';
+import { createNodeHost } from '../node/index.ts';
+import { VERSION } from '../version.ts';
+import { netdevHelp, Yard } from '../yard/index.ts';
+import { banner } from './banner.ts';
+import { type Claim, claimName, NameTakenError } from './claim.ts';
+import { createLog } from './log.ts';
+import { startMonitors } from './monitors.ts';
+import { addNetdevs, asksForHelp } from './netdevs.ts';
+import { commandLine, makePlan, type Plan } from './plan.ts';
+import { findQemu } from './qemu-arguments.ts';
+import { makeRuntimeDirectory } from './runtime-directory.ts';
+import { CommandLineError, type ScannedOption, scanOptions } from './scan-options.ts';
+
+/** Returns the exit status once the yard has ended. */
+export async function runYard(argv: readonly string[]): Promise<number> {
+  const scanned = scanOptions(argv);
+  if (scanned.some((option) => option.name === 'version')) {
+    process.stdout.write(`netyard ${VERSION}\n`);
+    return 0;
+  }
+  if (scanned.some((option) => option.name === 'help')) {
+    const { helpText } = await import('./help.ts');
+    process.stdout.write(helpText(VERSION));
+    return 0;
+  }
+  const plan = makePlan(scanned);
+  const claim = plan.name === undefined ? undefined : await takeName(plan.name);
+  try {
+    return await serve(plan, claim);
+  } finally {
+    claim?.release();
+  }
+}
+
+async function serve(plan: Plan, claim: Claim | undefined): Promise<number> {
+  const host = createNodeHost({ log: createLog() });
+  const yard = new Yard(
+    { host, drivers: portableDrivers, version: VERSION },
+    { name: plan.name, switch: plan.useSwitch },
+  );
+  const monitors: QmpMonitor[] = [];
+  const ended = untilEnd(yard);
+  try {
+    const netdevs = argumentsOf(plan, 'netdev');
+    if (netdevs.some(asksForHelp)) {
+      process.stdout.write(`${netdevHelp(yard).join('\n')}\n`);
+      return 0;
+    }
+    await addNetdevs(yard, netdevs, warn);
+    await startMonitors(plan.options, yard, monitors);
+    // `-qmp stdio` owns stdout: a banner there would not be QMP.
+    if (!monitors.some((monitor) => monitor.usesStdio)) await printBanner(plan, yard, monitors);
+    await ended.promise;
+    return 0;
+  } catch (error) {
+    if (ended.happened) return 0;
+    throw error;
+  } finally {
+    ended.forget();
+    await Promise.all(monitors.map((monitor) => monitor.close()));
+    await yard.close();
+    await host.close();
+    claim?.release();
+  }
+}
+
+async function takeName(name: string): Promise<Claim> {
+  try {
+    return await claimName(() => makeRuntimeDirectory(name));
+  } catch (error) {
+    if (!(error instanceof NameTakenError)) throw error;
+    throw new CommandLineError(
+      `a yard named '${name}' is running, pid ${error.pid}: stop it with 'netyard stop ${name}', or start another with -name NAME`,
+      { cause: error },
+    );
+  }
+}
+
+interface End {
+  readonly promise: Promise<void>;
+  readonly happened: boolean;
+  forget(): void;
+}
+
+/** Resolves on SIGINT, SIGTERM, SIGHUP or `quit`. A second signal ends the process at once. */
+function untilEnd(yard: Yard): End {
+  let happened = false;
+  let resolve = (): void => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = () => {
+      happened = true;
+      settle();
+    };
+  });
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (happened) process.exit(1);
+    process.stderr.write(`netyard: terminating on ${signal}\n`);
+    yard.emit('SHUTDOWN', { guest: false, reason: 'host-signal' });
+    resolve();
+  };
+  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, onSignal);
+  yard.onQuit = resolve;
+  return {
+    promise,
+    get happened() {
+      return happened;
+    },
+    forget: () => {
+      for (const signal of signals) process.off(signal, onSignal);
+    },
+  };
+}
+
+async function printBanner(plan: Plan, yard: Yard, monitors: readonly QmpMonitor[]): Promise<void> {
+  const qemu = plan.guestSocket === undefined ? undefined : await findQemu();
+  const facts = {
+    version: VERSION,
+    name: plan.name,
+    pid: process.pid,
+    netdevs: yard.network
+      .clients()
+      .filter((client) => client.isNetdev)
+      .map((client) => ({ id: client.name, type: client.driver, info: client.client?.info() ?? '' })),
+    monitors: monitors.map((monitor) => monitor.address),
+    guestSocket: plan.guestSocket,
+    commandLine: commandLine(plan),
+  };
+  process.stdout.write(banner(facts, qemu));
+}
+
+function argumentsOf(plan: Plan, name: string): string[] {
+  return plan.options.filter((option: ScannedOption) => option.name === name).map((option) => option.argument!);
+}
+
+function warn(text: string): void {
+  process.stderr.write(`netyard: ${text}\n`);
+}

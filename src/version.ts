@@ -1,0 +1,2 @@
+/** netyard's version: the one of package.json (a test compares them). */
+export const VERSION = '0.1.0';
