@@ -37,11 +37,11 @@ export function makePlan(scanned: readonly ScannedOption[]): Plan {
       guestSocket = join(directory, GUEST_SOCKET);
       options.push(
         { name: 'netdev', argument: 'user,id=user' },
-        { name: 'netdev', argument: `listener,id=guests,addr.type=unix,addr.path=${escape(guestSocket)}` },
+        { name: 'netdev', argument: `listener,id=guests,addr.type=unix,addr.path=${doubleCommas(guestSocket)}` },
       );
     }
     if (!has(MONITOR_OPTIONS)) {
-      options.push({ name: 'qmp', argument: `unix:${escape(join(directory, QMP_SOCKET))},server=on,wait=off` });
+      options.push({ name: 'qmp', argument: `unix:${doubleCommas(join(directory, QMP_SOCKET))},server=on,wait=off` });
     }
   }
   return { name, useSwitch: !nodefaults, options, guestSocket };
@@ -72,7 +72,7 @@ function checkNone(option: ScannedOption): void {
   }
 }
 
-const escape = (path: string): string => path.replaceAll(',', ',,');
+const doubleCommas = (path: string): string => path.replaceAll(',', ',,');
 
 function shellQuote(word: string): string {
   return /^[A-Za-z0-9_./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

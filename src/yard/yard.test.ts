@@ -220,7 +220,7 @@ describe('other commands', () => {
   });
 });
 
-const RARP = 'ffffffffffff525400aabbcc80350001080006040003525400aabbcc00000000525400aabbcc00000000' + '00'.repeat(18);
+const RARP = `ffffffffffff525400aabbcc80350001080006040003525400aabbcc00000000525400aabbcc00000000${'00'.repeat(18)}`;
 
 describe('human-monitor-command', () => {
   const hmp = async (line: string) => yard.execute('human-monitor-command', { 'command-line': line });

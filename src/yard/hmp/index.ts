@@ -21,16 +21,13 @@ export async function runMonitorLine(yard: Yard, line: string): Promise<string> 
 async function run(yard: Yard, reader: LineReader, print: (line: string) => void): Promise<void> {
   if (reader.atEnd) return;
   const word = reader.commandWord();
-  if (word === 'help' || word === '?') return help(reader, print);
-  let name = word;
-  let command = hmpCommands.find((candidate) => candidate.name.split('|').includes(word));
-  if (word === 'info') {
-    if (reader.atEnd) return list('info ', infoCommands, print);
-    name = reader.commandWord();
-    command = infoCommands.find((candidate) => candidate.name === name);
-    if (command === undefined) return print(`unknown command: 'info ${name}'`);
+  if (word === 'help' || word === '?') {
+    for (const line of helpLines(reader)) print(line);
+    return;
   }
-  if (command === undefined) return print(`unknown command: '${word}'`);
+  const found = word === 'info' ? infoCommand(reader, print) : topCommand(word, print);
+  if (found === undefined) return;
+  const { command, helpName } = found;
   try {
     const args = readArguments(command, reader);
     const output = await command.run(yard, args);
@@ -38,7 +35,7 @@ async function run(yard: Yard, reader: LineReader, print: (line: string) => void
   } catch (error) {
     if (error instanceof LineError) {
       print(error.message);
-      print(`Try "help ${word === 'info' ? `info ${name}` : command.name.split('|')[0]}" for more information`);
+      print(`Try "help ${helpName}" for more information`);
     } else if (error instanceof QapiError) {
       print(`Error: ${error.message}`);
       if (error.hint !== undefined) print(error.hint);
@@ -63,21 +60,37 @@ function readArguments(command: HmpCommand, reader: LineReader): string[] {
   return args;
 }
 
-function help(reader: LineReader, print: (line: string) => void): void {
-  if (reader.atEnd) return list('', hmpCommands, print);
-  const word = reader.commandWord();
-  if (word === 'info') {
-    if (reader.atEnd) return list('info ', infoCommands, print);
-    const name = reader.commandWord();
-    const found = infoCommands.find((command) => command.name === name);
-    return print(found === undefined ? `unknown command: 'info ${name}'` : describe('info ', found));
-  }
-  const found = hmpCommands.find((command) => command.name.split('|').includes(word));
-  print(found === undefined ? `unknown command: '${word}'` : describe('', found));
+interface Found {
+  readonly command: HmpCommand;
+  readonly helpName: string;
 }
 
-function list(prefix: string, commands: readonly HmpCommand[], print: (line: string) => void): void {
-  for (const command of commands) print(describe(prefix, command));
+function topCommand(word: string, print: (line: string) => void): Found | undefined {
+  const command = hmpCommands.find((candidate) => candidate.name.split('|').includes(word));
+  if (command === undefined) print(`unknown command: '${word}'`);
+  return command && { command, helpName: command.name.split('|')[0]! };
+}
+
+function infoCommand(reader: LineReader, print: (line: string) => void): Found | undefined {
+  if (reader.atEnd) {
+    for (const command of infoCommands) print(describe('info ', command));
+    return undefined;
+  }
+  const name = reader.commandWord();
+  const command = infoCommands.find((candidate) => candidate.name === name);
+  if (command === undefined) print(`unknown command: 'info ${name}'`);
+  return command && { command, helpName: `info ${name}` };
+}
+
+function helpLines(reader: LineReader): string[] {
+  if (reader.atEnd) return hmpCommands.map((command) => describe('', command));
+  const word = reader.commandWord();
+  const isInfo = word === 'info';
+  if (isInfo && reader.atEnd) return infoCommands.map((command) => describe('info ', command));
+  const name = isInfo ? reader.commandWord() : word;
+  const found = (isInfo ? infoCommands : hmpCommands).find((command) => command.name.split('|').includes(name));
+  const prefix = isInfo ? 'info ' : '';
+  return [found === undefined ? `unknown command: '${prefix}${name}'` : describe(prefix, found)];
 }
 
 function describe(prefix: string, command: HmpCommand): string {

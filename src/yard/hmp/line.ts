@@ -54,10 +54,10 @@ export class LineReader {
         out += char;
         continue;
       }
-      const escape = this.text[this.position++];
-      if (escape === undefined) throw new LineError('unterminated string');
-      const plain = ESCAPES.get(escape);
-      if (plain === undefined) throw new LineError(`unsupported escape code: '\\${escape}'`);
+      const code = this.text[this.position++];
+      if (code === undefined) throw new LineError('unterminated string');
+      const plain = ESCAPES.get(code);
+      if (plain === undefined) throw new LineError(`unsupported escape code: '\\${code}'`);
       out += plain;
     }
   }
