@@ -1,3 +1,4 @@
+export { isMulticastIpv4, parseLocalAddress, resolveHostPort, resolveLegacy } from './legacy.ts';
 export { type ConnectAttempt, connectTo, listenAt } from './open.ts';
 export type { FdOption, InetOption, SocketAddressOption, UnixOption, VsockOption } from './option.ts';
 export { addressToQapi, addressUri } from './render.ts';

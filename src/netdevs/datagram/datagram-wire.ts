@@ -1,0 +1,200 @@
+/**
+ * A datagram socket as a wire: one Ethernet frame a datagram, no header. Shared by socket and dgram.
+ *
+ * Sending: frames are copied into an arena and sent together at the end of the batch; when the socket takes no more, frames
+ * are refused until it does. Receiving: a batch a turn; BUSY stops in the middle of one and onReady goes on there. Empty
+ * datagrams are counted and ignored: anybody can send one (in QEMU one ends reception for ever).
+ */
+import { BUSY, type NetClient, type NetdevContext } from '../../net/client.ts';
+import { Frame } from '../../net/frame.ts';
+import {
+  type BatchTask,
+  type DatagramBatch,
+  type DatagramEvent,
+  type DatagramSocket,
+  FLUSH,
+  type SocketAddress,
+  WOULD_BLOCK,
+} from '../../net/host.ts';
+import { EchoFilter } from './echo-filter.ts';
+
+/** Largest UDP payload over IPv4: 65535 less both headers. */
+const MAX_DATAGRAM = 65507;
+const BATCH = 64;
+const ARENA_BYTES = 256 * 1024;
+/** The first send error is logged, then one in this many. */
+const LOG_EVERY = 10_000;
+
+export interface DatagramWireOptions {
+  readonly socket: DatagramSocket;
+  /** Where frames go. */
+  readonly remote: SocketAddress;
+  readonly info: string;
+  /** The group's own loop brings our frames back: drop them. */
+  readonly suppressEcho: boolean;
+}
+
+export class DatagramWire implements NetClient {
+  readonly offloads = 0;
+  readonly #context: NetdevContext;
+  readonly #socket: DatagramSocket;
+  readonly #remote: SocketAddress;
+  readonly #info: string;
+  readonly #echo: EchoFilter | undefined;
+  readonly #frame = new Frame();
+  readonly #out = createBatch();
+  readonly #in = createBatch();
+  readonly #flushTask: BatchTask = { run: () => this.#flush() };
+  #outBytes = 0;
+  #inNext = 0;
+  #blocked = false;
+  #stopped = false;
+  #closed = false;
+  #errors = 0;
+
+  constructor(context: NetdevContext, options: DatagramWireOptions) {
+    this.#context = context;
+    this.#socket = options.socket;
+    this.#remote = options.remote;
+    this.#info = options.info;
+    this.#echo = options.suppressEcho ? new EchoFilter() : undefined;
+    context.port.onReady = () => this.#resume();
+    options.socket.onEvent = (event) => this.#event(event);
+    options.socket.interest(true, false);
+  }
+
+  receive(frame: Frame): boolean {
+    if (this.#closed) return true;
+    const { length } = frame;
+    if (length > MAX_DATAGRAM) {
+      this.#context.port.drop('too-long');
+      return true;
+    }
+    const out = this.#out;
+    if (this.#isFull(length)) {
+      if (!this.#blocked) this.#flush();
+      if (this.#isFull(length)) return false;
+    }
+    out.bytes.set(frame.bytes.subarray(frame.offset, frame.offset + length), this.#outBytes);
+    out.offset[out.count] = this.#outBytes;
+    out.length[out.count] = length;
+    out.peer[out.count] = this.#remote;
+    out.count++;
+    this.#echo?.sent(out.bytes, this.#outBytes, length);
+    this.#outBytes += length;
+    this.#context.host.loop.atBatchEnd(FLUSH, this.#flushTask);
+    return true;
+  }
+
+  linkChanged(): void {}
+
+  info(): string {
+    return this.#info;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#socket.close();
+  }
+
+  #isFull(length: number): boolean {
+    return this.#out.count === BATCH || this.#outBytes + length > ARENA_BYTES;
+  }
+
+  #event(event: DatagramEvent): void {
+    if (this.#closed) return;
+    if (event === 'readable') this.#read();
+    else if (event === 'writable') this.#flush();
+    else this.#failed();
+  }
+
+  #read(): void {
+    if (this.#stopped) return;
+    this.#inNext = 0;
+    this.#socket.receiveBatch(this.#in);
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    const { bytes, offset, length } = this.#in;
+    const { port } = this.#context;
+    while (this.#inNext < this.#in.count && !this.#closed) {
+      const i = this.#inNext++;
+      const o = offset[i] as number;
+      const l = length[i] as number;
+      if (l === 0) {
+        port.drop('empty-datagram');
+      } else if (this.#echo?.isEcho(bytes, o, l) === true) {
+        port.drop('own-echo');
+      } else if (port.send(this.#frame.setPlain(bytes, o, l)) === BUSY) {
+        this.#stopped = true;
+        this.#updateInterest();
+        return;
+      }
+    }
+  }
+
+  #resume(): void {
+    if (!this.#stopped || this.#closed) return;
+    this.#stopped = false;
+    this.#deliver();
+    this.#updateInterest();
+  }
+
+  #flush(): void {
+    const out = this.#out;
+    if (out.count === 0 || this.#closed) return;
+    const sent = this.#socket.sendBatch(out);
+    if (sent === WOULD_BLOCK || sent < out.count) {
+      this.#keepFrom(Math.max(0, sent));
+      this.#blocked = true;
+      this.#updateInterest();
+      return;
+    }
+    out.count = this.#outBytes = 0;
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    this.#updateInterest();
+    this.#context.port.ready();
+  }
+
+  /** Moves what was not sent to the front. */
+  #keepFrom(first: number): void {
+    const out = this.#out;
+    if (first === 0) return;
+    const start = out.offset[first] as number;
+    out.bytes.copyWithin(0, start, this.#outBytes);
+    for (let i = first; i < out.count; i++) {
+      out.offset[i - first] = (out.offset[i] as number) - start;
+      out.length[i - first] = out.length[i] as number;
+      out.peer[i - first] = out.peer[i];
+    }
+    out.count -= first;
+    this.#outBytes -= start;
+  }
+
+  /** A frame is lost, as on any wire: a peer that is not there yet, a network that went away. */
+  #failed(): void {
+    const error = this.#socket.takeError();
+    this.#context.port.drop('send-error');
+    if (this.#errors++ % LOG_EVERY === 0) {
+      this.#context.log.warn(`netdev '${this.#context.id}': sending failed`, { error: error?.message });
+    }
+  }
+
+  #updateInterest(): void {
+    if (!this.#closed) this.#socket.interest(!this.#stopped, this.#blocked);
+  }
+}
+
+function createBatch(): DatagramBatch {
+  return {
+    bytes: new Uint8Array(ARENA_BYTES),
+    count: 0,
+    offset: new Int32Array(BATCH),
+    length: new Int32Array(BATCH),
+    peer: new Array<SocketAddress | undefined>(BATCH).fill(undefined),
+    ttl: new Uint8Array(BATCH),
+    tos: new Uint8Array(BATCH),
+  };
+}

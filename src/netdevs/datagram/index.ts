@@ -1,0 +1,1 @@
+export { openMulticastWire, openUdpWire } from './open.ts';
