@@ -1,4 +1,5 @@
 /** The Host on Node. */
 export { errnoText, hostError, toHostError } from './errno.ts';
 export { createNodeHost, NodeHost, type NodeHostOptions } from './host.ts';
+export { removeStale } from './listener.ts';
 export type { NodeHostCounters } from './socket-context.ts';

@@ -162,7 +162,7 @@ function boundAddress(context: SocketContext, server: net.Server, at: SocketAddr
 }
 
 /** A socket file that nobody listens on is removed; one that is alive, or any other file, stays and bind refuses. */
-async function removeStale(path: string): Promise<void> {
+export async function removeStale(path: string): Promise<void> {
   if (path.startsWith('\0')) return;
   try {
     if (!lstatSync(path).isSocket()) throw hostError('EADDRINUSE');
