@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { Schema } from '../qapi/index.ts';
+import { NETYARD_TABLE } from '../schema/net.ts';
+import { ServerSchema } from './qmp-arguments.ts';
+import { complete, splitWords } from './qmp-shell.ts';
+
+const schema = new ServerSchema(new Schema(NETYARD_TABLE).introspect());
+const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as unknown;
+
+describe('key=value arguments', () => {
+  it.each([
+    ['set_link', ['name=l0.0', 'up=false'], { name: 'l0.0', up: false }],
+    ['set_link', ['name=123', 'up=on'], { name: '123', up: true }],
+    ['netdev_add', ['type=hubport', 'id=h', 'hubid=-3'], { type: 'hubport', id: 'h', hubid: -3 }],
+    [
+      'netdev_add',
+      ['type=stream', 'id=s', 'addr.type=unix', 'addr.path=/a,b=c'],
+      { type: 'stream', id: 's', addr: { type: 'unix', path: '/a,b=c' } },
+    ],
+    [
+      'netdev_add',
+      ['type=user', 'id=u', 'hostfwd.0.str=tcp::1-:2', 'hostfwd.1.str=udp::1-:2'],
+      { type: 'user', id: 'u', hostfwd: [{ str: 'tcp::1-:2' }, { str: 'udp::1-:2' }] },
+    ],
+    ['announce-self', ['interfaces=["a", "b"]', 'initial=5'], { interfaces: ['a', 'b'], initial: 5 }],
+    ['unknown-command', ['a=1'], { a: '1' }],
+  ])('%s %j', (command, words, expected) => {
+    expect(plain(schema.parse(command, words))).toEqual(expected);
+  });
+
+  it.each([
+    [['name'], "Expected key=value or one JSON object, got 'name'"],
+    [['=x'], "Expected key=value or one JSON object, got '=x'"],
+    [['up=maybe'], "Parameter 'up' expects 'on' or 'off'"],
+    [['name=a', 'name.b=c'], "Parameters 'name.b' used inconsistently"],
+  ])('refuses %j', (words, message) => {
+    expect(() => schema.parse('set_link', words)).toThrow(message);
+  });
+
+  it('a hostile key is an ordinary key', () => {
+    expect(Object.keys(schema.parse('set_link', ['__proto__.x=1']))).toEqual(['__proto__']);
+    expect(({} as { x?: string }).x).toBeUndefined();
+  });
+});
+
+describe('the shell', () => {
+  it.each([
+    ['set_link name=a up=on', ['set_link', 'name=a', 'up=on']],
+    ['  x "a b"=c  d=\'e f\' ', ['x', 'a b=c', 'd=e f']],
+    ['netdev_add {"type": "user", "id": "x"} ', ['netdev_add', '{"type": "user", "id": "x"}']],
+    ['', []],
+  ])('splits %j', (line, words) => {
+    expect(splitWords(line)).toEqual(words);
+  });
+
+  it.each([
+    ['set_', ['set_link ']],
+    ['set_link ', ['name=', 'up=']],
+    ['set_link name=x u', ['up=']],
+    ['set_link up=', ['up=false ', 'up=true ']],
+    ['netdev_add type=hub', ['type=hubport ']],
+    ['netdev_add type=hubport ', ['hubid=', 'id=', 'netdev=']],
+    ['netdev_add type=stream addr.type=unix addr.p', ['addr.path=']],
+  ])('completes %j', (line, candidates) => {
+    expect(complete(schema, line)[0]).toEqual(candidates);
+  });
+});
