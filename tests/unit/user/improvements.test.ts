@@ -1,0 +1,281 @@
+/** Where QEMU's user network does something that no user would want (vectors marked `improve`): ours, row by row. */
+import { afterEach, describe, expect, it } from 'vitest';
+import type { NetdevUserOptions } from '../../../src/schema/net.ts';
+import * as w from '../../../src/wire/index.ts';
+import { vectors } from './golden-vectors.ts';
+import {
+  announce,
+  arpFrame,
+  createWorld,
+  dhcpDiscover,
+  dhcpFrame,
+  fromHex,
+  GUEST,
+  GUEST_MAC,
+  HOST,
+  HOST_MAC,
+  icmpOf,
+  listenOn,
+  recordedWorld,
+  udpFrame,
+  udpOf,
+  type World,
+} from './world.ts';
+
+let world: World | undefined;
+
+async function open(options: NetdevUserOptions = {}): Promise<World> {
+  world = await createWorld(options);
+  await recordedWorld(world.test);
+  world.give(announce());
+  return world;
+}
+
+afterEach(async () => {
+  await world?.close();
+  await world?.test.settle();
+  expect(world?.test.leaks() ?? []).toEqual([]);
+  world = undefined;
+});
+
+function requestOf(name: string): Uint8Array {
+  const text = vectors.find((v) => v.name === name)?.request[0];
+  if (text === undefined) throw new TypeError(name);
+  return fromHex(text);
+}
+
+interface DhcpReply {
+  type: number;
+  address: number;
+  options: Map<number, Uint8Array>;
+}
+
+function dhcpOf(frame: Uint8Array | undefined): DhcpReply {
+  const { data } = udpOf(frame);
+  const message = w.parseDhcp(data, 0, data.length);
+  if (typeof message === 'string') throw new TypeError(message);
+  const options = new Map<number, Uint8Array>();
+  for (const code of Object.values(w.DHCP_OPTION)) {
+    const at = w.findDhcpOption(data, 0, data.length, code);
+    if (at >= 0) options.set(code, data.slice(at + 1, at + 1 + (data[at] ?? 0)));
+  }
+  return { type: message.messageType, address: message.yourAddress, options };
+}
+
+describe('arp', () => {
+  it('arp-bad-hw: other hardware or lengths are no ARP of ours', async () => {
+    const { exchange, client } = await open();
+    expect(await exchange(requestOf('arp-bad-hw'))).toEqual([]);
+    expect(client.usernet?.statistics()['drop.arp-format']).toBe(1);
+  });
+
+  it('evil-arp-claim-host, evil-arp-mcast-sha: our addresses and group addresses are not learnt', async () => {
+    const { exchange, give, client } = await open();
+    give(requestOf('evil-arp-claim-host'));
+    const [reply] = await exchange(requestOf('evil-arp-mcast-sha'));
+    expect(reply?.length).toBe(64);
+    expect(client.usernet?.statistics()).toMatchObject({
+      'drop.arp-claims-ours': 1,
+      'drop.neighbour-bad-mac': 1,
+      'ip.neighbours': 1,
+    });
+  });
+
+  it('arp-unicast-other-dst: a frame for another Ethernet address is not ours', async () => {
+    const { exchange } = await open();
+    const request = arpFrame(w.ARP_REQUEST, GUEST_MAC, GUEST, HOST, 0x525400999999);
+    expect(await exchange(request)).toEqual([]);
+    w.writeMac(request, 0, HOST_MAC);
+    expect((await exchange(request)).length).toBe(1);
+  });
+});
+
+describe('dhcp', () => {
+  it('dhcp-request-other-server: a client that chose another server is left alone, and its offer withdrawn', async () => {
+    const { exchange } = await open();
+    const offer = dhcpOf((await exchange(dhcpDiscover(GUEST_MAC)))[0]);
+    expect(offer).toMatchObject({ type: w.DHCP_OFFER, address: GUEST });
+    const elsewhere = dhcpFrame(GUEST_MAC, w.DHCP_REQUEST, { requested: GUEST, server: 0x0a0002fe });
+    expect(await exchange(elsewhere)).toEqual([]);
+    // Withdrawn: another client may ask for it by name.
+    const other = dhcpFrame(0x525400000777, w.DHCP_DISCOVER, { requested: GUEST });
+    expect(dhcpOf((await exchange(other))[0]).address).toBe(GUEST);
+  });
+
+  it.each([
+    ['dhcp-request-nak-range', 0x0a000263],
+    ['dhcp-nak-beyond-pool', 0x0a00021f],
+  ])('%s: NAK has no address and names the server', async (_name, requested) => {
+    const { exchange } = await open();
+    const [reply] = await exchange(dhcpFrame(GUEST_MAC, w.DHCP_REQUEST, { requested }));
+    const nak = dhcpOf(reply);
+    expect(nak).toMatchObject({ type: w.DHCP_NAK, address: 0 });
+    expect(w.u32(nak.options.get(w.DHCP_OPTION.serverId) ?? new Uint8Array(4), 0)).toBe(HOST);
+    expect(new TextDecoder().decode(nak.options.get(w.DHCP_OPTION.message))).toBe('requested address not available');
+  });
+
+  it('dhcp-request-nak-taken: NAK for an address of another client', async () => {
+    const { exchange } = await open();
+    await exchange(dhcpFrame(GUEST_MAC, w.DHCP_REQUEST, { requested: GUEST }));
+    const [reply] = await exchange(dhcpFrame(0x525400000777, w.DHCP_REQUEST, { requested: GUEST }));
+    expect(dhcpOf(reply)).toMatchObject({ type: w.DHCP_NAK, address: 0 });
+  });
+
+  it('dhcp-inform: ACK with the options, without address and lease time', async () => {
+    const { exchange } = await open({ domainname: 'example.org' });
+    const [reply] = await exchange(dhcpFrame(GUEST_MAC, w.DHCP_INFORM, { client: GUEST, destination: HOST }));
+    const ack = dhcpOf(reply);
+    expect(ack).toMatchObject({ type: w.DHCP_ACK, address: 0 });
+    expect(ack.options.has(w.DHCP_OPTION.leaseTime)).toBe(false);
+    expect(new TextDecoder().decode(ack.options.get(w.DHCP_OPTION.domainName))).toBe('example.org');
+  });
+
+  it('dhcp-release: the address is free for others, and still the first choice of its owner', async () => {
+    const { exchange, give, client } = await open();
+    await exchange(dhcpFrame(GUEST_MAC, w.DHCP_REQUEST, { requested: GUEST, hostname: 'box' }));
+    expect(client.usernet?.leases()).toEqual([
+      { mac: '52:54:00:12:34:56', address: '10.0.2.15', hostname: 'box', expiresIn: 86_400 },
+    ]);
+    give(dhcpFrame(0x525400000777, w.DHCP_RELEASE, { client: GUEST, destination: HOST }));
+    expect(client.usernet?.leases().length).toBe(1);
+    give(dhcpFrame(GUEST_MAC, w.DHCP_RELEASE, { client: GUEST, destination: HOST }));
+    expect(client.usernet?.leases()).toEqual([]);
+    expect(dhcpOf((await exchange(dhcpDiscover(GUEST_MAC)))[0]).address).toBe(GUEST);
+  });
+
+  it('leases end, and a full pool gives away what ended first', async () => {
+    const { exchange, test } = await open();
+    for (let i = 0; i < 16; i++) {
+      await exchange(dhcpFrame(0x525400000100 + i, w.DHCP_REQUEST, { requested: GUEST + i }), 1);
+    }
+    expect(await exchange(dhcpDiscover(0x525400000777))).toEqual([]);
+    await test.elapse(86_400_000);
+    expect(dhcpOf((await exchange(dhcpDiscover(0x525400000777)))[0]).address).toBe(GUEST);
+  });
+
+  it('dhcp-29, dhcp-pool-wrap: the pool stays in the subnet and leaves out special addresses', async () => {
+    const small = await open({ net: '10.0.2.0/29' });
+    const given: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const [reply] = await small.exchange(dhcpDiscover(0x525400000100 + i));
+      if (reply !== undefined) given.push(dhcpOf(reply).address);
+    }
+    expect(given.map(w.formatIpv4)).toEqual(['10.0.2.1', '10.0.2.4', '10.0.2.5', '10.0.2.6']);
+    await small.close();
+    const late = await open({ dhcpstart: '10.0.2.250' });
+    const found: string[] = [];
+    for (let i = 0; i < 7; i++) {
+      const [reply] = await late.exchange(dhcpDiscover(0x525400000100 + i));
+      found.push(w.formatIpv4(dhcpOf(reply).address));
+    }
+    expect(found).toEqual([
+      '10.0.2.250',
+      '10.0.2.251',
+      '10.0.2.252',
+      '10.0.2.253',
+      '10.0.2.254',
+      '10.0.2.1',
+      '10.0.2.4',
+    ]);
+  });
+});
+
+describe('udp', () => {
+  it('udp-ulen-7: a length below the header is dropped', async () => {
+    const { exchange, client } = await open();
+    expect(await exchange(requestOf('udp-ulen-7'))).toEqual([]);
+    expect(client.usernet?.statistics()['drop.udp-length']).toBe(1);
+  });
+
+  it('udp-closed-port, evil-ip-opts-trunc: refusals of the host come from the host alias', async () => {
+    const { exchange } = await open();
+    for (const name of ['udp-closed-port', 'evil-ip-opts-trunc']) {
+      const [reply] = await exchange(requestOf(name));
+      expect(icmpOf(reply)).toMatchObject({ source: HOST, type: w.ICMP_UNREACHABLE, code: w.ICMP_PORT_UNREACHABLE });
+    }
+  });
+
+  it('udp-bcast: a broadcast is answered by the host alias', async () => {
+    const { exchange } = await open();
+    const [reply] = await exchange(udpFrame(4000, 9000, 'hello', { destination: 0xffff_ffff }));
+    expect(udpOf(reply)).toMatchObject({ source: HOST, sourcePort: 9000, text: 'R:hello' });
+  });
+});
+
+describe('tcp', () => {
+  it('tcp-syn-host: window scale and SACK are negotiated', async () => {
+    const { exchange, test } = await open();
+    await listenOn(test, '127.0.0.1', 8000);
+    const [reply] = await exchange(requestOf('tcp-syn-host'));
+    const options = tcpOptions(reply ?? new Uint8Array(60));
+    expect(options.has(3)).toBe(true);
+    expect(options.has(4)).toBe(true);
+    expect(options.get(2)).toEqual([0x05, 0xb4]);
+  });
+
+  it('tcp-stray-rst, tcp-synfin: neither is answered', async () => {
+    const { exchange } = await open();
+    expect(await exchange(requestOf('tcp-stray-rst'))).toEqual([]);
+    expect(await exchange(requestOf('tcp-synfin'))).toEqual([]);
+  });
+
+  it('tcp-async-hostunreach: the guest is told, and no FIN is made up', async () => {
+    const { exchange, test } = await open();
+    const syn = requestOf('tcp-async-hostunreach');
+    const host = w.formatIpv4(w.ipv4Destination(syn, 14));
+    test.network.fail({ on: 'connect', host, code: 'EHOSTUNREACH', afterMs: 3050 });
+    const [reply, ...more] = await exchange(syn, 4000);
+    expect(more).toEqual([]);
+    expect(icmpOf(reply)).toMatchObject({ source: HOST, type: w.ICMP_UNREACHABLE, code: w.ICMP_HOST_UNREACHABLE });
+  });
+});
+
+describe('fragments and sources', () => {
+  it('evil-frag-last-first: fragments in any order are one datagram', async () => {
+    const { exchange, give } = await open();
+    const data = new Uint8Array(3000).map((_, i) => i);
+    const whole = udpFrame(4000, 9000, data);
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at < whole.length - 34; at += 1480) {
+      const part = whole.slice(34 + at, Math.min(whole.length, 34 + at + 1480));
+      const frame = new Uint8Array(34 + part.length);
+      frame.set(whole.subarray(0, 14));
+      const more = 34 + at + 1480 < whole.length ? w.IPV4_MORE_FRAGMENTS : 0;
+      w.emitIpv4(frame, 14, part.length, 0, 7, (at >> 3) | more, 64, w.PROTOCOL_UDP, GUEST, HOST);
+      frame.set(part, 34);
+      pieces.unshift(frame);
+    }
+    expect(pieces.length).toBe(3);
+    give(pieces[0] ?? new Uint8Array(0));
+    give(pieces[2] ?? new Uint8Array(0));
+    const replies = await exchange(pieces[1] ?? new Uint8Array(0));
+    // 3002 bytes and the UDP header, again in three pieces.
+    expect(replies.map((reply) => reply.length)).toEqual([1514, 1514, 34 + 3010 - 2960]);
+  });
+
+  it('evil-src-bcast: no answer to a source that is no single host', async () => {
+    const { exchange, client } = await open();
+    expect(await exchange(requestOf('evil-src-bcast'))).toEqual([]);
+    for (const source of [HOST, 0x0a000203, 0x7f000001, 0xe0000001, 0x0a0002ff]) {
+      expect(await exchange(udpFrame(4000, 9000, 'x', { source }))).toEqual([]);
+    }
+    expect(client.usernet?.statistics()['drop.ipv4-martian-source']).toBe(6);
+  });
+});
+
+function tcpOptions(frame: Uint8Array): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  const end = 34 + ((frame[46] ?? 0) >> 4) * 4;
+  for (let at = 54; at < end; ) {
+    const kind = frame[at] ?? 0;
+    if (kind === 0) break;
+    if (kind === 1) {
+      at++;
+      continue;
+    }
+    const length = Math.max(2, frame[at + 1] ?? 2);
+    found.set(kind, Array.from(frame.subarray(at + 2, at + length)));
+    at += length;
+  }
+  return found;
+}
