@@ -21,15 +21,18 @@ export class Chunk {
   next: Chunk | undefined;
 }
 
+/** Someone whom the pool had to refuse. */
+export interface PoolWaiter {
+  relieve(): void;
+}
+
 export class ChunkPool {
   readonly limitBytes: number;
   readonly #free: Chunk[] = [];
   #usedBytes = 0;
   #peakBytes = 0;
   #refused = 0;
-  /** Called after bytes became free while someone had been refused. */
-  onRelief: () => void = () => {};
-  #starving = false;
+  readonly #waiting = new Set<PoolWaiter>();
 
   constructor(limitBytes = POOL_BYTES) {
     this.limitBytes = limitBytes;
@@ -52,12 +55,9 @@ export class ChunkPool {
     return this.limitBytes - this.#usedBytes;
   }
 
-  /** An empty chunk, or undefined when the pool is exhausted: onRelief follows. */
+  /** An empty chunk, or undefined when the pool is exhausted. */
   take(): Chunk | undefined {
-    if (!this.reserve(CHUNK_BYTES)) {
-      this.#starving = true;
-      return undefined;
-    }
+    if (!this.reserve(CHUNK_BYTES)) return undefined;
     const chunk = this.#free.pop() ?? new Chunk();
     chunk.start = CHUNK_HEADROOM;
     chunk.end = CHUNK_HEADROOM;
@@ -84,9 +84,14 @@ export class ChunkPool {
 
   release(bytes: number): void {
     this.#usedBytes -= bytes;
-    if (this.#starving && this.freeBytes >= CHUNK_BYTES) {
-      this.#starving = false;
-      this.onRelief();
-    }
+    if (this.#waiting.size === 0 || this.freeBytes < CHUNK_BYTES) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const waiter of waiting) waiter.relieve();
+  }
+
+  /** `waiter` is called once, when bytes have become free. */
+  wait(waiter: PoolWaiter): void {
+    this.#waiting.add(waiter);
   }
 }

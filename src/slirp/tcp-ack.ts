@@ -5,9 +5,10 @@
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax, type TcpOptions } from '../wire/index.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { refreshState } from './tcp-end.ts';
-import { flightSize, NEVER, type TcpFlow } from './tcp-flow.ts';
+import { flightSize, type TcpFlow, unsentBytes } from './tcp-flow.ts';
 import { MAX_RTO_MS, MAX_WINDOW, MIN_CWND_SEGMENTS, MIN_RTO_MS } from './tcp-limits.ts';
 import { pipeSize, releaseAcknowledged } from './tcp-output.ts';
+import { startRetransmission } from './tcp-timer.ts';
 
 const DUPLICATES = 3;
 
@@ -85,7 +86,8 @@ function advance(core: TcpCore, flow: TcpFlow, ack: number): void {
   if (flow.recovering) recover(flow, acked);
   else grow(flow, acked);
   flow.dupAcks = 0;
-  flow.rexmitAt = flightSize(flow) === 0 ? NEVER : core.now() + flow.rto;
+  flow.tailProbed = false;
+  startRetransmission(flow, core.now());
   if (flow.finSent && !flow.finAcked && seqGe(ack, flow.sndNxt)) {
     flow.finAcked = true;
     refreshState(core, flow);
@@ -131,8 +133,11 @@ function findLoss(core: TcpCore, flow: TcpFlow): void {
     return;
   }
   if (flow.sackOk) {
-    const reported = flow.scoreboard.sackedBytes(flow.sndUna, flow.sndNxt);
-    if (flow.dupAcks < DUPLICATES && reported < DUPLICATES * flow.mss) return;
+    // With little in flight three reports never come (RFC 5827).
+    const inFlight = flightSize(flow);
+    const few = unsentBytes(flow) === 0 && inFlight <= DUPLICATES * flow.mss;
+    const behind = seqDiff(flow.scoreboard.highest(flow.sndUna), flow.sndUna);
+    if (behind <= (few ? inFlight - flow.mss : DUPLICATES * flow.mss)) return;
   } else if (flow.dupAcks < DUPLICATES) {
     return;
   }

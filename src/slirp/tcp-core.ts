@@ -45,6 +45,7 @@ export class TcpCounters {
   retransmitted = 0;
   retransmitTimeouts = 0;
   fastRetransmits = 0;
+  tailProbes = 0;
   windowProbes = 0;
   keepalives = 0;
   outOfOrder = 0;
@@ -180,8 +181,10 @@ export class TcpCore implements BatchTask {
     if (flow.starving) return;
     flow.starving = true;
     this.#starving.push(flow);
+    this.pool.wait(this);
   }
 
+  /** The pool has room again. */
   relieve(): void {
     const waiting = this.#starving.splice(0);
     for (const flow of waiting) {

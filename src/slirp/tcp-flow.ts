@@ -126,6 +126,9 @@ export class TcpFlow implements FlowNode<TcpFlow> {
   lossEnd = 0;
   /** SND.NXT when the first hole was last sent again: SACKs beyond it tell that this was lost too. */
   rexmitMark = 0;
+  /** The retransmission timer stands for a probe of the last segment (RFC 8985 §7), which was not sent yet. */
+  tailProbe = false;
+  tailProbed = false;
   readonly scoreboard = new Scoreboard();
 
   srtt = 0;

@@ -27,7 +27,7 @@ import {
 } from '../wire/index.ts';
 import { sameAddress } from './flow-table.ts';
 import type { IpPacket } from './ip-layer.ts';
-import { takeAck } from './tcp-ack.ts';
+import { sampleRtt, takeAck } from './tcp-ack.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { takeData } from './tcp-data.ts';
 import { abort, finish } from './tcp-end.ts';
@@ -135,8 +135,7 @@ function dialed(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
 }
 
 function finishHandshake(core: TcpCore, flow: TcpFlow, ack: number): void {
-  // The SYN's round trip is not a sample: the host's connect, or ARP, may have been part of it.
-  flow.timing = false;
+  if (flow.timing) sampleRtt(flow, core.now() - flow.rttAt);
   flow.sndUna = ack;
   established(core, flow);
 }

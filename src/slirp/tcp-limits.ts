@@ -35,6 +35,9 @@ export const MIN_RTO_MS = 200;
 /** RFC 6298 §2: before the first sample. */
 export const INITIAL_RTO_MS = 1000;
 export const MAX_RTO_MS = 60_000;
+/** Added to two round trips before the last segment is sent again; the longer one outlasts a guest's delayed ACK. */
+export const MIN_TAIL_PROBE_MS = 10;
+export const TAIL_PROBE_DELAYED_ACK_MS = 60;
 /** Unanswered retransmissions, or window probes, before a guest counts as gone. */
 export const MAX_RETRIES = 15;
 /** Connecting to the host, and the guest's handshake (libslirp: 75 s). */

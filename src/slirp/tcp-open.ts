@@ -22,7 +22,7 @@ import {
 import type { IpAddress, IpPacket } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { abort } from './tcp-end.ts';
-import { type GuestRecord, TcpFlow } from './tcp-flow.ts';
+import { type GuestRecord, NEVER, TcpFlow } from './tcp-flow.ts';
 import { attachSocket } from './tcp-host.ts';
 import {
   CONNECT_TIMEOUT_MS,
@@ -31,6 +31,7 @@ import {
   EVICTION_DEPTH,
   EVICTION_IDLE_MS,
   GUEST_SHARE,
+  INITIAL_RTO_MS,
   INITIAL_WINDOW,
   KEEPALIVE_IDLE_MS,
   MIN_MSS,
@@ -146,7 +147,8 @@ export function established(core: TcpCore, flow: TcpFlow): void {
   core.settled(flow);
   core.counters.opened++;
   core.setState(flow, 'ESTABLISHED');
-  flow.rexmitAt = Number.POSITIVE_INFINITY;
+  flow.rexmitAt = NEVER;
+  flow.rto = flow.srtt > 0 ? flow.rto : INITIAL_RTO_MS;
   flow.lifeAt = core.now() + KEEPALIVE_IDLE_MS;
   flow.retries = 0;
   core.schedule(flow);

@@ -18,7 +18,7 @@ import { hostFailed, refreshState } from './tcp-end.ts';
 import { flightSize, isSynchronized, NEVER, type TcpFlow, unsentBytes } from './tcp-flow.ts';
 import { MAX_RTO_MS, MAX_WINDOW, PARK_CHECK_MS } from './tcp-limits.ts';
 import { sendControl, sendData } from './tcp-segment.ts';
-import { armTimer } from './tcp-timer.ts';
+import { armTimer, startRetransmission } from './tcp-timer.ts';
 
 const CHUNK_PAYLOAD = CHUNK_BYTES - CHUNK_HEADROOM;
 /** A chunk's last bytes are not worth a read. */
@@ -47,6 +47,8 @@ function usableWindow(flow: TcpFlow): number {
 export function produce(core: TcpCore, flow: TcpFlow, budget: number): number {
   if (core.ip.busyGuests.has(flow.guest)) {
     park(core, flow);
+    // What is known to be readable must not be told again every turn.
+    updateInterest(flow);
     return 0;
   }
   if (!isSynchronized(flow)) return 0;
@@ -111,6 +113,19 @@ function retransmit(core: TcpCore, flow: TcpFlow, budget: number): number {
   return used;
 }
 
+/** The last segment again: its ACK, or the SACK that it provokes, tells what was lost (RFC 8985 §7). */
+export function probeTail(core: TcpCore, flow: TcpFlow): void {
+  const end = seqMin(flow.bufferEnd, flow.sndNxt);
+  const length = Math.min(flow.mss, seqDiff(end, flow.sndUna));
+  if (length <= 0) {
+    if (flow.finSent && !flow.finAcked) sendControl(core, flow, flow.bufferEnd, TCP_FIN | TCP_ACK);
+    return;
+  }
+  const again = flow.rexmitNext;
+  sendRange(core, flow, seqAdd(end, -length), length, true);
+  flow.rexmitNext = again;
+}
+
 /** Rounded down to full segments, at least one. */
 function whole(bytes: number, mss: number): number {
   return bytes < mss ? mss : bytes - (bytes % mss);
@@ -134,6 +149,8 @@ function sendRange(core: TcpCore, flow: TcpFlow, seq: number, length: number, ag
     // Karn: what was sent twice times nothing.
     flow.timing = false;
     core.counters.retransmitted++;
+    // Nobody heard it (the link is down): that says nothing about the guest.
+    if (result === DROPPED && flow.retries > 0) flow.retries--;
   } else {
     flow.sndNxt = next;
     core.counters.bytesToGuest += n;
@@ -269,7 +286,7 @@ function updateInterest(flow: TcpFlow): void {
 /** The timers that output depends on: retransmission while something is in flight, probes while the window is shut. */
 function armOutput(core: TcpCore, flow: TcpFlow): void {
   if (flightSize(flow) > 0) {
-    if (flow.rexmitAt === NEVER) flow.rexmitAt = core.now() + flow.rto;
+    if (flow.rexmitAt === NEVER) startRetransmission(flow, core.now());
     flow.persistAt = NEVER;
   } else {
     if (!flow.parked) flow.rexmitAt = NEVER;

@@ -104,7 +104,7 @@ function randomBytes(length: number, seed = 7): Uint8Array {
   return bytes;
 }
 
-const sha = (bytes: Uint8Array | number[]) => createHash('sha256').update(Uint8Array.from(bytes)).digest('hex');
+const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 function connect({ link, test }: World, options: Partial<ConstructorParameters<typeof GuestTcp>[1]> = {}): GuestTcp {
   const guest = new GuestTcp(link, { remote: HOST_ALIAS, remotePort: 80, guestPort: 5000, ...options });

@@ -18,6 +18,9 @@ import { type ForwardRule, TcpForwards } from './tcp-forward.ts';
 import { input } from './tcp-input.ts';
 import { produce } from './tcp-output.ts';
 
+export type { TcpStackOptions } from './tcp-core.ts';
+export type { ForwardRule } from './tcp-forward.ts';
+
 export class TcpStack {
   readonly #core: TcpCore;
   readonly #forwards: TcpForwards;
@@ -26,7 +29,6 @@ export class TcpStack {
     this.#core = new TcpCore(ip, options);
     const core = this.#core;
     core.produce = (flow, budget) => produce(core, flow, budget);
-    core.pool.onRelief = () => core.relieve();
     this.#forwards = new TcpForwards(core);
   }
 

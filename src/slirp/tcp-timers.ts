@@ -25,9 +25,9 @@ import {
   MIN_CWND_SEGMENTS,
   PARK_CHECK_MS,
 } from './tcp-limits.ts';
-import { persistDelay } from './tcp-output.ts';
+import { persistDelay, probeTail } from './tcp-output.ts';
 import { sendControl } from './tcp-segment.ts';
-import { armTimer } from './tcp-timer.ts';
+import { armTimer, startRetransmission } from './tcp-timer.ts';
 
 export function onTimer(core: TcpCore, flow: TcpFlow): void {
   if (flow.state === 'CLOSED') return;
@@ -65,6 +65,13 @@ function onRetransmit(core: TcpCore, flow: TcpFlow, now: number): void {
   }
   if (flightSize(flow) === 0) {
     flow.rexmitAt = NEVER;
+    return;
+  }
+  if (flow.tailProbe) {
+    flow.tailProbed = true;
+    core.counters.tailProbes++;
+    probeTail(core, flow);
+    if (isOpen(flow)) startRetransmission(flow, now);
     return;
   }
   if (flow.retries >= MAX_RETRIES) {

@@ -1,7 +1,7 @@
 /**
  * A guest's TCP connection as a model of its own: it shares no code with the stack but the segment codec. Simple and
- * slow on purpose: what was received and what was acknowledged are maps of single bytes (or segments), so its answers
- * are right by inspection. Retransmission by timer, three duplicate ACKs and SACK holes.
+ * plain on purpose: what was received and what was acknowledged are lists of ranges, rebuilt at every change, so its
+ * answers are right by inspection. Retransmission by timer, three duplicate ACKs and SACK holes.
  */
 import type { Timer } from '../../src/net/host.ts';
 import type { IpAddress } from '../../src/slirp/ip-layer.ts';
@@ -33,8 +33,8 @@ export class GuestTcp {
   readonly link: TcpLink;
   readonly options: Required<GuestTcpOptions>;
   state: GuestState;
-  /** Everything received in order. */
-  readonly received: number[] = [];
+  #buffer = new Uint8Array(65536);
+  #length = 0;
   /** What the application has not read counts against the window; false: it never reads. */
   reading = true;
   #held = 0;
@@ -59,9 +59,10 @@ export class GuestTcp {
   #out = new Uint8Array(0);
   #outLength = 0;
   #fin = false;
-  readonly #sacked = new Set<number>();
+  #sacked: Range[] = [];
   #duplicates = 0;
-  readonly #early = new Map<number, number>();
+  /** Received behind a gap. */
+  #early: Range[] = [];
   #finAt = -1;
   readonly #timer: Timer;
   #lastEarly = 0;
@@ -72,6 +73,11 @@ export class GuestTcp {
     this.#iss = this.options.iss;
     this.state = 'listening';
     this.#timer = link.host.timers.create(() => this.#timeout());
+  }
+
+  /** Everything received in order. */
+  get received(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
   }
 
   get bytesAcked(): number {
@@ -147,7 +153,7 @@ export class GuestTcp {
       return;
     }
     this.#irs = segment.seq;
-    this.#peerShift = segment.options.windowShift < 0 ? 0 : segment.options.windowShift;
+    this.#peerShift = Math.max(segment.options.windowShift, 0);
     this.#peerSack = segment.options.sackPermitted;
     if (segment.options.mss !== 0) this.peerMss = segment.options.mss;
     this.#peerWindow = segment.window;
@@ -167,12 +173,12 @@ export class GuestTcp {
       for (let i = 0; i < segment.options.sackCount; i++) {
         const from = (segment.options.sack[2 * i]! - this.#iss - 1) | 0;
         const to = (segment.options.sack[2 * i + 1]! - this.#iss - 1) | 0;
-        for (let at = from; at < to; at++) this.#sacked.add(at);
+        if (to > from) this.#sacked = merge(this.#sacked, from, to);
       }
     }
     if (acked > this.#una) {
-      for (let at = this.#una; at < acked; at++) this.#sacked.delete(at);
       this.#una = acked;
+      this.#sacked = this.#sacked.filter(([, to]) => to > acked);
       this.#duplicates = 0;
       if (this.#next < acked) this.#next = acked;
       if (this.#fin && acked > this.#outLength) this.finAcked = true;
@@ -187,9 +193,10 @@ export class GuestTcp {
   #resendHoles(): void {
     let budget = 10;
     let at = this.#una;
-    const limit = this.#sacked.size > 0 ? Math.max(...[...this.#sacked].slice(-2000)) : at + 1;
+    const limit = this.#sacked.at(-1)?.[1] ?? at + 1;
     while (budget-- > 0 && at < limit && at < this.#outLength) {
-      while (this.#sacked.has(at)) at++;
+      for (const [from, to] of this.#sacked) if (at >= from && at < to) at = to;
+      if (at >= limit) return;
       if (at >= this.#highest || at >= this.#outLength) return;
       at += this.#sendData(at);
       this.resent++;
@@ -200,28 +207,36 @@ export class GuestTcp {
   #takeData(segment: Segment): void {
     const start = (segment.seq - this.#irs - 1) | 0;
     const room = this.options.window - this.#held;
-    for (let i = 0; i < segment.payload.length; i++) {
-      const at = start + i;
-      if (at >= this.received.length && at < this.received.length + room) this.#early.set(at, segment.payload[i]!);
+    const from = Math.max(start, this.#length);
+    const to = Math.min(start + segment.payload.length, this.#length + room);
+    if (from < to) {
+      this.#reserve(to);
+      this.#buffer.set(segment.payload.subarray(from - start, to - start), from);
+      this.#early = merge(this.#early, from, to);
     }
     if ((segment.flags & FIN) !== 0) this.#finAt = start + segment.payload.length;
     this.#lastEarly = start;
-    const fresh: number[] = [];
-    for (let at = this.received.length; ; at++) {
-      const value = this.#early.get(at);
-      if (value === undefined) break;
-      this.#early.delete(at);
-      this.received.push(value);
-      fresh.push(value);
+    const first = this.#early[0];
+    if (first !== undefined && first[0] === this.#length) {
+      const before = this.#length;
+      this.#early.shift();
+      this.#length = first[1];
+      if (!this.reading) this.#held += this.#length - before;
+      this.onReceive(this.#buffer.slice(before, this.#length));
     }
-    if (!this.reading) this.#held += fresh.length;
-    if (fresh.length > 0) this.onReceive(Uint8Array.from(fresh));
-    if (this.#finAt === this.received.length) this.finReceived = true;
+    if (this.#finAt === this.#length) this.finReceived = true;
     this.#acknowledge();
   }
 
+  #reserve(length: number): void {
+    if (length <= this.#buffer.length) return;
+    const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2));
+    grown.set(this.#buffer);
+    this.#buffer = grown;
+  }
+
   #rcv(): number {
-    return (this.#irs + 1 + this.received.length + (this.finReceived ? 1 : 0)) >>> 0;
+    return (this.#irs + 1 + this.#length + (this.finReceived ? 1 : 0)) >>> 0;
   }
 
   #acknowledge(): void {
@@ -308,7 +323,7 @@ export class GuestTcp {
   }
 
   #emit(at: number, flags: number, payload?: Uint8Array): void {
-    const shift = this.options.windowShift < 0 ? 0 : this.options.windowShift;
+    const shift = Math.max(this.options.windowShift, 0);
     const window = Math.min(65535, Math.max(0, this.options.window - this.#held) >> shift);
     const fields = {
       guest: this.link.guest,
@@ -330,14 +345,8 @@ export class GuestTcp {
   }
 
   #blocks(): Uint8Array | undefined {
-    if (this.#early.size === 0) return undefined;
-    const places = [...this.#early.keys()].sort((a, b) => a - b);
-    const ranges: [number, number][] = [];
-    for (const at of places) {
-      const last = ranges.at(-1);
-      if (last !== undefined && last[1] === at) last[1] = at + 1;
-      else ranges.push([at, at + 1]);
-    }
+    if (this.#early.length === 0) return undefined;
+    const ranges = [...this.#early];
     // The range with the latest segment first.
     ranges.sort((a, b) => Number(holds(b, this.#lastEarly)) - Number(holds(a, this.#lastEarly)));
     const chosen = ranges.slice(0, 3);
@@ -352,4 +361,17 @@ export class GuestTcp {
   }
 }
 
-const holds = ([from, to]: [number, number], at: number): boolean => at >= from && at < to;
+/** From, to (exclusive). */
+type Range = [number, number];
+
+const holds = ([from, to]: Range, at: number): boolean => at >= from && at < to;
+
+function merge(ranges: readonly Range[], from: number, to: number): Range[] {
+  const apart = ranges.filter((range) => range[1] < from || range[0] > to);
+  for (const range of ranges) {
+    if (range[1] < from || range[0] > to) continue;
+    from = Math.min(from, range[0]);
+    to = Math.max(to, range[1]);
+  }
+  return [...apart, [from, to] as Range].sort((a, b) => a[0] - b[0]);
+}

@@ -1,0 +1,639 @@
+import { describe, expect, it } from 'vitest';
+import type { TestHost } from '../../tests/kit/host.ts';
+import { runScript } from '../../tests/kit/tcp-script.ts';
+
+/** The handshake most scripts begin with. */
+const OPEN = `
+  > S 0 win 65535 <mss 1460,sackOK,wscale 7>
+  < S. 0 ack 1 win 65535 <mss 1460,sackOK,wscale 7>
+  > . 1 ack 1 win 1024
+  = ESTABLISHED
+`;
+const PLAIN = `
+  > S 0 <mss 1000>
+  < S. 0 ack 1 win 65535 <mss 1460>
+  > . 1 ack 1
+  = ESTABLISHED
+`;
+
+describe('TCP handshake of a guest', () => {
+  it('offers what the guest offered', () => runScript(OPEN));
+  it('offers only an MSS to a guest that offers nothing', () => runScript(PLAIN));
+  it('takes timestamps in a SYN but does not use them', () =>
+    runScript(`
+      > S 0 <mss 1460,sackOK,TS,wscale 7>
+      < S. 0 ack 1 <mss 1460,sackOK,wscale 7>
+    `));
+  it('survives options that lead nowhere', () =>
+    runScript(`
+      > S 0 <raw 2 0 0 0>
+      < S. 0 ack 1 <mss 1460>
+      > . 1 ack 1 <raw 254 1 5 9>
+      > P. 1:11(10) ack 1 <raw 8 255 0 0>
+      < . 1 ack 11
+    `));
+  it('says nothing while the host connects, and ignores repeated SYNs', () =>
+    runScript(
+      `
+      > S 0
+      = SYN-SENT
+      + 30
+      > S 0
+      > . 1 ack 1
+      + 20
+      < S. 0 ack 1
+      = SYN-RECEIVED
+      > S 0
+      < S. 0 ack 1
+      > . 1 ack 1
+      = ESTABLISHED
+    `,
+      { remote: 0xcb007107, prepare: distantServer },
+    ));
+  it('follows a guest that starts over while the host connects', () =>
+    runScript(
+      `
+      > S 0
+      > S 5000
+      + 50
+      < S. 0 ack 5001
+      > . 5001 ack 1
+      = ESTABLISHED
+    `,
+      { remote: 0xcb007107, prepare: distantServer },
+    ));
+  it('forgets a guest that resets while the host connects', () =>
+    runScript(
+      `
+      > S 0
+      > R 1
+      = gone
+    `,
+      { remote: 0xcb007107, prepare: distantServer },
+    ));
+  it('answers a refused connection with a reset', () =>
+    runScript(
+      `
+      > S 0
+      < R. 0 ack 1 win 65535
+      = gone
+    `,
+      { refuse: true },
+    ));
+  for (const [code, reason] of [
+    ['ENETUNREACH', 'network'],
+    ['EACCES', 'network'],
+    ['EPERM', 'network'],
+    ['EHOSTUNREACH', 'host'],
+    ['ETIMEDOUT', 'host'],
+  ] as const) {
+    it(`tells ${code} by ICMP`, () =>
+      runScript(`> S 0\n + 3000\n icmp ${reason}\n = gone`, {
+        prepare: (test) => test.network.fail({ on: 'connect', code, afterMs: 2500 }),
+      }));
+  }
+  it('answers EMFILE with a reset', () =>
+    runScript('> S 0\n < R. 0 ack 1\n = gone', {
+      prepare: (test) => test.network.fail({ on: 'connect', code: 'EMFILE' }),
+    }));
+  it('gives up connecting after 75 s', () =>
+    runScript('> S 0\n + 74000\n = SYN-SENT\n + 2000\n icmp host\n = gone', {
+      prepare: (test) => test.network.fail({ on: 'connect', code: 'none' }),
+    }));
+  it('refuses what may not be reached with a reset', () =>
+    runScript('> S 0\n < R. 0 ack 1 win 0', { unroutable: ['203.0.113.9'], remote: 0xcb007109 }));
+  it('repeats its SYN-ACK, then resets both sides', () =>
+    runScript(`
+      > S 0
+      < S. 0 ack 1
+      + 1000
+      < S. 0 ack 1
+      + 2000
+      < S. 0 ack 1
+      + 4000
+      < S. 0 ack 1
+      + 8000
+      < S. 0 ack 1
+      + 16000
+      < S. 0 ack 1
+      + 32000
+      < S. 0 ack 1
+      + 12000
+      < R. 1 ack 1
+      host error ECONNRESET
+      = gone
+    `));
+  it('refuses a wrong acknowledgment of its SYN', () =>
+    runScript(`
+      > S 0
+      < S. 0 ack 1
+      > . 1 ack 77
+      < R 77
+      = SYN-RECEIVED
+      > . 1 ack 1
+      = ESTABLISHED
+    `));
+});
+
+describe('segments without a connection', () => {
+  it('are answered as libslirp does', () =>
+    runScript(`
+      > . 1 ack 7
+      < R 7 win 0
+      > F 1000
+      < R. 0 ack 1000 win 0
+      > S. 1 ack 5
+      < R 5 win 0
+      > . 500:510(10) ack 3
+      < R 3
+      > P 500:510(10)
+      < R. 0 ack 510
+    `));
+  it('are dropped where an answer would be wrong', () =>
+    runScript(`
+      > R 5
+      > R. 5 ack 3
+      > SF 5
+      > SFR 5
+      drop tcp-flags
+    `));
+});
+
+describe('bytes from the guest', () => {
+  it('are acknowledged when the host took them', () =>
+    runScript(`${OPEN}
+      > P. 1:101(100) ack 1 win 1024
+      < . 1 ack 101 win 512
+      host read 100
+    `));
+  it('come once, whatever is repeated', () =>
+    runScript(`${OPEN}
+      > P. 1:101(100) ack 1
+      < . 1 ack 101
+      > P. 1:101(100) ack 1
+      < . 1 ack 101
+      > P. 51:151(100) ack 1
+      < . 1 ack 151
+      host read 150
+    `));
+  it('out of order are reported, and taken when the gap is filled', () =>
+    runScript(`${OPEN}
+      > . 101:201(100) ack 1
+      < . 1 ack 1 <sack 101:201>
+      > . 301:401(100) ack 1
+      < . 1 ack 1 <sack 301:401 101:201>
+      > . 201:301(100) ack 1
+      < . 1 ack 1 <sack 101:401>
+      host read 0
+      > . 1:101(100) ack 1
+      < . 1 ack 401 <>
+      host read 400
+    `));
+  it('out of order without SACK give duplicate ACKs', () =>
+    runScript(`${PLAIN}
+      > . 101:201(100) ack 1
+      < . 1 ack 1 win 65535 <>
+      > . 1:101(100) ack 1
+      < . 1 ack 201 win 65535
+    `));
+  it('beyond the window are answered and dropped', () =>
+    runScript(`${PLAIN}
+      > . 70001:70101(100) ack 1
+      < . 1 ack 1
+      > . 65500:65600(100) ack 1
+      < . 1 ack 1
+      > . 1:2(1) ack 1
+      < . 1 ack 2
+      host read 1
+    `));
+  it('keepalive probes are answered, but not without end', () =>
+    runScript(`${OPEN}
+      > . 0 ack 1
+      < . 1 ack 1
+      > . 0:1(1) ack 1
+      < . 1 ack 1
+    `));
+  it('acknowledgments of what was never sent are answered, at a limited rate', () =>
+    runScript(`${OPEN}
+      ${'> . 1 ack 5000\n < . 1 ack 1\n'.repeat(10)}
+      > . 1 ack 5000
+      > . 1 ack 5000
+      drop tcp-ack-limit
+      + 600
+      > . 1 ack 5000
+      < . 1 ack 1
+    `));
+  it('wait in the guest while the host does not read', () =>
+    runScript(`${OPEN}
+      host capacity 1000
+      > . 1:1001(1000) ack 1
+      < . 1 ack 1001
+      > . 1001:1101(100) ack 1
+      < . 1 ack 1001
+      + 100
+      host read 1000
+      < . 1 ack 1101
+      host read 100
+    `));
+});
+
+describe('resets', () => {
+  it('of the guest reach the host', () => runScript(`${OPEN}\n > R 1\n host error ECONNRESET\n = gone`));
+  it('with bytes of the host unread, too', () =>
+    runScript(`${OPEN}
+      host write 10
+      < P. 1:11(10) ack 1
+      > R. 1 ack 11
+      host error ECONNRESET
+      = gone`));
+  it('elsewhere in the window are challenged (RFC 5961)', () =>
+    runScript(`${OPEN}
+      > R 100
+      < . 1 ack 1
+      > R 90000
+      > R 0
+      = ESTABLISHED
+      drop tcp-reset-window`));
+  it('SYNs in the window are challenged (RFC 5961)', () =>
+    runScript(`${OPEN}
+      > S 100
+      < . 1 ack 1
+      > S. 1 ack 1
+      < . 1 ack 1
+      = ESTABLISHED`));
+  it('of the host reach the guest', () => runScript(`${OPEN}\n host reset\n < R. 1 ack 1\n = gone`));
+  it('of a half-closed host reach the guest', () =>
+    runScript(`${OPEN}
+      host shutdown
+      < F. 1 ack 1
+      > . 1 ack 2
+      = FIN-WAIT-2
+      host reset
+      < R. 2 ack 1
+      = gone`));
+  it('come from a host that closed with bytes unread', () =>
+    runScript(`${OPEN}
+      > P. 1:11(10) ack 1
+      < . 1 ack 11
+      host close
+      < R. 1 ack 11
+      = gone`));
+});
+
+describe('closing', () => {
+  it('begun by the guest', () =>
+    runScript(`${OPEN}
+      > F. 1 ack 1
+      < . 1 ack 2
+      = CLOSE-WAIT
+      host eof
+      host write 10
+      < P. 1:11(10) ack 2
+      > . 2 ack 11
+      host close
+      < F. 11 ack 2
+      = LAST-ACK
+      > . 2 ack 12
+      = gone`));
+  it('begun by the host', () =>
+    runScript(`${OPEN}
+      host shutdown
+      < F. 1 ack 1
+      = FIN-WAIT-1
+      > . 1 ack 2
+      = FIN-WAIT-2
+      > P. 1:11(10) ack 2
+      < . 2 ack 11
+      host read 10
+      > F. 11 ack 2
+      < . 2 ack 12
+      = TIME-WAIT
+      host eof
+      > F. 11 ack 2
+      < . 2 ack 12
+      + 11000
+      = gone`));
+  it('by both at once', () =>
+    runScript(`${OPEN}
+      host shutdown
+      < F. 1 ack 1
+      > F. 1 ack 1
+      < . 2 ack 2
+      = CLOSING
+      > . 2 ack 2
+      = TIME-WAIT
+      + 11000
+      = gone`));
+  it('with FIN and bytes in one segment', () =>
+    runScript(`${OPEN}
+      > FP. 1:11(10) ack 1
+      < . 1 ack 12
+      host read 10
+      host eof
+      = CLOSE-WAIT`));
+  it('with a FIN ahead of its bytes', () =>
+    runScript(`${OPEN}
+      > F. 11 ack 1
+      < . 1 ack 1
+      = ESTABLISHED
+      > P. 1:11(10) ack 1
+      < . 1 ack 12
+      host read 10
+      host eof
+      = CLOSE-WAIT`));
+  it('with a FIN that the acknowledgment of ours carries', () =>
+    runScript(`${OPEN}
+      host shutdown
+      < F. 1 ack 1
+      > F. 1 ack 2
+      < . 2 ack 2
+      = TIME-WAIT
+      + 11000`));
+  it('repeats its FIN', () =>
+    runScript(`${OPEN}
+      host shutdown
+      < F. 1 ack 1
+      + 250
+      < F. 1 ack 1
+      > . 1 ack 2
+      = FIN-WAIT-2`));
+  it('a new SYN takes the place of TIME-WAIT', () =>
+    runScript(`${OPEN}
+      host shutdown
+      < F. 1 ack 1
+      > F. 1 ack 2
+      < . 2 ack 2
+      = TIME-WAIT
+      > S 1000
+      < S. 0 ack 1001
+      = SYN-RECEIVED`));
+  it('asks a guest that stays in FIN-WAIT-2 whether it lives, and gives up', async () => {
+    const statistics = await runScript(`${OPEN}
+      host shutdown
+      < F. 1 ack 1
+      > . 1 ack 2
+      = FIN-WAIT-2
+      + 600000
+      < . 1 ack 1
+      > . 1 ack 2
+      + 600000
+      < . 1 ack 1
+      ${'+ 75000\n < . 1 ack 1\n'.repeat(8)}
+      + 75000
+      < R. 2 ack 1
+      host error ECONNRESET
+      = gone`);
+    expect(statistics['tcp.keepalives']).toBe(10);
+  });
+});
+
+describe('bytes to the guest', () => {
+  it('go out at once, as one GSO frame, within the window', () =>
+    runScript(`
+      > S 0 win 65535 <mss 1000,sackOK,wscale 0>
+      < S. 0 ack 1
+      > . 1 ack 1 win 3000
+      host write 5000
+      < . 1:1001(1000) ack 1
+      < . 1001:2001(1000) ack 1
+      < P. 2001:3001(1000) ack 1
+      > . 1 ack 3001 win 3000
+      < . 3001:4001(1000) ack 1
+      < P. 4001:5001(1000) ack 1
+      > . 1 ack 5001 win 3000
+    `));
+  it('respect the MTU whatever MSS the guest names', () =>
+    runScript(
+      `
+      > S 0 <mss 9000>
+      < S. 0 ack 1 <mss 1360>
+      > . 1 ack 1
+      host write 1400
+      < . 1:1361(1360) ack 1
+      < P. 1361:1401(40) ack 1
+      > . 1 ack 1401
+    `,
+      { mtu: 1400 },
+    ));
+  it('come in segments of 536 to a guest without MSS, of 88 to one that asks for less', async () => {
+    await runScript(`
+      > S 0
+      < S. 0 ack 1
+      > . 1 ack 1
+      host write 600
+      < . 1:537(536) ack 1
+      < P. 537:601(64) ack 1
+      > . 1 ack 601`);
+    await runScript(`
+      > S 0 <mss 8>
+      < S. 0 ack 1
+      > . 1 ack 1
+      host write 100
+      < . 1:89(88) ack 1
+      < P. 89:101(12) ack 1
+      > . 1 ack 101`);
+  });
+  it('are sent again with a doubled timeout, and the connection is given up after 15 tries', async () => {
+    const timeouts = [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200];
+    const again = [...timeouts, ...new Array(6).fill(60_000)].map((ms) => `+ ${ms}\n < P. 1:11(10) ack 1`).join('\n');
+    const statistics = await runScript(`${PLAIN}
+      host write 10
+      < P. 1:11(10) ack 1
+      ${again}
+      + 60000
+      < R. 11 ack 1
+      host error ECONNRESET
+      = gone`);
+    expect(statistics['tcp.retransmitted']).toBe(15);
+    expect(statistics['tcp.timedOut']).toBe(1);
+  });
+  it('lost at the end are probed for after two round trips', async () => {
+    const statistics = await runScript(`${OPEN}
+      host write 3000
+      < . 1:1461(1460) ack 1
+      < . 1461:2921(1460) ack 1
+      < P. 2921:3001(80) ack 1
+      > . 1 ack 2921
+      + 100
+      < P. 2921:3001(80) ack 1
+      > . 1 ack 3001
+      host write 10
+      < P. 3001:3011(10) ack 1
+      > . 1 ack 3011`);
+    expect(statistics['tcp.tailProbes']).toBe(1);
+  });
+  it('lost in the middle are sent again after the third duplicate ACK', async () => {
+    const statistics = await runScript(`${PLAIN}
+      host write 6000
+      < . 1:1001(1000) ack 1
+      < . 1001:2001(1000) ack 1
+      < . 2001:3001(1000) ack 1
+      < . 3001:4001(1000) ack 1
+      < . 4001:5001(1000) ack 1
+      < P. 5001:6001(1000) ack 1
+      > . 1 ack 1001
+      > . 1 ack 1001
+      > . 1 ack 1001
+      > . 1 ack 1001
+      < . 1001:2001(1000) ack 1
+      > . 1 ack 1001
+      > . 1 ack 3001
+      < . 3001:4001(1000) ack 1
+      > . 1 ack 6001`);
+    expect(statistics['tcp.fastRetransmits']).toBe(1);
+    expect(statistics['tcp.retransmitTimeouts']).toBe(0);
+  });
+  it('lost in the middle are sent again where SACK shows the holes, and only there', async () => {
+    const statistics = await runScript(`
+      > S 0 win 65535 <mss 1000,sackOK>
+      < S. 0 ack 1
+      > . 1 ack 1
+      host write 8000
+      < . 1:1001(1000) ack 1
+      < . 1001:2001(1000) ack 1
+      < . 2001:3001(1000) ack 1
+      < . 3001:4001(1000) ack 1
+      < . 4001:5001(1000) ack 1
+      < . 5001:6001(1000) ack 1
+      < . 6001:7001(1000) ack 1
+      < P. 7001:8001(1000) ack 1
+      > . 1 ack 1 <sack 1001:2001>
+      > . 1 ack 1 <sack 1001:2001 3001:4001>
+      < . 1:1001(1000) ack 1
+      < . 2001:3001(1000) ack 1
+      > . 1 ack 1 <sack 3001:6001 1001:2001>
+      > . 1 ack 2001 <sack 3001:6001>
+      > . 1 ack 6001
+      > . 1 ack 8001`);
+    expect(statistics['tcp.fastRetransmits']).toBe(1);
+    expect(statistics['tcp.retransmitted']).toBe(2);
+  });
+  it('are not sent again for SACKs of what was never sent, or lies below', async () => {
+    const statistics = await runScript(`${OPEN}
+      host write 100
+      < P. 1:101(100) ack 1
+      > . 1 ack 1 <sack 500:900>
+      > . 1 ack 1 <sack -500:50>
+      > . 1 ack 1 <sack 90:20>
+      > . 1 ack 101`);
+    expect(statistics['tcp.retransmitted']).toBe(0);
+  });
+  it('wait while the window is shut, which is probed and answered for ever', async () => {
+    const statistics = await runScript(`${PLAIN}
+      > . 1 ack 1 win 0
+      host write 10
+      + 200
+      < . 0 ack 1
+      > . 1 ack 1 win 0
+      + 400
+      < . 0 ack 1
+      > . 1 ack 1 win 0
+      + 800
+      < . 0 ack 1
+      > . 1 ack 1 win 4
+      < P. 1:5(4) ack 1
+      > . 1 ack 5 win 0
+      + 200
+      < . 4 ack 1
+      > . 1 ack 5 win 100
+      < P. 5:11(6) ack 1
+      > . 1 ack 11 win 100`);
+    expect(statistics['tcp.windowProbes']).toBe(4);
+  });
+  it('wait while the window is shut, until a guest does not answer', () =>
+    runScript(`${PLAIN}
+      > . 1 ack 1 win 0
+      host write 10
+      ${[1, 2, 4, 8, 16, 32, 64, 128, 256].map((s) => `+ ${s * 200}\n < . 0 ack 1`).join('\n')}
+      ${'+ 60000\n < . 0 ack 1\n'.repeat(6)}
+      + 60000
+      < R. 1 ack 1
+      host error ECONNRESET
+      = gone`));
+  it('wait while the way to the guest is not clear, whatever time that takes', async () => {
+    const statistics = await runScript(`${PLAIN}
+      busy
+      host write 10
+      + 600000
+      = ESTABLISHED
+      clear
+      < P. 1:11(10) ack 1
+      > . 1 ack 11`);
+    expect(statistics['tcp.retransmitTimeouts']).toBe(0);
+    expect(statistics['tcp.parkedNow']).toBe(0);
+  });
+  it('in flight when the way shuts are not given up', () =>
+    runScript(`${PLAIN}
+      host write 10
+      < P. 1:11(10) ack 1
+      busy
+      + 3000000
+      = ESTABLISHED
+      clear
+      + 300
+      < P. 1:11(10) ack 1
+      > . 1 ack 11`));
+});
+
+describe('a forward', () => {
+  const DIAL = `
+    host connect
+    < S 0 win 65535 <mss 1460,sackOK,wscale 7>
+    = SYN-SENT
+  `;
+  it('dials the guest with the client as its source', () =>
+    runScript(`${DIAL}
+      > S. 0 ack 1 <mss 1460,sackOK,wscale 7>
+      < . 1 ack 1 win 512
+      = ESTABLISHED
+      > P. 1:6(5) ack 1
+      < . 1 ack 6
+      host read 5
+      host write 5
+      < P. 1:6(5) ack 6
+      > . 6 ack 6`));
+  it('sends what the client wrote before the guest answered', () =>
+    runScript(`${DIAL}
+      host write 5
+      > S. 0 ack 1
+      < . 1 ack 1
+      < P. 1:6(5) ack 1
+      > . 1 ack 6`));
+  it('resets the client of a guest that refuses', () =>
+    runScript(`${DIAL}
+      > R. 0 ack 1
+      host error ECONNRESET
+      = gone`));
+  it('ignores a reset that acknowledges something else', () =>
+    runScript(`${DIAL}
+      > R. 0 ack 9
+      > R 0
+      > . 0 ack 9
+      < R 9
+      = SYN-SENT`));
+  it('repeats its SYN, and resets the client of a guest that is not there', () =>
+    runScript(`${DIAL}
+      ${[1, 2, 4, 8, 16, 32].map((s) => `+ ${s}000\n < S 0`).join('\n')}
+      + 12000
+      < R 1
+      host error ECONNRESET
+      = gone`));
+  it('opens at both ends at once', () =>
+    runScript(`${DIAL}
+      > S 0 <mss 1460>
+      < S. 0 ack 1
+      = SYN-RECEIVED
+      > . 1 ack 1
+      = ESTABLISHED`));
+  it('passes a client that is gone before the guest answers on', () =>
+    runScript(`${DIAL}
+      host reset
+      < R 1
+      = gone`));
+});
+
+/** A server three hops away: connecting takes 40 ms. */
+function distantServer(test: TestHost): void {
+  const server = test.network.addHost('203.0.113.7', { latencyMs: 20 });
+  void server.sockets.listen({ family: 'ipv4', host: '203.0.113.7', port: 80 });
+}
