@@ -5,11 +5,15 @@ const resultsFile = process.env['NETYARD_RESULTS'];
 /** Milliseconds each fuzz target runs on top of what a test may take. */
 const fuzzMs = Number(process.env['FUZZ_MS'] ?? 0);
 
+const sources = (file: string): string => new URL(`src/${file}`, import.meta.url).pathname;
+
 export default defineConfig({
   test: {
     reporters: resultsFile === undefined ? ['default'] : ['default', ['json', { outputFile: resultsFile }]],
     projects: [
       {
+        // What the examples import is the package as built; here it is the sources.
+        resolve: { alias: { 'netyard/qmp': sources('node/qmp.ts'), netyard: sources('index.ts') } },
         test: {
           name: 'unit',
           include: [
