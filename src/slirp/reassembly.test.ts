@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createTestHost } from '../../tests/kit/host.ts';
+import { ipv4Address } from './address.ts';
+import {
+  type Datagram,
+  HEADROOM,
+  MAX_BYTES,
+  MAX_DATAGRAMS,
+  MAX_RANGES,
+  Reassembler,
+  TIMEOUT_MS,
+} from './reassembly.ts';
+
+const A = ipv4Address(0x0a00020f);
+const B = ipv4Address(0x0a000202);
+const HEADER = 20;
+
+interface Piece {
+  offset: number;
+  length: number;
+  more: boolean;
+  fill: number;
+}
+
+function setUp() {
+  const test = createTestHost();
+  const drops: string[] = [];
+  const reassembler = new Reassembler(test.clock, test.host.timers, 1, (reason) => drops.push(reason));
+  const add = (id: number, piece: Piece): Datagram | undefined => {
+    const bytes = new Uint8Array(HEADER + piece.length).fill(piece.fill);
+    bytes.fill(0x45, 0, HEADER);
+    return reassembler.add(A, id, B, 17, bytes, 0, HEADER, piece.length, piece.offset, piece.more);
+  };
+  return { test, drops, reassembler, add };
+}
+
+describe('reassembly', () => {
+  it('equals a bitmap model for any pieces in any order: what came first wins', () => {
+    const piece = fc
+      .record({ unit: fc.nat(20), units: fc.integer({ min: 1, max: 6 }), more: fc.boolean(), tail: fc.nat(7) })
+      .map(({ unit, units, more, tail }) => ({ offset: unit * 8, length: units * 8 - (more ? 0 : tail), more }));
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 1, maxLength: 30 }), (pieces) => {
+        const { add, reassembler } = setUp();
+        let model = new Int16Array(400).fill(-1);
+        let end = -1;
+        let open = false;
+        const reset = (): void => {
+          model = new Int16Array(400).fill(-1);
+          end = -1;
+          open = false;
+        };
+        for (const [i, p] of pieces.entries()) {
+          const got = add(1, { ...p, fill: i });
+          const last = p.offset + p.length;
+          const filled = model.findLastIndex((b) => b >= 0) + 1;
+          const contradicts = p.more ? end >= 0 && last > end : (end >= 0 && end !== last) || filled > last;
+          if (contradicts) {
+            expect(got).toBeUndefined();
+            reset();
+            expect(reassembler.size).toBe(0);
+            continue;
+          }
+          open = true;
+          if (!p.more) end = last;
+          for (let at = p.offset; at < last; at++) if ((model[at] ?? 0) < 0) model[at] = i;
+          const whole = end >= 0 && model.subarray(0, end).every((b) => b >= 0);
+          expect(got !== undefined).toBe(whole);
+          if (got !== undefined) {
+            expect(Array.from(got.bytes.subarray(HEADROOM, HEADROOM + end))).toEqual(
+              Array.from(model.subarray(0, end)),
+            );
+            expect(got.headerLength).toBe(HEADER);
+            reset();
+          }
+          expect(reassembler.size).toBe(open ? 1 : 0);
+        }
+        reassembler.close();
+        expect(reassembler.bytes).toBe(0);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('ends datagrams after the timeout, and leaves no timer', async () => {
+    const { test, drops, add, reassembler } = setUp();
+    add(1, { offset: 0, length: 8, more: true, fill: 1 });
+    test.advance(TIMEOUT_MS - 1);
+    add(2, { offset: 0, length: 8, more: true, fill: 1 });
+    test.advance(1);
+    expect(reassembler.size).toBe(1);
+    test.advance(TIMEOUT_MS);
+    expect(drops).toEqual(['fragment-timeout', 'fragment-timeout']);
+    expect([reassembler.size, reassembler.bytes, test.leaks()]).toEqual([0, 0, []]);
+  });
+
+  it('caps datagrams, ranges and bytes', () => {
+    const { drops, add, reassembler } = setUp();
+    for (let id = 0; id < MAX_DATAGRAMS + 10; id++) add(id, { offset: 0, length: 8, more: true, fill: 1 });
+    expect(reassembler.size).toBe(MAX_DATAGRAMS);
+    expect(drops.filter((reason) => reason === 'fragment-evicted').length).toBe(10);
+    for (let i = 0; i <= MAX_RANGES; i++) add(9999, { offset: 16 * i, length: 8, more: true, fill: 1 });
+    expect(drops).toContain('fragment-pieces');
+    for (let id = 0; id < 200; id++) add(id, { offset: 60_000, length: 8, more: true, fill: 1 });
+    expect(reassembler.bytes).toBeLessThanOrEqual(MAX_BYTES);
+    reassembler.close();
+    expect(reassembler.bytes).toBe(0);
+  });
+
+  it('refuses ends beyond 65535, empty pieces and odd lengths in the middle', () => {
+    const { drops, add, reassembler } = setUp();
+    add(1, { offset: 65_528, length: 16, more: false, fill: 1 });
+    add(1, { offset: 0, length: 0, more: true, fill: 1 });
+    add(1, { offset: 0, length: 12, more: true, fill: 1 });
+    expect(drops).toEqual(['fragment-length', 'fragment-length', 'fragment-length']);
+    expect(reassembler.size).toBe(0);
+  });
+
+  it('a whole packet of the same key voids what is under construction', () => {
+    const { drops, add, reassembler } = setUp();
+    add(5, { offset: 0, length: 8, more: true, fill: 1 });
+    reassembler.cancel(A, 6, B, 17);
+    expect(reassembler.size).toBe(1);
+    reassembler.cancel(A, 5, B, 17);
+    expect([reassembler.size, drops]).toEqual([0, ['fragment-replaced']]);
+  });
+});
