@@ -303,6 +303,21 @@ describe('order and back-pressure', () => {
     expect(reasons).toEqual(['ended']);
   });
 
+  it('answers the running command on shutdown, with its events, and drops the rest', async () => {
+    const { session, target, wire, reasons } = await open({ enable: '["oob"]' });
+    session.receive(encoder.encode('{"execute":"block"}{"execute":"echo"}{"execute":"ec'));
+    session.shutdown();
+    target.emit({ event: 'SHUTDOWN', timestamp: { seconds: 1, microseconds: 2 } });
+    target.release();
+    await settle();
+    expect(wire.take()).toEqual([
+      '{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "SHUTDOWN"}',
+      '{"return": {}}',
+    ]);
+    expect(reasons).toEqual(['ended']);
+    expect(target.calls).toHaveLength(1);
+  });
+
   it('drops queued requests and a late answer when the client is gone', async () => {
     const { session, target, wire, reasons } = await open({ enable: '["oob"]' });
     session.receive(encoder.encode('{"execute":"block"}{"execute":"echo"}'));

@@ -59,7 +59,7 @@ export interface QmpServerOptions {
   readonly onDefect?: (command: string, error: unknown) => void;
 }
 
-/** `overflow`: the client did not read. `ended`: half-closed by the client and all answered. `disposed`: by dispose(). */
+/** `overflow`: the client did not read. `ended`: by end() or shutdown(), all answered. `disposed`: by dispose(). */
 export type QmpCloseReason = 'overflow' | 'ended' | 'disposed';
 
 type Item = { readonly request: JsonValue } | { readonly error: QapiError };
@@ -109,6 +109,7 @@ export class QmpServerSession {
 
   /** The client will send no more. */
   end(): void {
+    if (this.#closed) return;
     this.#ended = true;
     this.#advance();
   }
@@ -116,6 +117,13 @@ export class QmpServerSession {
   /** The transport's queue shrank. */
   drained(): void {
     this.#advance();
+  }
+
+  /** The server ends: requests not yet started are dropped, the running one is answered, then the session closes. */
+  shutdown(): void {
+    this.#queue.length = 0;
+    this.#held.length = 0;
+    this.end();
   }
 
   /** The connection is gone, or has to go: queued requests are dropped, a running one finishes unanswered. */

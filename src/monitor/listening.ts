@@ -1,0 +1,214 @@
+/** Monitors that listen. */
+import { chmodSync, existsSync } from 'node:fs';
+import * as net from 'node:net';
+import { dirname } from 'node:path';
+import type { HostError } from '../net/index.ts';
+import { hostError, removeStale, toHostError } from '../node/index.ts';
+import { QapiError } from '../qapi/index.ts';
+import type { Chardev, ChardevAddress } from './chardev.ts';
+import type { MonitorContext, QmpMonitor } from './qmp-monitor.ts';
+import { StreamSession } from './stream-session.ts';
+
+/** Clients at once on one socket: enough for tools, little enough that forgotten ones show. */
+export const MAX_CLIENTS = 64;
+/** A client turned away has this long to read why. */
+const REFUSAL_LIMIT_MS = 500;
+/** sun_path without its final NUL, as far as Node binds it. */
+const MAX_UNIX_PATH = 107;
+const SOCKET_MODE = 0o600;
+
+type SocketDevice = Extract<Chardev, { kind: 'socket' }>;
+
+/** @throws QapiError with QEMU's text; the signal's reason */
+export async function startListening(device: SocketDevice, context: MonitorContext): Promise<QmpMonitor> {
+  const server = net.createServer({ allowHalfOpen: true, noDelay: device.noDelay });
+  await bind(server, device.address);
+  const monitor = new ListeningMonitor(server, addressText(server, device.address), context);
+  if (device.wait) {
+    context.options.onWaiting?.(monitor.address);
+    try {
+      await monitor.firstClient(context.options.signal);
+    } catch (error) {
+      await monitor.close();
+      throw error;
+    }
+  }
+  return monitor;
+}
+
+class ListeningMonitor implements QmpMonitor {
+  readonly address: string;
+  readonly usesStdio = false;
+  readonly counters: MonitorContext['counters'];
+  readonly #server: net.Server;
+  readonly #context: MonitorContext;
+  readonly #maxClients: number;
+  readonly #sessions = new Set<StreamSession>();
+  readonly #refused = new Set<net.Socket>();
+  #onFirst: () => void = () => {};
+  #closing: Promise<void> | undefined;
+
+  constructor(server: net.Server, address: string, context: MonitorContext) {
+    this.#server = server;
+    this.address = address;
+    this.#context = context;
+    this.counters = context.counters;
+    this.#maxClients = context.options.maxClients ?? MAX_CLIENTS;
+    server.on('connection', (socket) => this.#accept(socket));
+    server.on('error', (error) => {
+      context.options.log?.warn('accepting a QMP client failed', { error: toHostError(error).message });
+    });
+  }
+
+  get clients(): number {
+    return this.#sessions.size;
+  }
+
+  firstClient(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(signal?.reason);
+      this.#onFirst = () => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      };
+      if (signal?.aborted === true) abort();
+      else signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      // Closes the descriptor and unlinks the path in this call.
+      this.#server.close();
+      for (const socket of this.#refused) socket.destroy();
+      await Promise.all([...this.#sessions].map((session) => session.close()));
+    })();
+    return this.#closing;
+  }
+
+  #accept(socket: net.Socket): void {
+    if (this.#sessions.size >= this.#maxClients || this.#closing !== undefined) {
+      this.#refuse(socket);
+      return;
+    }
+    this.counters.sessions++;
+    const session = socketSession(socket, this.#context);
+    this.#sessions.add(session);
+    void session.closed.then(() => this.#sessions.delete(session));
+    this.#onFirst();
+  }
+
+  #refuse(socket: net.Socket): void {
+    this.counters.refused++;
+    socket.on('error', () => {});
+    if (this.#refused.size >= this.#maxClients) {
+      socket.destroy();
+      return;
+    }
+    this.#refused.add(socket);
+    const limit = setTimeout(() => socket.destroy(), REFUSAL_LIMIT_MS);
+    socket.on('close', () => {
+      clearTimeout(limit);
+      this.#refused.delete(socket);
+    });
+    socket.resume();
+    const desc = `Too many clients: ${this.#maxClients} are connected to this monitor`;
+    socket.end(`{"error": {"class": "GenericError", "desc": "${desc}"}}\r\n`, 'latin1');
+    socket.on('end', () => socket.destroySoon());
+  }
+}
+
+/** A session that owns its socket. */
+export function socketSession(socket: net.Socket, { target, sessionOptions }: MonitorContext): StreamSession {
+  return new StreamSession(
+    target,
+    { input: socket, output: socket, end: () => socket.destroySoon(), destroy: () => socket.destroy() },
+    sessionOptions,
+  );
+}
+
+async function bind(server: net.Server, address: ChardevAddress): Promise<void> {
+  if ('path' in address) {
+    checkUnixPath(address.path);
+    await removeStale(address.path).catch((error: unknown) => {
+      throw bindError(address, error);
+    });
+  }
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(bindError(address, error)));
+    server.once('listening', resolve);
+    if ('path' in address) listenPrivately(server, address.path);
+    else server.listen({ ...hostOf(address), port: portNumber(address), exclusive: true });
+  });
+  server.removeAllListeners('error');
+}
+
+/** Without a host: every address, of both families where there are both. */
+function hostOf(address: { readonly host: string }): { host?: string } {
+  return address.host === '' ? {} : { host: address.host };
+}
+
+/** Binds inside listen(), with a mask that keeps others out from the first moment. */
+function listenPrivately(server: net.Server, path: string): void {
+  let mask: number | undefined;
+  try {
+    mask = process.umask(0o777 & ~SOCKET_MODE);
+  } catch {
+    // A worker may not change it: the mode is set below.
+  }
+  try {
+    server.listen({ path });
+    if (server.listening) chmodSync(path, SOCKET_MODE);
+  } finally {
+    if (mask !== undefined) process.umask(mask);
+  }
+}
+
+/** @throws QapiError */
+export function checkUnixPath(path: string): void {
+  if (Buffer.byteLength(path) <= MAX_UNIX_PATH) return;
+  throw new QapiError(`UNIX socket path '${path}' is too long`, { hint: 'Path must be less than 108 bytes' });
+}
+
+/** @throws QapiError */
+export function portNumber(address: { readonly host: string; readonly port: string }): number {
+  const port = /^\d{1,5}$/.test(address.port) ? Number(address.port) : Number.NaN;
+  if (port <= 65535) return port;
+  throw unresolved(address, 'Servname not supported for ai_socktype');
+}
+
+/** Names that do not resolve have one text for both directions (QEMU util/qemu-sockets.c). */
+export function unresolved(address: { readonly host: string; readonly port: string }, text: string): QapiError {
+  return new QapiError(`address resolution failed for ${address.host}:${address.port}: ${text}`);
+}
+
+function bindError(address: ChardevAddress, error: unknown): QapiError {
+  if ('path' in address) {
+    const { message } = unixBindError(address.path, error);
+    const text = message.startsWith('Failed to ') ? message : `Failed to bind socket to ${address.path}: ${message}`;
+    return new QapiError(text, { cause: error });
+  }
+  const { message, code } = toHostError(error);
+  if (isResolution(error)) return unresolved(address, message);
+  const start = code === 'EADDRINUSE' ? 'Failed to find an available port' : 'Failed to bind socket';
+  return new QapiError(`${start}: ${message}`, { cause: error });
+}
+
+/** libuv reports a missing directory as EACCES, for the sake of another system. */
+function unixBindError(path: string, error: unknown): HostError {
+  const reason = toHostError(error);
+  return reason.code === 'EACCES' && !existsSync(dirname(path)) ? hostError('ENOENT', error) : reason;
+}
+
+/** getaddrinfo failed, not a call on a socket. */
+export function isResolution(error: unknown): boolean {
+  return (error as { syscall?: unknown } | null)?.syscall === 'getaddrinfo';
+}
+
+function addressText(server: net.Server, address: ChardevAddress): string {
+  if ('path' in address) return `unix:${address.path}`;
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw hostError('ENOTCONN');
+  const host = address.host === '' ? bound.address : address.host;
+  return `tcp:${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
+}

@@ -1,0 +1,262 @@
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connect } from '../node/qmp.ts';
+import type { JsonObject, JsonValue } from '../qapi/index.ts';
+import type { QmpEvent, QmpTarget } from '../qmp/index.ts';
+import { parseQmpDevice } from './chardev.ts';
+import { type MonitorOptions, type QmpMonitor, startQmpMonitor } from './qmp-monitor.ts';
+
+class Target implements QmpTarget {
+  readonly version = { qemu: { major: 9, minor: 1, micro: 0 }, package: 'netyard test' };
+  readonly listeners = new Set<(event: QmpEvent) => void>();
+  blocked: (() => void)[] = [];
+  isKnown(name: string): boolean {
+    return name === 'echo' || name === 'block';
+  }
+  allowsOob(): boolean {
+    return false;
+  }
+  subscribe(listener: (event: QmpEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+  emit(data: JsonObject): void {
+    for (const listener of [...this.listeners])
+      listener({ event: 'E', data, timestamp: { seconds: 0, microseconds: 0 } });
+  }
+  async execute(name: string, args: JsonObject | undefined): Promise<JsonValue> {
+    if (name === 'block') await new Promise<void>((resolve) => this.blocked.push(resolve));
+    return args ?? {};
+  }
+}
+
+let directory: string;
+let path: string;
+let target: Target;
+const monitors: QmpMonitor[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'netyard-monitor-'));
+  path = join(directory, 'qmp');
+  target = new Target();
+});
+
+afterEach(async () => {
+  for (const monitor of monitors.splice(0)) await monitor.close();
+  expect(target.listeners.size).toBe(0);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function start(device: string, options: MonitorOptions & { pretty?: boolean } = {}): Promise<QmpMonitor> {
+  const spec = { device: parseQmpDevice(device), pretty: options.pretty === true };
+  const monitor = await startQmpMonitor(spec, target, options);
+  monitors.push(monitor);
+  return monitor;
+}
+
+const listening = (options: MonitorOptions & { pretty?: boolean } = {}): Promise<QmpMonitor> =>
+  start(`unix:${path},server=on,wait=off`, options);
+
+/** Everything a raw client reads until the server closes. */
+async function raw(send: string | Uint8Array, halfClose = true): Promise<string> {
+  const socket = net.connect({ path, allowHalfOpen: true });
+  let text = '';
+  socket.setEncoding('latin1').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  socket.write(send);
+  if (halfClose) socket.end();
+  await once(socket, 'end');
+  socket.destroy();
+  return text;
+}
+
+/** Polls a condition that the kernel brings about. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('a listening monitor', () => {
+  it('serves several clients at once, each with its own session', async () => {
+    const monitor = await listening();
+    expect(monitor.address).toBe(`unix:${path}`);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await using first = await connect(monitor.address);
+    await using second = await connect(monitor.address);
+    const blocked = first.call('block');
+    expect(await second.call('echo', { a: 1 })).toEqual({ a: 1 });
+    expect(monitor.clients).toBe(2);
+    await until(() => target.blocked.length === 1);
+    target.blocked[0]?.();
+    expect(await blocked).toEqual({});
+  });
+
+  it('greets with CR LF and answers what came before a half-close', async () => {
+    await listening();
+    const text = await raw('{"execute":"qmp_capabilities"}{"execute":"echo","arguments":{"x":1.0},"id":7}');
+    expect(text).toBe(
+      '{"QMP": {"version": {"qemu": {"major": 9, "minor": 1, "micro": 0}, "package": "netyard test"}, "capabilities": ["oob"]}}\r\n' +
+        '{"return": {}}\r\n{"return": {"x": 1}, "id": 7}\r\n',
+    );
+  });
+
+  it('writes pretty replies where asked to', async () => {
+    await listening({ pretty: true });
+    expect(await raw('{"execute":"qmp_capabilities"}')).toMatch(/\{\r\n {4}"return": \{\r\n {4}\}\r\n\}\r\n$/);
+  });
+
+  it('is not disturbed by garbage', async () => {
+    await listening();
+    await using other = await connect({ path });
+    const text = await raw(Uint8Array.from({ length: 5000 }, (_, i) => (i * 7919) & 0xff));
+    expect(text).toContain('JSON parse error');
+    expect(await other.call('echo')).toEqual({});
+  });
+
+  it('tells a client over the cap, and closes it', async () => {
+    const monitor = await listening({ maxClients: 2 });
+    const first = await connect({ path });
+    await using second = await connect({ path });
+    expect(await raw('', false)).toBe(
+      '{"error": {"class": "GenericError", "desc": "Too many clients: 2 are connected to this monitor"}}\r\n',
+    );
+    expect(monitor.counters.refused).toBe(1);
+    await first.close();
+    await until(() => monitor.clients === 1);
+    await using third = await connect({ path });
+    expect(await third.call('echo')).toEqual(await second.call('echo'));
+  });
+
+  it('disconnects a client that does not read events, others stay', async () => {
+    const monitor = await listening();
+    const slow = net.connect({ path });
+    slow.write('{"execute":"qmp_capabilities"}');
+    await using reader = await connect({ path });
+    await until(() => target.listeners.size === 2);
+    const events = reader.events('*');
+    const data = { text: 'x'.repeat(500_000) };
+    for (let i = 0; i < 60; i++) {
+      target.emit(data);
+      await events.next();
+    }
+    await until(() => monitor.counters.overflowed === 1);
+    expect(target.listeners.size).toBe(1);
+    expect(await reader.call('echo')).toEqual({});
+    slow.destroy();
+  });
+
+  it('holds up the start with wait=on until the first client', async () => {
+    const waiting: string[] = [];
+    const starting = start(`unix:${path},server=on`, { onWaiting: (address) => waiting.push(address) });
+    await until(() => waiting.length === 1);
+    expect(waiting).toEqual([`unix:${path}`]);
+    const client = await connect({ path });
+    const monitor = await starting;
+    expect(monitor.clients).toBe(1);
+    await client.close();
+  });
+
+  it('gives up waiting by signal and leaves no path', async () => {
+    const controller = new AbortController();
+    const starting = start(`unix:${path},server=on`, { signal: controller.signal });
+    await until(() => existsSync(path));
+    controller.abort(new RangeError('enough'));
+    await expect(starting).rejects.toThrow('enough');
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('answers the running command when it closes, then frees the path', async () => {
+    const monitor = await listening();
+    const client = await connect({ path });
+    const answer = client.call('block');
+    await until(() => target.blocked.length === 1);
+    const closing = monitor.close();
+    target.blocked[0]?.();
+    expect(await answer).toEqual({});
+    await closing;
+    await monitor.close();
+    expect(existsSync(path)).toBe(false);
+    await expect(client.closed).resolves.toMatchObject({ code: 'NY_QMP_DISCONNECTED' });
+  });
+
+  it('replaces a dead socket, and neither a live one nor a file', async () => {
+    const dead = net.createServer().listen(path);
+    await once(dead, 'listening');
+    // A copy of the name outlives the server, as after kill -9.
+    const { linkSync } = await import('node:fs');
+    linkSync(path, `${path}2`);
+    dead.close();
+    path = `${path}2`;
+    await listening();
+    await expect(listening()).rejects.toThrow(`Failed to bind socket to ${path}: Address already in use`);
+    const file = join(directory, 'file');
+    writeFileSync(file, 'precious');
+    await expect(start(`unix:${file},server=on,wait=off`)).rejects.toThrow('Address already in use');
+    expect(statSync(file).size).toBe(8);
+  });
+
+  it('listens on TCP and says which port', async () => {
+    const monitor = await start('tcp:127.0.0.1:0,server=on,wait=off');
+    expect(monitor.address).toMatch(/^tcp:127\.0\.0\.1:\d+$/);
+    await using client = await connect(monitor.address);
+    expect(await client.call('echo')).toEqual({});
+    const device = `${monitor.address},server=on,wait=off`;
+    await expect(start(device)).rejects.toThrow('Failed to find an available port: Address already in use');
+  });
+
+  it.each([
+    ['unix:/nonexistent/x,server=on,wait=off', 'Failed to bind socket to /nonexistent/x: No such file or directory'],
+    ['unix:/nonexistent/x', "Failed to connect to '/nonexistent/x': No such file or directory"],
+    ['tcp:127.0.0.1:1', "Failed to connect to '127.0.0.1:1': Connection refused"],
+    ['tcp::x', 'address resolution failed for :x: Servname not supported for ai_socktype'],
+    ['tcp:127.0.0.1:x,server=on', 'address resolution failed for 127.0.0.1:x: Servname not supported for ai_socktype'],
+    [`unix:/tmp/${'a'.repeat(120)},server=on`, `UNIX socket path '/tmp/${'a'.repeat(120)}' is too long`],
+    [`unix:/tmp/${'a'.repeat(120)}`, `UNIX socket path '/tmp/${'a'.repeat(120)}' is too long`],
+  ])('%s fails in QEMU words', async (device, message) => {
+    await expect(start(device)).rejects.toMatchObject({ name: 'QapiError', message });
+  });
+});
+
+describe('a connecting monitor', () => {
+  it('serves whoever it connected to, and again after a loss with reconnect', async () => {
+    const peers: net.Socket[] = [];
+    const server = net.createServer((socket) => peers.push(socket)).listen(path);
+    await once(server, 'listening');
+    const monitor = await start(`unix:${path},reconnect-ms=1`);
+    await until(() => peers.length === 1);
+    const [greeting] = (await once(peers[0]!, 'data')) as [Buffer];
+    expect(greeting.toString()).toContain('"QMP"');
+    peers[0]!.destroy();
+    await until(() => peers.length === 2);
+    expect(monitor.counters.sessions).toBe(2);
+    await monitor.close();
+    server.close();
+    for (const peer of peers) peer.destroy();
+  });
+});
+
+describe('stdio', () => {
+  it('serves one session and leaves the streams open at its end', async () => {
+    const input = new PassThrough();
+    const output = new PassThrough();
+    const monitor = await start('stdio', { stdio: { input, output } });
+    expect(monitor).toMatchObject({ address: 'stdio', usesStdio: true, clients: 1 });
+    await expect(start('stdio', { stdio: { input, output } })).rejects.toThrow(
+      'cannot use stdio by multiple character devices',
+    );
+    input.write('{"execute":"qmp_capabilities"}{"execute":"echo"}');
+    input.end();
+    let text = '';
+    output.setEncoding('latin1').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    await until(() => text.split('\r\n').length === 4);
+    await until(() => monitor.clients === 0);
+    expect(output.writable).toBe(true);
+  });
+});

@@ -1,0 +1,95 @@
+/** A QMP session on a byte stream of Node: socket or stdio. */
+import type { Readable, Writable } from 'node:stream';
+import { type QmpServerOptions, QmpServerSession, type QmpTarget } from '../qmp/index.ts';
+
+/** After the session's end, what the client does not take within this time is dropped. */
+const FLUSH_LIMIT_MS = 500;
+/** A monitor that closes waits this long for a running command's answer. */
+const ANSWER_LIMIT_MS = 1000;
+
+export interface StreamPair {
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Sends what is queued, then closes. Not called twice. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+export class StreamSession {
+  /** Resolves when the stream is gone and nothing of the session is left. */
+  readonly closed: Promise<void>;
+  readonly #session: QmpServerSession;
+  readonly #pair: StreamPair;
+  #onClosed: () => void = () => {};
+  #limit: NodeJS.Timeout | undefined;
+  #gone = false;
+
+  constructor(target: QmpTarget, pair: StreamPair, options: QmpServerOptions) {
+    this.#pair = pair;
+    this.closed = new Promise((resolve) => {
+      this.#onClosed = resolve;
+    });
+    const { input, output } = pair;
+    this.#session = new QmpServerSession(
+      target,
+      {
+        send: (text) => {
+          if (output.writable) output.write(text, 'latin1');
+        },
+        close: () => {
+          if (this.#gone) return;
+          this.#endWithin(FLUSH_LIMIT_MS);
+          pair.end();
+        },
+        abort: () => pair.destroy(),
+        pauseInput: () => input.pause(),
+        resumeInput: () => input.resume(),
+        get queuedBytes() {
+          return output.writableLength;
+        },
+      },
+      options,
+    );
+    input.on('data', this.#onData);
+    input.on('end', this.#onEnd);
+    output.on('drain', this.#onDrain);
+    input.on('error', this.#onGone);
+    output.on('error', this.#onGone);
+    output.on('close', this.#onGone);
+    this.#session.start();
+  }
+
+  /** Answers the running command, then closes; both within bounded time. */
+  close(): Promise<void> {
+    this.#endWithin(ANSWER_LIMIT_MS + FLUSH_LIMIT_MS);
+    this.#session.shutdown();
+    return this.closed;
+  }
+
+  /** Leaves streams that outlive the session (stdio) as they were. */
+  detach(): void {
+    const { input, output } = this.#pair;
+    input.off('data', this.#onData);
+    input.off('end', this.#onEnd);
+    output.off('drain', this.#onDrain);
+    input.pause();
+    this.#onGone();
+  }
+
+  readonly #onData = (bytes: Uint8Array): void => this.#session.receive(bytes);
+  readonly #onEnd = (): void => this.#session.end();
+  readonly #onDrain = (): void => this.#session.drained();
+  readonly #onGone = (): void => {
+    if (this.#gone) return;
+    this.#gone = true;
+    clearTimeout(this.#limit);
+    this.#session.dispose();
+    this.#onClosed();
+  };
+
+  #endWithin(milliseconds: number): void {
+    if (this.#limit !== undefined || this.#gone) return;
+    this.#limit = setTimeout(() => this.#pair.destroy(), milliseconds);
+  }
+}
