@@ -5,8 +5,8 @@ export interface BannerFacts {
   readonly version: string;
   readonly name: string | undefined;
   readonly pid: number;
-  /** `user,id=u0`-like netdevs as they run: id, type and info line. */
-  readonly netdevs: readonly { id: string; type: string; info: string }[];
+  /** The netdevs as they run; `about` is one line for a person. */
+  readonly netdevs: readonly { id: string; type: string; about: string }[];
   readonly monitors: readonly string[];
   readonly guestSocket: string | undefined;
   readonly commandLine: string;
@@ -17,7 +17,7 @@ export function banner(facts: BannerFacts, qemu: QemuVersion | undefined): strin
   const lines = [
     `netyard ${facts.version}: yard ${facts.name ?? '(unnamed)'} is up, pid ${facts.pid}`,
     '',
-    ...facts.netdevs.map(({ id, type, info }) => `  ${id.padEnd(10)} ${type.padEnd(10)} ${info}`),
+    ...facts.netdevs.map(({ id, type, about }) => `  ${id.padEnd(10)} ${type.padEnd(10)} ${about}`),
     ...facts.monitors.map((monitor) => `  ${'QMP'.padEnd(10)} ${'monitor'.padEnd(10)} ${monitor}`),
     '',
   ];

@@ -6,7 +6,7 @@
  * saw the earlier claim. Nothing needs to be released after kill -9.
  */
 import { readdirSync, readFileSync, renameSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A rival that is still claiming after this long is taken for the winner. */
@@ -23,7 +23,7 @@ export class NameTakenError extends Error {
 }
 
 export interface Claim {
-  /** Gives the name back and removes the directory if nothing else is in it. */
+  /** Gives the name back and removes the directory, and the one above, if nothing else is in them. */
   release(): void;
 }
 
@@ -59,11 +59,8 @@ export async function claimName(makeDirectory: () => string): Promise<Claim> {
   return {
     release: () => {
       unlinkIfThere(file);
-      try {
-        rmdirSync(directory);
-      } catch (error) {
-        if (!isCode(error, 'ENOTEMPTY') && !isCode(error, 'ENOENT')) throw error;
-      }
+      removeIfEmpty(directory);
+      removeIfEmpty(dirname(directory));
     },
   };
 }
@@ -120,6 +117,14 @@ function readIfThere(path: string): string | undefined {
   } catch (error) {
     if (isCode(error, 'ENOENT') || isCode(error, 'ESRCH')) return undefined;
     throw error;
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!isCode(error, 'ENOTEMPTY') && !isCode(error, 'ENOENT')) throw error;
   }
 }
 

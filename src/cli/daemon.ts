@@ -1,5 +1,6 @@
 /** A yard as a program: from the command line to the end by signal, `quit` or `netyard stop`. */
 import type { QmpMonitor } from '../monitor/index.ts';
+import type { NetClient } from '../net/index.ts';
 import { portableDrivers } from '../netdevs/index.ts';
 import { createNodeHost } from '../node/index.ts';
 import { VERSION } from '../version.ts';
@@ -50,7 +51,11 @@ async function serve(plan: Plan, claim: Claim | undefined): Promise<number> {
       return 0;
     }
     await addNetdevs(yard, netdevs, warn);
-    await startMonitors(plan.options, yard, monitors);
+    await startMonitors(plan.options, yard, monitors, {
+      log: host.log,
+      signal: ended.signal,
+      onWaiting: (address) => warn(`QMP waits for its first client on: ${address}`),
+    });
     // `-qmp stdio` owns stdout: a banner there would not be QMP.
     if (!monitors.some((monitor) => monitor.usesStdio)) await printBanner(plan, yard, monitors);
     await ended.promise;
@@ -82,16 +87,20 @@ async function takeName(name: string): Promise<Claim> {
 interface End {
   readonly promise: Promise<void>;
   readonly happened: boolean;
+  /** Aborted at the end: for what waits during the start. */
+  readonly signal: AbortSignal;
   forget(): void;
 }
 
 /** Resolves on SIGINT, SIGTERM, SIGHUP or `quit`. A second signal ends the process at once. */
 function untilEnd(yard: Yard): End {
+  const aborter = new AbortController();
   let happened = false;
   let resolve = (): void => {};
   const promise = new Promise<void>((settle) => {
     resolve = () => {
       happened = true;
+      aborter.abort();
       settle();
     };
   });
@@ -103,9 +112,10 @@ function untilEnd(yard: Yard): End {
   };
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, onSignal);
-  yard.onQuit = resolve;
+  yard.onQuit = () => resolve();
   return {
     promise,
+    signal: aborter.signal,
     get happened() {
       return happened;
     },
@@ -124,7 +134,7 @@ async function printBanner(plan: Plan, yard: Yard, monitors: readonly QmpMonitor
     netdevs: yard.network
       .clients()
       .filter((client) => client.isNetdev)
-      .map((client) => ({ id: client.name, type: client.driver, info: client.client?.info() ?? '' })),
+      .map((client) => ({ id: client.name, type: client.driver, about: describe(client.client) })),
     monitors: monitors.map((monitor) => monitor.address),
     guestSocket: plan.guestSocket,
     commandLine: commandLine(plan),
@@ -138,4 +148,10 @@ function argumentsOf(plan: Plan, name: string): string[] {
 
 function warn(text: string): void {
   process.stderr.write(`netyard: ${text}\n`);
+}
+
+function describe(client: NetClient | undefined): string {
+  const seen = client?.usernet?.addresses;
+  if (seen === undefined) return client?.info() ?? '';
+  return `${client!.info()}: guests from ${seen.dhcpStart}, this host is ${seen.host}, name server ${seen.dns}`;
 }

@@ -24,7 +24,7 @@ export async function statusText(target?: string): Promise<string> {
       return [
         client.name,
         client.type,
-        client.link ? 'up' : client['admin-link'] ? 'no carrier' : 'off',
+        linkWord(client),
         client.peer ?? '-',
         macs.join(' ') || '-',
         macs.flatMap((mac) => leased.get(mac) ?? []).join(' ') || '-',
@@ -92,4 +92,10 @@ function bytes(count: number): string {
     unit++;
   }
   return `${unit === 0 ? value : value.toFixed(1)}${units[unit]}`;
+}
+
+/** A listener is a source of ports, not one itself. */
+function linkWord(client: { type: string; link: boolean; 'admin-link': boolean }): string {
+  if (client.type === 'listener') return '-';
+  return client.link ? 'up' : client['admin-link'] ? 'no carrier' : 'off';
 }

@@ -27,6 +27,8 @@ export interface NetClient {
    * ports nobody else is told BUSY: a source that stopped for one slow guest would freeze the others.
    */
   readonly perFlowBusy?: boolean;
+  /** A netdev that only makes children, as `listener`: it has no wire of its own and is no port of the switch. */
+  readonly hasNoWire?: boolean;
   /** Present on `user`: its control surface for queries and forwards. */
   readonly usernet?: UsernetControl;
 }
@@ -123,6 +125,13 @@ export interface Flow {
 }
 
 export interface UsernetControl {
+  /** What guests see: `10.0.2.0/24`, the gateway that is the host, the name server, the first lease. */
+  readonly addresses: {
+    readonly network: string;
+    readonly host: string;
+    readonly dns: string;
+    readonly dhcpStart: string;
+  };
   leases(): Lease[];
   forwards(): Forward[];
   flows(): Flow[];

@@ -142,7 +142,7 @@ export class NetdevRegistry {
     this.running.set(id, running);
     for (const name of children.keys()) this.owners.set(name, running);
     endpoint.attach(client);
-    network.autoSwitch(endpoint);
+    if (client.hasNoWire !== true) network.autoSwitch(endpoint);
   }
 
   private openChild(

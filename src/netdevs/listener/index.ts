@@ -1,1 +1,1 @@
-export { createListener, type ListenerOptions } from './listener-netdev.ts';
+export { createListener } from './listener-netdev.ts';

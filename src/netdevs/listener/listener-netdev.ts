@@ -5,16 +5,19 @@
  * free; the child is what `info network`, set_link, netdev_del (which ends the connection) and the stream events name. It
  * goes when its connection ends. At MAX_CONNECTIONS further ones are accepted and closed at once.
  */
-import type { ChildPort, NetClient, NetdevContext, Port } from '../../net/client.ts';
-import type { Frame } from '../../net/frame.ts';
-import type { Listener, SocketAddress, StreamSocket } from '../../net/host.ts';
-import { addressToQapi, addressUri, listenAt, refuseNative, type SocketAddressOption } from '../address/index.ts';
+import type {
+  ChildPort,
+  Frame,
+  Listener,
+  NetClient,
+  NetdevContext,
+  Port,
+  SocketAddress,
+  StreamSocket,
+} from '../../net/index.ts';
+import type { NetdevListenerOptions } from '../../schema/net.ts';
+import { addressToQapi, addressUri, listenAt, refuseNative } from '../address/index.ts';
 import { StreamConnection } from '../framing/index.ts';
-
-/** NetdevListenerOptions of the schema. */
-export interface ListenerOptions {
-  readonly addr: SocketAddressOption;
-}
 
 /** As many as QEMU allows queues, and far beyond the guests of one machine. */
 const MAX_CONNECTIONS = 1024;
@@ -51,6 +54,7 @@ class ConnectedPort implements NetClient {
 
 class ListenerNetdev implements NetClient {
   readonly offloads = 0;
+  readonly hasNoWire = true;
   readonly #context: NetdevContext;
   readonly #listener: Listener;
   readonly #children = new Map<number, { client: ConnectedPort; port: ChildPort }>();
@@ -139,7 +143,7 @@ class ListenerNetdev implements NetClient {
 }
 
 /** The driver. Rejects with QapiError when it cannot listen. */
-export async function createListener(options: ListenerOptions, context: NetdevContext): Promise<NetClient> {
+export async function createListener(options: NetdevListenerOptions, context: NetdevContext): Promise<NetClient> {
   refuseNative('listener', 'addr', options.addr);
   const listening = { backlog: BACKLOG, mode: UNIX_MODE };
   const listener = await listenAt('listener', options.addr, context.host, context.signal, listening);

@@ -47,7 +47,14 @@ class UserNetdev implements NetClient {
   constructor(config: UserConfig, stack: UserStack<TcpStack>, forwards: HostForwards, clock: { now(): number }) {
     this.#config = config;
     this.#stack = stack;
+    const { network, mask, host, dns, dhcpStart } = config.stack;
     this.usernet = {
+      addresses: {
+        network: `${formatIpv4(network)}/${prefixLength(mask)}`,
+        host: formatIpv4(host),
+        dns: formatIpv4(dns),
+        dhcpStart: formatIpv4(dhcpStart),
+      },
       leases: () => leases(stack, clock.now()),
       forwards: () => forwards.list(),
       flows: () => [...stack.tcp.flows(), ...stack.udp.flows()],
@@ -83,4 +90,9 @@ function leases(stack: UserStack<TcpStack>, now: number): Lease[] {
     hostname: slot.hostname === '' ? undefined : slot.hostname,
     expiresIn: Math.max(0, Math.round((slot.expiresAt - now) / 1000)),
   }));
+}
+
+/** Set bits: a mask with holes has no better number. */
+function prefixLength(mask: number): number {
+  return (mask >>> 0).toString(2).replaceAll('0', '').length;
 }

@@ -1,0 +1,69 @@
+/** `-qmp`, `-qmp-pretty`, `-chardev` and `-mon` -> running monitors, in the order given. */
+import {
+  type Chardev,
+  type MonitorOptions,
+  type MonitorSpec,
+  monitorOn,
+  parseChardev,
+  parseMon,
+  parseQmpDevice,
+  type QmpMonitor,
+  startQmpMonitor,
+} from '../monitor/index.ts';
+import { HostError } from '../net/index.ts';
+import { QapiError } from '../qapi/index.ts';
+import type { Yard } from '../yard/index.ts';
+import { checkSocketPath } from './runtime-directory.ts';
+import { CommandLineError, type ScannedOption } from './scan-options.ts';
+
+/**
+ * Starts them one by one into `started`, so that what is up can be closed when a later one fails. With wait=on it
+ * resolves when the first client is there.
+ * @throws CommandLineError `-OPTION ARGUMENT: TEXT` as QEMU prints it.
+ */
+export async function startMonitors(
+  options: readonly ScannedOption[],
+  yard: Yard,
+  started: QmpMonitor[],
+  settings: MonitorOptions,
+): Promise<void> {
+  const chardevs = new Map<string, Chardev>();
+  for (const option of options.filter(({ name }) => name === 'chardev')) {
+    await located(option, () => {
+      const { id, device } = parseChardev(option.argument!);
+      if (chardevs.has(id)) throw new QapiError(`Duplicate ID '${id}' for chardev`);
+      chardevs.set(id, device);
+    });
+  }
+  const taken = new Set<string>();
+  for (const option of options) {
+    const spec = await located(option, () => monitorSpec(option, chardevs, taken));
+    if (spec === undefined) continue;
+    started.push(await located(option, () => startQmpMonitor(spec, yard, settings)));
+  }
+}
+
+function monitorSpec(
+  option: ScannedOption,
+  chardevs: ReadonlyMap<string, Chardev>,
+  taken: Set<string>,
+): MonitorSpec | undefined {
+  const spec =
+    option.name === 'qmp' || option.name === 'qmp-pretty'
+      ? { device: parseQmpDevice(option.argument!), pretty: option.name === 'qmp-pretty' }
+      : option.name === 'mon'
+        ? monitorOn(parseMon(option.argument!), chardevs, taken)
+        : undefined;
+  if (spec?.device.kind === 'socket' && 'path' in spec.device.address) checkSocketPath(spec.device.address.path);
+  return spec;
+}
+
+async function located<T>(option: ScannedOption, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof QapiError || error instanceof HostError)) throw error;
+    const hint = error instanceof QapiError && error.hint !== undefined ? `\n${error.hint}` : '';
+    throw new CommandLineError(`-${option.name} ${option.argument}: ${error.message}${hint}`, { cause: error });
+  }
+}
