@@ -1,6 +1,6 @@
 /** From the checked model to the compiled table (table.ts): conditions decided, bases flattened, what nothing uses left out. */
 import { conditionHolds } from './condition.ts';
-import type { Entity, Feature, Member, ObjectType, Schema as SchemaModel, SchemaType } from './model.ts';
+import type { Entity, Feature, ObjectType, Schema as SchemaModel, SchemaType } from './model.ts';
 import type { SchemaTable } from './table.ts';
 
 /** @param defines - the macros that are defined; every other one is not. */
@@ -37,11 +37,16 @@ class TableCompiler {
   }
 
   private entity(entity: Entity & { kind: 'command' | 'event' }): string {
-    const data = entity.argType === undefined ? '-' : this.ref(entity.argType);
+    const data = this.arguments(entity.argType);
     const features = this.features(entity).map((feature) => `!${feature}`);
     if (entity.kind === 'event') return ['event', entity.name, data, ...features].join(' ');
     const result = entity.returnType === undefined ? '-' : this.ref(entity.returnType);
     return ['command', entity.name, data, result, ...(entity.allowOob ? ['oob'] : []), ...features].join(' ');
+  }
+
+  private arguments(type: ObjectType | undefined): string {
+    if (type !== undefined && type.meta !== 'implicit') return this.ref(type);
+    return `{${this.members(type ?? this.model.empty).join(',')}}`;
   }
 
   private type(type: SchemaType): string | undefined {
@@ -63,7 +68,7 @@ class TableCompiler {
   }
 
   private object(type: ObjectType, features: readonly string[]): string {
-    const members = type.members.filter((member) => this.holds(member)).map((member) => this.member(member));
+    const members = this.members(type);
     if (type.variants === undefined) return ['object', type.name, ...features, ...members].join(' ');
     const branches = type.variants.branches
       .filter((branch) => branch.explicit && this.holds(branch))
@@ -71,8 +76,14 @@ class TableCompiler {
     return ['union', type.name, type.variants.tag.name, ...features, ...members, '|', ...branches].join(' ');
   }
 
-  private member(member: Member): string {
-    return this.word(`${member.optional ? '*' : ''}${member.name}:${this.ref(member.type)}`, member);
+  private members(type: ObjectType): string[] {
+    return type.members
+      .filter((member) => this.holds(member))
+      .map((member) => {
+        const name = `${member.optional ? '*' : ''}${member.name}`;
+        const ref = this.ref(member.type);
+        return this.word(ref === 'str' ? name : `${name}:${ref}`, member);
+      });
   }
 
   private word(text: string, owner: { readonly features: readonly Feature[] }): string {

@@ -27,5 +27,5 @@ export type {
   SchemaTable,
   TypeEntry,
 } from './table.ts';
-export { type InputObject, Schema } from './table-schema.ts';
+export { type InputObject, parseString, Schema } from './table-schema.ts';
 export { JsonDouble, type JsonObject, type JsonValue } from './value.ts';

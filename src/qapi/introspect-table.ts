@@ -3,14 +3,10 @@
  * then the types in the order in which they are first used. All integers show as `int`; other types that are not
  * built-in are named by the count of names so far.
  */
-import { EMPTY, type MemberEntry, type ObjectEntry, type TableReader, type TypeEntry } from './table.ts';
+import { EMPTY, type Table, type TypeEntry } from './table.ts';
 import type { JsonObject } from './value.ts';
 
-const INT: TypeEntry = { kind: 'builtin', name: 'int', json: 'int', bits: 64, signed: true };
-const INT_LIST: TypeEntry = { kind: 'array', name: '[int]', element: INT };
-
-/** @param tagValues - all values of a union's tag: those without branch show as branches without members. */
-export function introspectTable(table: TableReader): JsonObject[] {
+export function introspectTable(table: Table): JsonObject[] {
   const names = new Map<string, string>();
   // A set keeps the order of first use, and the walk below sees what it adds on the way.
   const used = new Set<TypeEntry>();
@@ -25,68 +21,69 @@ export function introspectTable(table: TableReader): JsonObject[] {
     }
     return name;
   };
-  const isInt = (type: TypeEntry): boolean => type.kind === 'builtin' && type.json === 'int';
   const use = (type: TypeEntry): string => {
-    const shown = isInt(type) ? INT : type.kind === 'array' && isInt(type.element) ? INT_LIST : type;
+    const shown = isInt(type)
+      ? table.type('int')
+      : type.kind === 'array' && isInt(type.element)
+        ? table.type('[int]')
+        : type;
     used.add(shown);
     return nameOf(shown);
   };
-  const member = ({ name, type, optional, features }: MemberEntry): JsonObject => ({
-    name,
-    type: use(type),
-    ...(optional ? { default: null } : {}),
-    ...listed(features),
-  });
-
-  const entities = table.entities.map((entity): JsonObject => {
-    const { name, features } = entity;
-    if (entity.kind === 'event') {
-      return { name, 'meta-type': 'event', 'arg-type': use(entity.data), ...listed(features) };
+  const branch = (name: string, type: TypeEntry): JsonObject => ({ case: name, type: use(type) });
+  const info = (type: TypeEntry): JsonObject => {
+    switch (type.kind) {
+      case 'builtin':
+        return { 'json-type': type.json };
+      case 'array':
+        return { 'element-type': use(type.element) };
+      case 'alternate':
+        return { members: type.branches.map((entry) => ({ type: use(entry) })) };
+      case 'enum': {
+        const members = [...type.values].map(([name, features]) => ({ name, ...listed(features) }));
+        return { members, values: [...type.values.keys()] };
+      }
+      default: {
+        const { tag, variants } = type;
+        const members = type.members.map((member): JsonObject => {
+          const shown = { name: member.name, type: use(member.type), ...listed(member.features) };
+          return member.optional ? { ...shown, default: null } : shown;
+        });
+        if (tag === undefined) return { members };
+        // The tag's values without a branch come last.
+        const tagType = type.members.find((member) => member.name === tag)?.type;
+        const values = tagType?.kind === 'enum' ? [...tagType.values.keys()] : [];
+        return {
+          members,
+          tag,
+          variants: [
+            ...[...variants].map(([name, entry]) => branch(name, entry)),
+            ...values.filter((name) => !variants.has(name)).map((name) => branch(name, EMPTY)),
+          ],
+        };
+      }
     }
+  };
+
+  const entries = table.entities.map((entity): JsonObject => {
+    const { name, kind, features } = entity;
+    if (kind === 'event') return { name, 'meta-type': kind, 'arg-type': use(entity.data), ...listed(features) };
+    const types = { 'arg-type': use(entity.argument), 'ret-type': use(entity.result ?? EMPTY) };
     return {
       name,
-      'meta-type': 'command',
-      'arg-type': use(entity.argument),
-      'ret-type': use(entity.result ?? EMPTY),
+      'meta-type': kind,
+      ...types,
       ...(entity.allowOob ? { 'allow-oob': true } : {}),
       ...listed(features),
     };
   });
-
-  const types: JsonObject[] = [];
   for (const type of used) {
-    const name = nameOf(type);
-    if (type.kind === 'builtin') {
-      types.push({ name, 'meta-type': 'builtin', 'json-type': type.json });
-    } else if (type.kind === 'array') {
-      types.push({ name, 'meta-type': 'array', 'element-type': use(type.element) });
-    } else if (type.kind === 'enum') {
-      const members = [...type.values].map(([value, features]) => ({ name: value, ...listed(features) }));
-      types.push({ name, 'meta-type': 'enum', members, values: [...type.values.keys()], ...listed(type.features) });
-    } else if (type.kind === 'alternate') {
-      const members = type.branches.map((branch) => ({ type: use(branch) }));
-      types.push({ name, 'meta-type': 'alternate', members, ...listed(type.features) });
-    } else {
-      const members = type.members.map(member);
-      types.push({ name, 'meta-type': 'object', members, ...variants(type, use), ...listed(type.features) });
-    }
+    const features = 'features' in type ? type.features : [];
+    entries.push({ name: nameOf(type), 'meta-type': type.kind, ...info(type), ...listed(features) });
   }
-  return [...entities, ...types];
+  return entries;
 }
+
+const isInt = (type: TypeEntry): boolean => type.kind === 'builtin' && type.json === 'int';
 
 const listed = (features: readonly string[]): JsonObject => (features.length > 0 ? { features: [...features] } : {});
-
-/** A union's branches in schema order, then the tag's values without one. */
-function variants(type: ObjectEntry, use: (type: TypeEntry) => string): JsonObject {
-  if (type.tag === undefined) return {};
-  const tag = type.members.find((member) => member.name === type.tag)?.type;
-  const values = tag?.kind === 'enum' ? [...tag.values.keys()] : [];
-  const rest = values.filter((value) => !type.variants.has(value));
-  return {
-    tag: type.tag,
-    variants: [
-      ...[...type.variants].map(([value, branch]) => ({ case: value, type: use(branch) })),
-      ...rest.map((value) => ({ case: value, type: use(EMPTY) })),
-    ],
-  };
-}

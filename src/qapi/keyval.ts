@@ -6,9 +6,12 @@
  * `,,` is a comma in a value; one trailing comma is allowed; the last setting of a leaf wins. The first item may be a
  * bare value for the implied key.
  */
-import { fail } from './visitor-tree.ts';
+import { fail } from './faults.ts';
 
-export type KeyvalTree = { [key: string]: string | KeyvalTree | KeyvalTree[keyof KeyvalTree][] };
+export type KeyvalValue = string | KeyvalTree | KeyvalValue[];
+export interface KeyvalTree {
+  [key: string]: KeyvalValue;
+}
 
 type Node = Map<string, Node | string>;
 
@@ -16,9 +19,10 @@ type Node = Map<string, Node | string>;
 const MAX_FRAGMENT = 127;
 /** Fragments in a key: deeper than any schema, and no deeper than JSON may be. */
 const MAX_DEPTH = 1024;
-const INDEX = /[0-9]+/y;
+const ITEM = /[^=,]*/y;
+const INDEX = /\d+/y;
 /** A name in QAPI; letters of either case. */
-const NAME = /(?:__[A-Za-z0-9.-]+_)?[A-Za-z][A-Za-z0-9_-]*/y;
+const NAME = /(?:__[a-z\d.-]+_)?[a-z][\w-]*/iy;
 /** Indices from here on are alike: there is no list as long. */
 const HUGE_INDEX = 0x7fffffff;
 
@@ -29,26 +33,19 @@ export function parseKeyval(text: string, impliedKey?: string): KeyvalTree {
   let implied = impliedKey;
   let help = false;
   while (position < text.length) {
-    const item = keyLength(text, position);
-    let key = text.slice(position, position + item);
-    let value = '';
-    if (item > 0 && text[position + item] !== '=' && (key === 'help' || key === '?')) {
-      help = true;
-      position += item + 1;
-      implied = undefined;
-      continue;
-    }
-    if (item > 0 && text[position + item] !== '=' && implied !== undefined) {
-      value = key;
-      key = implied;
-      position += item + 1;
-      put(root, key, () => value);
-    } else {
+    const end = position + match(ITEM, text, position);
+    const key = text.slice(position, end);
+    if (key === '' || text[end] === '=' || (implied === undefined && !isHelp(key))) {
       put(root, key, () => {
-        if (text[position + item] !== '=') fail(`Expected '=' after parameter '${key}'`);
-        [value, position] = optionValue(text, position + item + 1);
+        if (text[end] !== '=') fail(`Expected '=' after parameter '${key}'`);
+        const [value, next] = optionValue(text, end + 1);
+        position = next;
         return value;
       });
+    } else {
+      if (isHelp(key)) help = true;
+      else put(root, implied!, () => key);
+      position = end + 1;
     }
     implied = undefined;
   }
@@ -56,24 +53,19 @@ export function parseKeyval(text: string, impliedKey?: string): KeyvalTree {
   return listify(root, '') as KeyvalTree;
 }
 
-/** Length of what stands before the next `=` or `,`. */
-export function keyLength(text: string, from: number): number {
-  let end = from;
-  while (end < text.length && text[end] !== '=' && text[end] !== ',') end++;
-  return end - from;
+const isHelp = (word: string): boolean => word === 'help' || word === '?';
+
+/** What stands before the next `=` or `,`. */
+export function itemAt(text: string, from: number): string {
+  return text.slice(from, from + match(ITEM, text, from));
 }
 
 /** The value at `from`, `,,` made `,`, and where the next item starts. */
 export function optionValue(text: string, from: number): [value: string, next: number] {
-  let value = '';
-  let start = from;
-  for (;;) {
-    const comma = text.indexOf(',', start);
-    if (comma < 0) return [value + text.slice(start), text.length];
-    if (text[comma + 1] !== ',') return [value + text.slice(start, comma), comma + 1];
-    value += text.slice(start, comma + 1);
-    start = comma + 2;
-  }
+  let end = text.indexOf(',', from);
+  while (end >= 0 && text[end + 1] === ',') end = text.indexOf(',', end + 2);
+  if (end < 0) end = text.length;
+  return [text.slice(from, end).replaceAll(',,', ','), end + 1];
 }
 
 /** Puts a leaf. Each fragment is checked before the one before it is entered, as QEMU's order of errors has it. */
@@ -93,13 +85,9 @@ function put(root: Node, key: string, value: () => string): void {
     }
     if (start > 0) {
       const prefix = key.slice(0, start - 1);
-      let next = node.get(pending);
-      if (next === undefined) {
-        next = new Map();
-        node.set(pending, next);
-      } else if (typeof next === 'string') {
-        inconsistent(prefix);
-      }
+      const next: Node | string = node.get(pending) ?? new Map();
+      if (typeof next === 'string') inconsistent(prefix);
+      node.set(pending, next);
       node = next;
     }
     pending = key.slice(start, end);
@@ -121,7 +109,7 @@ function inconsistent(prefix: string): never {
 }
 
 /** Nodes whose keys are all indices become lists, without gaps. `prefix` ends in a dot, or is empty. */
-function listify(node: Node, prefix: string): KeyvalTree[string] {
+function listify(node: Node, prefix: string): KeyvalValue {
   const tree: KeyvalTree = Object.create(null) as KeyvalTree;
   let indices = 0;
   for (const [key, value] of node) {
@@ -130,7 +118,7 @@ function listify(node: Node, prefix: string): KeyvalTree[string] {
   }
   if (indices === 0) return tree;
   if (indices < node.size) inconsistent(prefix.slice(0, -1));
-  const list: KeyvalTree[string][] = [];
+  const list: KeyvalValue[] = [];
   let largest = -1;
   // In the order of the text: of `1` and `01` the later one counts.
   for (const key of node.keys()) {
@@ -144,7 +132,4 @@ function listify(node: Node, prefix: string): KeyvalTree[string] {
   return list;
 }
 
-function isIndex(key: string): boolean {
-  const first = key.charCodeAt(0);
-  return first >= 48 && first <= 57;
-}
+const isIndex = (key: string): boolean => match(INDEX, key, 0) > 0;

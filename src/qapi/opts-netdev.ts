@@ -3,10 +3,11 @@
  * Text that starts with `{` is JSON. Else the traditional reading, which takes anything, finds the type: the types whose
  * options are nested need dotted keys, all others are traditional.
  */
+
+import { fail } from './faults.ts';
 import { type OptionList, parseOptionList } from './opts.ts';
 import type { InputObject, Schema } from './table-schema.ts';
 import type { JsonValue } from './value.ts';
-import { fail } from './visitor-tree.ts';
 
 /** Types with an address among their options. */
 const NESTED = new Set(['stream', 'dgram', 'listener']);
@@ -54,7 +55,7 @@ function expandIpv6Net(list: OptionList): OptionList {
   if (value === '') fail("Parameter 'ipv6-net' expects a valid IPv6 prefix");
   const slash = value.indexOf('/');
   const length = slash < 0 ? '64' : value.slice(slash + 1);
-  if (!/^[ \t\n\v\f\r]*[+-]?[0-9]{1,19}$/.test(length)) fail("parameter 'ipv6-net' expects a number after '/'");
+  if (!/^\s*[+-]?\d{1,19}$/.test(length)) fail("parameter 'ipv6-net' expects a number after '/'");
   return {
     ...list,
     options: [

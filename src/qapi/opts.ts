@@ -2,8 +2,9 @@
  * Traditional options: `first,key=value,flag,noflag` into a flat list (QEMU util/qemu-option.c). Keys are not checked
  * here; later ones do not replace earlier ones.
  */
-import { keyLength, optionValue } from './keyval.ts';
-import { fail } from './visitor-tree.ts';
+
+import { fail } from './faults.ts';
+import { itemAt, optionValue } from './keyval.ts';
 
 export interface OptionList {
   /** The first `id`; undefined when there is none. */
@@ -15,7 +16,7 @@ export interface OptionList {
 }
 
 /** Well-formed: a letter, then letters, digits, `-`, `.` and `_`. */
-const IDENTIFIER = /^[A-Za-z][A-Za-z0-9.\-_]*$/;
+const IDENTIFIER = /^[a-z][\w.-]*$/i;
 
 /** `lenient` takes an ill-formed id. @throws QapiError for an ill-formed id, and for nothing else. */
 export function parseOptionList(text: string, impliedKey?: string, lenient = false): OptionList {
@@ -36,17 +37,17 @@ function items(text: string, impliedKey: string | undefined): [key: string, valu
   const result: [string, string, string?][] = [];
   let position = 0;
   while (position < text.length) {
-    const length = keyLength(text, position);
-    const word = text.slice(position, position + length);
+    const word = itemAt(text, position);
+    const end = position + word.length;
     let value: string;
-    if (text[position + length] === '=') {
-      [value, position] = optionValue(text, position + length + 1);
+    if (text[end] === '=') {
+      [value, position] = optionValue(text, end + 1);
       result.push([word, value]);
     } else if (impliedKey !== undefined && result.length === 0) {
       [value, position] = optionValue(text, position);
       result.push([impliedKey, value]);
     } else {
-      position += length + 1;
+      position = end + 1;
       result.push(flag(word));
     }
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { faultOf, schemaOfText } from '../../tests/kit/test-schema.ts';
+import { parseString } from './table-schema.ts';
 import { JsonDouble, type JsonObject, type JsonValue } from './value.ts';
 
 const schema = schemaOfText(`
@@ -214,7 +215,7 @@ describe('traditional options', () => {
 });
 
 describe('property texts', () => {
-  const text = (type: string, value: string): unknown => schema.parseString(type, value, 'p');
+  const text = (type: string, value: string): unknown => parseString(schema, type, value, 'p');
 
   it('reads scalars and lists of integers', () => {
     expect(text('[int]', '1,2,0,2-4,20,5-9,1-8')).toEqual([
@@ -269,7 +270,7 @@ describe('output', () => {
       { tag: 'two', 'inner-tag': 'one', value: 3 },
     ]);
     expect(schema.outputCommand('lists', undefined)).toEqual({});
-    expect(schema.outputEvent('HAPPENED', { what: 'x' })).toEqual({ what: 'x' });
+    expect(schema.output(schema.eventInfo('HAPPENED')!.data, { what: 'x' })).toEqual({ what: 'x' });
     expect(schema.output('Lists', { alts: [1, { b: 2, z: 1 }, null] })).toEqual({ alts: [1, { b: 2 }, null] });
   });
 
@@ -281,7 +282,7 @@ describe('output', () => {
 describe('what the schema says about itself', () => {
   it('lists commands, events and values', () => {
     expect(schema.commandNames()).toEqual(['scalars', 'lists', 'outer', 'deep']);
-    expect(schema.eventNames()).toEqual(['HAPPENED']);
+    expect(schema.eventInfo('HAPPENED')?.data.members).toHaveLength(2);
     expect(schema.commandInfo('lists')).toMatchObject({ allowOob: true, result: undefined });
     expect(schema.commandInfo('outer')?.features).toEqual(['unstable']);
     expect(schema.commandInfo('nope')).toBeUndefined();

@@ -7,25 +7,26 @@ import { outputValue } from './output.ts';
 import {
   type CommandEntry,
   type EventEntry,
-  type ObjectEntry,
+  readTable,
   type SchemaTable,
-  TableReader,
+  type Table,
   type TypeEntry,
 } from './table.ts';
 import type { JsonObject, JsonValue } from './value.ts';
-import { JsonVisitor } from './visitor-json.ts';
-import { KeyvalVisitor } from './visitor-keyval.ts';
-import { OptsVisitor } from './visitor-opts.ts';
+import { JSON_FORM } from './visitor-json.ts';
+import { KEYVAL_FORM } from './visitor-keyval.ts';
+import { visitOptions } from './visitor-opts.ts';
 import { visitString } from './visitor-string.ts';
+import { visitTree } from './visitor-tree.ts';
 
 /** What input visitors give: wire names, integers as numbers, or bigints beyond 2^53; absent members are not there. */
 export type InputObject = Record<string, unknown>;
 
 export class Schema {
-  private readonly table: TableReader;
+  private readonly table: Table;
 
   constructor(table: SchemaTable) {
-    this.table = new TableReader(table);
+    this.table = readTable(table);
   }
 
   /** Undefined for a command that the schema does not have. */
@@ -42,20 +43,15 @@ export class Schema {
     return [...this.table.commands.keys()];
   }
 
-  eventNames(): string[] {
-    return [...this.table.events.keys()];
-  }
-
   /** A type by its name, `[name]` for a list. @throws TypeError for a type that the schema does not have. */
   type(name: string): TypeEntry {
     return this.table.type(name);
   }
 
-  /** The values of an enum, in schema order. */
+  /** The values of an enum, in schema order; of no other type. */
   enumValues(typeName: string): string[] {
     const type = this.table.type(typeName);
-    if (type.kind !== 'enum') throw new TypeError(`'${typeName}' is not an enum`);
-    return [...type.values.keys()];
+    return type.kind === 'enum' ? [...type.values.keys()] : [];
   }
 
   /**
@@ -67,17 +63,17 @@ export class Schema {
     if (command === undefined) {
       throw new QapiError(`The command ${name} has not been found`, { class: 'CommandNotFound' });
     }
-    return new JsonVisitor().visit(command.argument, args ?? {}) as InputObject;
+    return visitTree(JSON_FORM, command.argument, args ?? {}) as InputObject;
   }
 
   /** A value from JSON, or from a program. @throws QapiError with QEMU's text. */
   inputJson(typeName: string, value: JsonValue): unknown {
-    return new JsonVisitor().visit(this.table.type(typeName), value);
+    return visitTree(JSON_FORM, this.table.type(typeName), value);
   }
 
   /** Dotted keys. @throws QapiError with QEMU's text. */
   inputKeyval(typeName: string, text: string, impliedKey?: string): InputObject {
-    return new KeyvalVisitor().visit(this.table.type(typeName), parseKeyval(text, impliedKey)) as InputObject;
+    return visitTree(KEYVAL_FORM, this.table.type(typeName), parseKeyval(text, impliedKey)) as InputObject;
   }
 
   /**
@@ -92,17 +88,12 @@ export class Schema {
 
   /** Traditional options that were parsed, and perhaps changed, before. @throws QapiError with QEMU's text. */
   inputOptionList(typeName: string, list: OptionList): InputObject {
-    return new OptsVisitor(list).visit(this.object(typeName));
-  }
-
-  /** One text to one value, as for a property. @throws QapiError with QEMU's text. */
-  parseString(typeName: string, text: string, name?: string): unknown {
-    return visitString(this.table.type(typeName), text, name);
+    return visitOptions(this.table.object(typeName), list);
   }
 
   /** A value of our own as JSON: schema order, absent optional members left out. */
-  output(typeName: string, value: unknown): JsonValue {
-    return outputValue(this.table.type(typeName), value);
+  output(type: string | TypeEntry, value: unknown): JsonValue {
+    return outputValue(typeof type === 'string' ? this.table.type(type) : type, value);
   }
 
   /** A command's result as JSON; `{}` for a command without one. */
@@ -111,20 +102,17 @@ export class Schema {
     return result === undefined ? {} : outputValue(result, value);
   }
 
-  /** An event's data as JSON. */
-  outputEvent(name: string, value: unknown): JsonObject {
-    const event = this.table.events.get(name);
-    return event === undefined ? {} : (outputValue(event.data, value) as JsonObject);
-  }
-
   /** The reply to query-qmp-schema. */
   introspect(): JsonValue[] {
     return introspectTable(this.table);
   }
+}
 
-  private object(typeName: string): ObjectEntry {
-    const type = this.table.type(typeName);
-    if (type.kind !== 'object') throw new TypeError(`'${typeName}' is not an object type`);
-    return type;
-  }
+/**
+ * One text to one value, as for a property: `parseString(schema, '[int]', '1,5-9')`.
+ * @param name - the property, for messages.
+ * @throws QapiError with QEMU's text.
+ */
+export function parseString(schema: Schema, typeName: string, text: string, name?: string): unknown {
+  return visitString(schema.type(typeName), text, name);
 }

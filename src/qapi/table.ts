@@ -2,16 +2,17 @@
  * The compiled table: what a schema says, with conditions decided and bases flattened, one line of text for each
  * definition, and the reader that turns it into linked types. Lines, in the order of introspection:
  *
- *     command NAME ARGUMENTS RESULT [oob] [!FEATURE]...    '-' stands for no arguments, no result
- *     event NAME DATA [!FEATURE]...
+ *     command NAME ARGUMENTS RESULT [oob] [!FEATURE]...
+ *     event NAME ARGUMENTS [!FEATURE]...
  *     enum NAME [!FEATURE]... VALUE...
  *     object NAME [!FEATURE]... MEMBER...
  *     union NAME TAG [!FEATURE]... MEMBER... | VALUE:TYPE...
  *     alternate NAME [!FEATURE]... TYPE...
  *
- * MEMBER is `name:TYPE`, or `*name:TYPE` when it is optional; VALUE and MEMBER may end in `!FEATURE`s; TYPE is a
- * definition's or built-in type's name, in brackets for a list. A union names every value of its tag that has a branch
- * with members; for the others it adds nothing.
+ * TYPE is a definition's or built-in type's name, in brackets for a list. ARGUMENTS is the name of an object type, or
+ * `{MEMBER,...}`; RESULT is a type, or `-` for none. MEMBER is `name:TYPE`, or just `name` for a str, with `*` in front
+ * when it is optional; VALUE and MEMBER may end in `!FEATURE`s. A union names the branches that the schema gives; for
+ * other values of its tag it adds nothing.
  */
 export type SchemaTable = readonly string[];
 
@@ -85,114 +86,136 @@ export interface EventEntry {
   readonly data: ObjectEntry;
 }
 
-const builtin = (name: string, json: JsonKind, bits = 0): [string, BuiltinEntry] => [
-  name,
-  { kind: 'builtin', name, json, bits, signed: name[0] === 'i' },
-];
+function builtins(): [string, BuiltinEntry][] {
+  const entry = (name: string, json: JsonKind, bits = 0): [string, BuiltinEntry] => [
+    name,
+    { kind: 'builtin', name, json, bits, signed: name[0] === 'i' },
+  ];
+  return [
+    entry('str', 'string'),
+    entry('number', 'number'),
+    entry('bool', 'boolean'),
+    entry('any', 'value'),
+    entry('null', 'null'),
+    entry('int', 'int', 64),
+    entry('size', 'int', 64),
+    ...[8, 16, 32, 64].flatMap((bits) => [entry(`int${bits}`, 'int', bits), entry(`uint${bits}`, 'int', bits)]),
+  ];
+}
 
-const BUILTINS: readonly [string, BuiltinEntry][] = [
-  builtin('str', 'string'),
-  builtin('number', 'number'),
-  builtin('bool', 'boolean'),
-  builtin('any', 'value'),
-  builtin('null', 'null'),
-  builtin('int', 'int', 64),
-  builtin('size', 'int', 64),
-  ...[8, 16, 32, 64].flatMap((bits) => [builtin(`int${bits}`, 'int', bits), builtin(`uint${bits}`, 'int', bits)]),
-];
+const object = (name: string, features: string[], members: MemberEntry[], tag?: string): ObjectEntry => ({
+  kind: 'object',
+  name,
+  features,
+  members,
+  tag,
+  variants: new Map(),
+});
 
 /** The object without members. */
-export const EMPTY: ObjectEntry = {
-  kind: 'object',
-  name: 'q_empty',
-  features: [],
-  members: [],
-  tag: undefined,
-  variants: new Map(),
-};
+export const EMPTY: ObjectEntry = object('q_empty', [], []);
 
-/** The linked form of a table. @throws TypeError for a line that no compiler wrote. */
-export class TableReader {
-  readonly types = new Map<string, TypeEntry>(BUILTINS);
-  readonly commands = new Map<string, CommandEntry>();
-  readonly events = new Map<string, EventEntry>();
+/** The linked form of a table. */
+export interface Table {
+  readonly commands: ReadonlyMap<string, CommandEntry>;
+  readonly events: ReadonlyMap<string, EventEntry>;
   /** Commands and events in introspection's order. */
-  readonly entities: (CommandEntry | EventEntry)[] = [];
+  readonly entities: readonly (CommandEntry | EventEntry)[];
+  /** A type by name; lists are made at their first use. @throws TypeError for a type that is not there. */
+  type(name: string): TypeEntry;
+  /** An object type by name. */
+  object(name: string): ObjectEntry;
+}
 
-  constructor(table: SchemaTable) {
-    this.types.set(EMPTY.name, EMPTY);
-    const lines = table.map((line) => line.split(' '));
-    // Types may refer to later ones: make all first, then fill them.
-    const fill: (() => void)[] = [];
-    for (const [kind, name = '', ...words] of lines) {
-      const features: string[] = [];
-      while (words[0]?.[0] === '!') features.push(words.shift()!.slice(1));
-      if (kind === 'enum') {
-        this.types.set(name, { kind, name, features, values: new Map(words.map(splitFeatures)) });
-      } else if (kind === 'object' || kind === 'union') {
-        const members: MemberEntry[] = [];
-        const variants = new Map<string, ObjectEntry>();
-        const tag = kind === 'union' ? words.shift() : undefined;
-        while (words[0]?.[0] === '!') features.push(words.shift()!.slice(1));
-        const bar = words.indexOf('|');
-        const memberWords = bar < 0 ? words : words.slice(0, bar);
-        this.types.set(name, { kind: 'object', name, features, members, tag, variants });
-        fill.push(() => {
-          for (const word of memberWords) members.push(this.member(word));
-          for (const word of bar < 0 ? [] : words.slice(bar + 1)) {
-            const colon = word.indexOf(':');
-            variants.set(word.slice(0, colon), this.object(word.slice(colon + 1)));
-          }
-        });
-      } else if (kind === 'alternate') {
-        const branches: TypeEntry[] = [];
-        this.types.set(name, { kind, name, features, branches });
-        fill.push(() => {
-          for (const word of words) branches.push(this.type(word));
-        });
-      }
+/** @throws TypeError for a table that no compiler wrote. */
+export function readTable(table: SchemaTable): Table {
+  const types = new Map<string, TypeEntry>(builtins());
+  const commands = new Map<string, CommandEntry>();
+  const events = new Map<string, EventEntry>();
+  const entities: (CommandEntry | EventEntry)[] = [];
+  // Types may refer to later ones, commands to all of them: make the types first, then fill in.
+  const fill: (() => void)[] = [];
+
+  const type = (name: string): TypeEntry => {
+    let found = types.get(name);
+    if (found === undefined && name[0] === '[') {
+      found = { kind: 'array', name, element: type(name.slice(1, -1)) };
+      types.set(name, found);
     }
-    for (const step of fill) step();
-    for (const [kind, name = '', data = '', ...words] of lines) {
-      const features = words.filter((word) => word[0] === '!').map((word) => word.slice(1));
-      if (kind === 'event') {
-        const entry: EventEntry = { kind, name, features, data: this.object(data) };
-        this.events.set(name, entry);
-        this.entities.push(entry);
-      } else if (kind === 'command') {
-        const result = words[0] === '-' ? undefined : this.type(words[0] ?? '');
-        const allowOob = words.includes('oob', 1);
-        const entry: CommandEntry = { kind, name, features, argument: this.object(data), result, allowOob };
-        this.commands.set(name, entry);
-        this.entities.push(entry);
-      }
-    }
-  }
-
-  /** A type by name; lists are made at their first use. */
-  type(name: string): TypeEntry {
-    let type = this.types.get(name);
-    if (type === undefined && name[0] === '[') {
-      type = { kind: 'array', name, element: this.type(name.slice(1, -1)) };
-      this.types.set(name, type);
-    }
-    if (type === undefined) throw new TypeError(`schema table: no type '${name}'`);
-    return type;
-  }
-
-  private object(name: string): ObjectEntry {
-    const type = name === '-' ? EMPTY : this.type(name);
-    if (type.kind !== 'object') throw new TypeError(`schema table: '${name}' is not an object`);
-    return type;
-  }
-
-  private member(word: string): MemberEntry {
+    return found ?? noType(name);
+  };
+  const objectType = (name: string): ObjectEntry => {
+    const found = type(name);
+    return found.kind === 'object' ? found : noType(name);
+  };
+  const member = (word: string): MemberEntry => {
     const [declaration, features] = splitFeatures(word);
-    const colon = declaration.indexOf(':');
-    const optional = declaration[0] === '*';
-    const type = this.type(declaration.slice(colon + 1));
-    return { name: declaration.slice(optional ? 1 : 0, colon), type, optional, features };
+    const [spelled, ref] = split(declaration, ':');
+    const optional = spelled[0] === '*';
+    return { name: optional ? spelled.slice(1) : spelled, type: type(ref || 'str'), optional, features };
+  };
+  const argumentsOf = (name: string, text: string): ObjectEntry => {
+    if (text[0] !== '{') return objectType(text);
+    const words = text.slice(1, -1);
+    return words === '' ? EMPTY : object(`q_obj_${name}-arg`, [], words.split(',').map(member));
+  };
+
+  for (const line of table) {
+    const [kind, name = '', ...words] = line.split(' ');
+    const features = words.filter(isFeature).map((word) => word.slice(1));
+    const rest = words.filter((word) => !isFeature(word));
+    if (kind === 'enum') {
+      types.set(name, { kind, name, features, values: new Map(rest.map(splitFeatures)) });
+    } else if (kind === 'alternate') {
+      const branches: TypeEntry[] = [];
+      types.set(name, { kind, name, features, branches });
+      fill.push(() => branches.push(...rest.map(type)));
+    } else if (kind === 'event' || kind === 'command') {
+      const [data = '', result = '-', oob] = rest;
+      fill.push(() => {
+        const argument = argumentsOf(name, data);
+        if (kind === 'event') {
+          const entry: EventEntry = { kind, name, features, data: argument };
+          events.set(name, entry);
+          entities.push(entry);
+        } else {
+          const returned = result === '-' ? undefined : type(result);
+          const entry: CommandEntry = { kind, name, features, argument, result: returned, allowOob: oob !== undefined };
+          commands.set(name, entry);
+          entities.push(entry);
+        }
+      });
+    } else {
+      const tag = kind === 'union' ? rest.shift() : undefined;
+      const members: MemberEntry[] = [];
+      const variants = new Map<string, ObjectEntry>();
+      types.set(name, { ...object(name, features, members, tag), variants });
+      const [own, branches] = split(rest, '|');
+      fill.push(() => {
+        members.push(...own.map(member));
+        for (const word of branches) {
+          const [value, ref] = split(word, ':');
+          variants.set(value, objectType(ref));
+        }
+      });
+    }
   }
+  for (const step of fill) step();
+  return { commands, events, entities, type, object: objectType };
+}
+
+function noType(name: string): never {
+  throw new TypeError(`schema: no such type: ${name}`);
+}
+
+const isFeature = (word: string): boolean => word[0] === '!';
+
+/** What stands before a separator and what behind it; nothing behind one that is not there. */
+function split(text: string, separator: string): [string, string];
+function split(words: readonly string[], separator: string): [readonly string[], readonly string[]];
+function split(list: string | readonly string[], separator: string): unknown {
+  const at = list.indexOf(separator);
+  return at < 0 ? [list, list.slice(list.length)] : [list.slice(0, at), list.slice(at + 1)];
 }
 
 function splitFeatures(word: string): [string, readonly string[]] {

@@ -2,43 +2,43 @@
  * Input from JSON: QMP arguments, `-netdev '{...}'`, objects of a program. QEMU: qapi/qobject-input-visitor.c.
  * Integers are numbers without fraction that JSON text did not spell as doubles (value.ts).
  */
-import type { BuiltinEntry } from './table.ts';
+import { expects, wrongType } from './faults.ts';
+import { fitInteger } from './integer.ts';
+import type { JsonKind } from './table.ts';
 import { JsonDouble } from './value.ts';
-import { fail, TreeVisitor } from './visitor-tree.ts';
+import { fullName, type Path, shortName, type TreeForm } from './visitor-tree.ts';
 
 const INT64_MAX = 2n ** 63n - 1n;
 const UINT64_MAX = 2n ** 64n - 1n;
 
-export class JsonVisitor extends TreeVisitor {
-  protected text(value: unknown): string {
-    return typeof value === 'string' ? value : this.wrongType('string');
-  }
+const wrong = (path: Path, expected: JsonKind | 'integer'): never => wrongType(fullName(JSON_FORM, path), expected);
 
-  protected indexText(index: number): string {
-    return `[${index}]`;
-  }
+export const JSON_FORM: TreeForm = {
+  text: (value, path) => (typeof value === 'string' ? value : wrong(path, 'string')),
 
-  protected scalar(type: BuiltinEntry, value: unknown): unknown {
-    switch (type.json) {
+  index: (index) => `[${index}]`,
+
+  scalar(type, value, path) {
+    const { json } = type;
+    switch (json) {
       case 'string':
-        return this.text(value);
       case 'boolean':
-        return typeof value === 'boolean' ? value : this.wrongType('boolean');
+        return typeof value === json ? value : wrong(path, json);
       case 'null':
-        return value === null ? value : this.wrongType('null');
+        return value === null ? value : wrong(path, json);
       case 'value':
         return value;
       case 'number':
-        if (typeof value === 'number' || typeof value === 'bigint') return Number(value);
-        return value instanceof JsonDouble ? value.value : this.wrongType('number');
+        if (typeof value === json || typeof value === 'bigint') return Number(value);
+        return value instanceof JsonDouble ? value.value : wrong(path, json);
       default: {
         const integer = integerOf(value, type.signed ? INT64_MAX : UINT64_MAX);
-        if (integer !== undefined) return this.inRange(type, integer);
-        return type.signed ? this.wrongType('integer') : fail(`Parameter '${this.fullName()}' expects uint64`);
+        if (integer !== undefined) return fitInteger(type, integer, shortName(path));
+        return type.signed ? wrong(path, 'integer') : expects(fullName(JSON_FORM, path), 'uint64');
       }
     }
-  }
-}
+  },
+};
 
 function integerOf(value: unknown, max: bigint): number | bigint | undefined {
   if (Number.isSafeInteger(value)) return value as number;

@@ -1,37 +1,18 @@
 /** Input from dotted keys: a tree whose leaves are strings. QEMU: qapi/qobject-input-visitor.c, the keyval variant. */
-import { parseBool, parseInt64, parseNumber, parseSize, parseUint64 } from './size.ts';
-import type { BuiltinEntry } from './table.ts';
-import { fail, TreeVisitor } from './visitor-tree.ts';
+import { fail } from './faults.ts';
+import { type TextWords, textScalar } from './visitor-text.ts';
+import { fullName, shortName, type TreeForm } from './visitor-tree.ts';
 
-export class KeyvalVisitor extends TreeVisitor {
-  protected text(value: unknown): string {
-    return typeof value === 'string' ? value : fail(`Parameters '${this.fullName()}.*' are unexpected`);
-  }
+const WORDS: TextWords = { int: 'integer', uint: 'integer', size: 'size', sign: true };
 
-  protected indexText(index: number): string {
-    return `.${index}`;
-  }
+export const KEYVAL_FORM: TreeForm = {
+  text: (value, path) =>
+    typeof value === 'string' ? value : fail(`Parameters '${fullName(KEYVAL_FORM, path)}.*' are unexpected`),
 
-  protected scalar(type: BuiltinEntry, value: unknown): unknown {
+  index: (index) => `.${index}`,
+
+  scalar(type, value, path) {
     if (type.json === 'value') return value;
-    if (type.json === 'null') return this.wrongType('null');
-    const text = this.text(value);
-    switch (type.json) {
-      case 'string':
-        return text;
-      case 'boolean':
-        return parseBool(text) ?? this.expects("'on' or 'off'");
-      case 'number':
-        return parseNumber(text) ?? this.wrongType('number');
-      default: {
-        if (type.name === 'size') return parseSize(text) ?? this.expects('size');
-        const integer = type.signed ? parseInt64(text) : parseUint64(text);
-        return this.inRange(type, integer ?? this.expects('integer'));
-      }
-    }
-  }
-
-  private expects(what: string): never {
-    return fail(`Parameter '${this.fullName()}' expects ${what}`);
-  }
-}
+    return textScalar(type, KEYVAL_FORM.text(value, path), WORDS, fullName(KEYVAL_FORM, path), shortName(path));
+  },
+};

@@ -1,147 +1,103 @@
 /**
  * The walk over a tree of values, shared by the input forms that have one: JSON and dotted keys. Depth first, in schema
  * order: a union's own members, then the branch its tag selects; after the last member of an object its surplus keys.
- * The first fault wins. QEMU: qapi/qobject-input-visitor.c. Message templates of scalars are the subclasses' business.
+ * The first fault wins. QEMU: qapi/qobject-input-visitor.c. Scalars, and their messages, are the form's business.
  *
  * Values are hostile: only own keys are looked at, results have only names from the schema, depth is capped.
  */
-import { QapiError } from './error.ts';
-import type { AlternateEntry, ArrayEntry, BuiltinEntry, ObjectEntry, TypeEntry } from './table.ts';
+import { fail, missing, wrongType } from './faults.ts';
+import type { BuiltinEntry, ObjectEntry, TypeEntry } from './table.ts';
 import { JsonDouble } from './value.ts';
+import { enumValue } from './visitor-text.ts';
 
 /** As deep as QEMU's JSON reader lets a document nest. */
 const MAX_DEPTH = 1024;
 
-export function fail(description: string, hint?: string): never {
-  throw new QapiError(description, hint === undefined ? {} : { hint });
-}
+/** Where in the tree a value stands: names of members and indices of elements. */
+export type Path = (string | number)[];
 
-export abstract class TreeVisitor {
-  private readonly path: (string | number)[] = [];
-
-  /** A value of a built-in type, checked and converted. */
-  protected abstract scalar(type: BuiltinEntry, value: unknown): unknown;
-  /** A string, for str and enums. */
-  protected abstract text(value: unknown): string;
+export interface TreeForm {
+  /** A value of a built-in type, checked and converted. @throws QapiError. */
+  scalar(type: BuiltinEntry, value: unknown, path: Path): unknown;
+  /** A string, for enums. @throws QapiError. */
+  text(value: unknown, path: Path): string;
   /** How a list's element shows in a path. */
-  protected abstract indexText(index: number): string;
+  index(index: number): string;
+}
 
-  /** @throws QapiError with QEMU's text. */
-  visit(type: TypeEntry, value: unknown): unknown {
-    switch (type.kind) {
-      case 'builtin':
-        return this.scalar(type, value);
-      case 'enum': {
-        const text = this.text(value);
-        return type.values.has(text) ? text : fail(`Parameter '${this.shortName()}' does not accept value '${text}'`);
-      }
-      case 'object':
-        return this.object(type, value);
-      case 'array':
-        return this.array(type, value);
-      default:
-        return this.alternate(type, value);
-    }
-  }
-
-  private object(type: ObjectEntry, value: unknown): Record<string, unknown> {
-    if (!isObject(value)) this.wrongType('object');
-    if (this.path.length > MAX_DEPTH) fail('JSON nesting depth limit exceeded');
-    const result: Record<string, unknown> = {};
-    this.members(type, value, result);
-    for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(result, key) && value[key] !== undefined) this.failAt(key, "Parameter '", "' is unexpected");
-    }
-    return result;
-  }
-
-  private members(type: ObjectEntry, value: Record<string, unknown>, result: Record<string, unknown>): void {
-    for (const member of type.members) {
-      const { name } = member;
-      const item = Object.hasOwn(value, name) ? value[name] : undefined;
-      if (item !== undefined) {
-        this.path.push(name);
-        result[name] = this.visit(member.type, item);
-        this.path.pop();
-      } else if (!member.optional) {
-        this.failAt(name, "Parameter '", "' is missing");
-      }
-    }
-    if (type.tag === undefined) return;
-    const variant = type.variants.get(result[type.tag] as string);
-    if (variant !== undefined) this.members(variant, value, result);
-  }
-
-  private array(type: ArrayEntry, value: unknown): unknown[] {
-    if (!Array.isArray(value)) this.wrongType('array');
+/** @throws QapiError with QEMU's text. */
+export function visitTree(form: TreeForm, type: TypeEntry, value: unknown, path: Path = []): unknown {
+  if (type.kind === 'builtin') return form.scalar(type, value, path);
+  if (type.kind === 'enum') return enumValue(type, form.text(value, path), shortName(path));
+  if (type.kind === 'object') return visitObject(form, type, value, path);
+  if (type.kind === 'array') {
+    if (!Array.isArray(value)) return wrongType(fullName(form, path), 'array');
     const result: unknown[] = [];
-    for (let index = 0; index < value.length; index++) {
-      this.path.push(index);
-      result.push(this.visit(type.element, value[index]));
-      this.path.pop();
+    for (const item of value) {
+      path.push(result.length);
+      result.push(visitTree(form, type.element, item, path));
+      path.pop();
     }
     return result;
   }
-
-  private alternate(type: AlternateEntry, value: unknown): unknown {
-    const kind = kindOf(value);
-    for (const branch of type.branches) {
-      if (branchKind(branch) === kind) return this.visit(branch, value);
-    }
-    return fail(`Invalid parameter type for '${this.shortName()}', expected: ${type.name}`);
-  }
-
-  protected wrongType(expected: string): never {
-    return fail(`Invalid parameter type for '${this.fullName()}', expected: ${expected}`);
-  }
-
-  protected failAt(key: string, before: string, after: string): never {
-    this.path.push(key);
-    return fail(before + this.fullName() + after);
-  }
-
-  /** QEMU's full name of what is being visited. */
-  protected fullName(): string {
-    let text = '';
-    for (const step of this.path) {
-      if (typeof step === 'number') text += this.indexText(step);
-      else text += text === '' ? step : `.${step}`;
-    }
-    return text === '' ? '<anonymous>' : text;
-  }
-
-  /** The innermost name, which some of QEMU's messages have in place of the full one. */
-  protected shortName(): string {
-    const last = this.path.at(-1);
-    return typeof last === 'string' ? last : 'null';
-  }
-
-  /** The value as a result when the type can hold it. */
-  protected inRange(type: BuiltinEntry, value: number | bigint): number | bigint {
-    const result = fitInteger(type, value);
-    return result ?? fail(`Parameter '${this.shortName()}' expects ${type.name}_t`);
-  }
+  const kind = kindOf(value);
+  const branch = type.branches.find((entry) => branchKind(entry) === kind);
+  return branch === undefined ? wrongType(shortName(path), type.name) : visitTree(form, branch, value, path);
 }
 
-/**
- * An integer cut to its type: the value, or undefined when it is out of range. A negative value of a 64-bit unsigned type wraps, as
- * QEMU has it.
- */
-export function fitInteger(type: BuiltinEntry, value: number | bigint): number | bigint | undefined {
-  const { bits, signed } = type;
-  if (bits < 64) {
-    const limit = 2 ** (signed ? bits - 1 : bits);
-    const low = signed ? -limit : 0;
-    return value >= low && value < limit ? Number(value) : undefined;
+function visitObject(form: TreeForm, type: ObjectEntry, value: unknown, path: Path): Record<string, unknown> {
+  if (!isObject(value)) return wrongType(fullName(form, path), 'object');
+  if (path.length > MAX_DEPTH) fail('JSON nesting depth limit exceeded');
+  const result: Record<string, unknown> = {};
+  const found = visitMembers(form, type, value, path, result);
+  const keys = Object.keys(value);
+  if (found !== keys.length) {
+    for (const key of keys) {
+      if (!Object.hasOwn(result, key) && value[key] !== undefined) {
+        path.push(key);
+        fail(`Parameter '${fullName(form, path)}' is unexpected`);
+      }
+    }
   }
-  return normal(!signed && value < 0 ? BigInt.asUintN(64, BigInt(value)) : value);
+  return result;
 }
 
-/** A number where it is exact, else a bigint. */
-export function normal(value: number | bigint): number | bigint {
-  // -0 is the integer 0.
-  if (typeof value === 'number') return value + 0;
-  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+/** How many members were there. */
+function visitMembers(
+  form: TreeForm,
+  type: ObjectEntry,
+  value: Record<string, unknown>,
+  path: Path,
+  result: Record<string, unknown>,
+): number {
+  let found = 0;
+  for (const member of type.members) {
+    const { name } = member;
+    const item = value[name];
+    // What a prototype has is not the caller's.
+    const isThere = item !== undefined && Object.hasOwn(value, name);
+    if (!isThere && member.optional) continue;
+    path.push(name);
+    if (!isThere) missing(fullName(form, path));
+    result[name] = visitTree(form, member.type, item, path);
+    path.pop();
+    found++;
+  }
+  const variant = type.tag === undefined ? undefined : type.variants.get(result[type.tag] as string);
+  return variant === undefined ? found : found + visitMembers(form, variant, value, path, result);
+}
+
+/** QEMU's full name of what is being visited. */
+export function fullName(form: TreeForm, path: Path): string {
+  let text = '';
+  for (const step of path) text += typeof step === 'number' ? form.index(step) : text === '' ? step : `.${step}`;
+  return text === '' ? '<anonymous>' : text;
+}
+
+/** The innermost name, which some of QEMU's messages have in place of the full one. */
+export function shortName(path: Path): string {
+  const last = path.at(-1);
+  return typeof last === 'string' ? last : 'null';
 }
 
 type ValueKind = 'string' | 'number' | 'boolean' | 'null' | 'object' | 'list';
@@ -161,6 +117,4 @@ function branchKind(type: TypeEntry): ValueKind | undefined {
   return type.json === 'int' ? 'number' : type.json === 'value' ? undefined : type.json;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return kindOf(value) === 'object';
-}
+const isObject = (value: unknown): value is Record<string, unknown> => kindOf(value) === 'object';
