@@ -1,5 +1,5 @@
 /** The drivers that need nothing but the Host, by the schema's name (NetClientDriver). */
-import type { NetdevFactory } from '../net/client.ts';
+import type { NetdevFactory } from '../net/index.ts';
 import { createDgram } from './dgram/index.ts';
 import { createHubport } from './hubport/index.ts';
 import { createListener } from './listener/index.ts';
@@ -7,15 +7,9 @@ import { createSocket } from './socket/index.ts';
 import { createStream } from './stream/index.ts';
 import { createUserNetdev } from './user/index.ts';
 
-export type { SocketAddressOption } from './address/index.ts';
-export type { DgramOptions } from './dgram/index.ts';
-export type { HubportOptions } from './hubport/index.ts';
-export type { ListenerOptions } from './listener/index.ts';
-export type { SocketOptions } from './socket/index.ts';
-export type { StreamOptions } from './stream/index.ts';
 export { createDgram, createHubport, createListener, createSocket, createStream, createUserNetdev };
 
-/** A table for createYard: each takes the options of its own branch of the schema, which has checked them. */
+/** A table for a yard: each driver takes the options of its own branch of the schema, which has checked them. */
 export const portableDrivers = {
   dgram: createDgram,
   hubport: createHubport,

@@ -1,7 +1,7 @@
 /** Addresses on Node: interned objects, the rules for unix names, and which abstract names this Node can bind. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { HostError, type InetAddress, type UnixAddress } from '../net/host.ts';
+import { HostError, type InetAddress, type UnixAddress } from '../net/index.ts';
 
 /** sockaddr_un.sun_path, bytes. */
 const SUN_PATH_BYTES = 108;

@@ -1,4 +1,4 @@
-import type { Clock } from '../net/host.ts';
+import type { Clock } from '../net/index.ts';
 
 /** Monotonic and wall time. performance.now() costs about 30 ns, less than keeping a cached value right would. */
 export const nodeClock: Clock = {

@@ -17,7 +17,7 @@ import {
   type Multicast,
   type SocketAddress,
   WOULD_BLOCK,
-} from '../net/host.ts';
+} from '../net/index.ts';
 import { hostError, toHostError } from './errno.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';
 

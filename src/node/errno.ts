@@ -2,7 +2,7 @@
  * The one place where errors of Node and libuv become HostError: errno names with the texts of the C library, which is
  * what QEMU prints (`Address already in use`), not libuv's own wording.
  */
-import { HostError, type HostErrorCode } from '../net/host.ts';
+import { HostError, type HostErrorCode } from '../net/index.ts';
 
 const TEXTS: Readonly<Record<HostErrorCode, string>> = {
   EPERM: 'Operation not permitted',

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
-import { type Files, HostError } from '../net/host.ts';
+import { type Files, HostError } from '../net/index.ts';
 import { hostError, toHostError } from './errno.ts';
 
 /** Reads below a root directory only. */

@@ -1,5 +1,5 @@
 /** The Host on plain Node. */
-import type { BatchLoop, Clock, Files, Host, Log, Random, Resolver, Sockets, Timers } from '../net/host.ts';
+import type { BatchLoop, Clock, Files, Host, Log, Random, Resolver, Sockets, Timers } from '../net/index.ts';
 import { AddressTable } from './address.ts';
 import { nodeClock } from './clock.ts';
 import { NodeFiles } from './files.ts';

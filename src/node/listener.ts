@@ -1,7 +1,7 @@
 /** Listening sockets over node:net. */
 import { chmodSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
 import * as net from 'node:net';
-import { HostError, type Listener, type SocketAddress, type StreamSocket } from '../net/host.ts';
+import { HostError, type Listener, type SocketAddress, type StreamSocket } from '../net/index.ts';
 import { unixNameError } from './address.ts';
 import { hostError, toHostError } from './errno.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';

@@ -5,7 +5,7 @@
  * A turn runs what was put off from the turn before, then PRODUCE and FLUSH in up to four rounds; what is registered after
  * that, or from inside nextTurn, waits for the next turn, so that I/O gets its chance in between.
  */
-import { type BatchLoop, type BatchPhase, type BatchTask, PRODUCE } from '../net/host.ts';
+import { type BatchLoop, type BatchPhase, type BatchTask, PRODUCE } from '../net/index.ts';
 
 /** More rounds than this and two owners are feeding each other: the rest waits for the next turn. */
 const MAX_ROUNDS = 4;

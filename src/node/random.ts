@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import type { Random } from '../net/host.ts';
+import type { Random } from '../net/index.ts';
 
 const POOL_WORDS = 256;
 

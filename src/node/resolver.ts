@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import type { Family, InetAddress, ResolvedAddress, Resolver } from '../net/host.ts';
+import type { Family, InetAddress, ResolvedAddress, Resolver } from '../net/index.ts';
 import { hostError, toHostError } from './errno.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';

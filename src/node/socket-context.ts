@@ -1,4 +1,4 @@
-import type { BatchLoop, Log, Timers } from '../net/host.ts';
+import type { BatchLoop, Log, Timers } from '../net/index.ts';
 import type { AddressTable } from './address.ts';
 import type { ChunkPool } from './write-queue.ts';
 

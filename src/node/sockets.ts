@@ -1,4 +1,4 @@
-import type { Capabilities, DatagramSocket, Listener, SocketAddress, Sockets, StreamSocket } from '../net/host.ts';
+import type { Capabilities, DatagramSocket, Listener, SocketAddress, Sockets, StreamSocket } from '../net/index.ts';
 import { type DatagramOptions, NodeDatagramSocket } from './datagram-socket.ts';
 import { type ListenOptions, NodeListener } from './listener.ts';
 import type { SocketContext } from './socket-context.ts';

@@ -24,7 +24,7 @@ import {
   type StreamSocket,
   type Timer,
   WOULD_BLOCK,
-} from '../net/host.ts';
+} from '../net/index.ts';
 import { unixNameError } from './address.ts';
 import { toHostError } from './errno.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';

@@ -3,7 +3,7 @@
  * deadline later leaves the entry where it is and stores the value; it is filed again when its old time comes. That is the
  * common case (a retransmission timer pushed on by every ACK) and costs one assignment.
  */
-import type { Clock, Timer, Timers } from '../net/host.ts';
+import type { Clock, Timer, Timers } from '../net/index.ts';
 
 /** setTimeout takes 31 bits of milliseconds. */
 const MAX_TIMEOUT_MS = 0x7fffffff;

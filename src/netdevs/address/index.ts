@@ -1,5 +1,5 @@
 export { isMulticastIpv4, parseLocalAddress, resolveHostPort, resolveLegacy } from './legacy.ts';
 export { type ConnectAttempt, connectTo, listenAt } from './open.ts';
-export type { FdOption, InetOption, SocketAddressOption, UnixOption, VsockOption } from './option.ts';
+export type { InetOption, SocketAddressOption, UnixOption } from './option.ts';
 export { addressToQapi, addressUri } from './render.ts';
 export { allowedFamily, isNumeric, portNumber, refuseNative, unixAddress } from './socket-address.ts';

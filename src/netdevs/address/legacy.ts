@@ -3,8 +3,8 @@
  * net/net.c, parse_host_port). A host that begins with a digit is an inet_aton address, an empty one is 0.0.0.0, any
  * other is a name. Unlike QEMU, a port with anything behind its number, or beyond 65535, is refused.
  */
-import { type Host, HostError, type InetAddress } from '../../net/host.ts';
-import { QapiError } from '../../qapi/error.ts';
+import { type Host, HostError, type InetAddress } from '../../net/index.ts';
+import { QapiError } from '../../qapi/index.ts';
 import { formatIpv4, inetAton } from '../../wire/index.ts';
 
 const MAX_PORT = 65535;

@@ -6,8 +6,8 @@ import {
   type ResolvedAddress,
   type SocketAddress,
   type StreamSocket,
-} from '../../net/host.ts';
-import { QapiError } from '../../qapi/error.ts';
+} from '../../net/index.ts';
+import { QapiError } from '../../qapi/index.ts';
 import type { InetOption, SocketAddressOption, UnixOption } from './option.ts';
 import { inetText, isV6Only, portNumber, refuseNative, resolveInet, unixAddress, withPort } from './socket-address.ts';
 

@@ -1,5 +1,5 @@
 /** Addresses as people and events see them (QEMU util/qemu-sockets.c, socket_uri and the address of events). */
-import type { SocketAddress } from '../../net/host.ts';
+import type { SocketAddress } from '../../net/index.ts';
 
 /** sockaddr_un.sun_path, bytes: an abstract name that fills it was padded. */
 const SUN_PATH_BYTES = 108;

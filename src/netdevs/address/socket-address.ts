@@ -9,8 +9,8 @@ import {
   type InetAddress,
   type ResolvedAddress,
   type UnixAddress,
-} from '../../net/host.ts';
-import { QapiError } from '../../qapi/error.ts';
+} from '../../net/index.ts';
+import { QapiError } from '../../qapi/index.ts';
 import { parseIpv4Text, parseIpv6Text } from '../../wire/index.ts';
 import type { InetOption, SocketAddressOption, UnixOption } from './option.ts';
 

@@ -5,17 +5,19 @@
  * are refused until it does. Receiving: a batch a turn; BUSY stops in the middle of one and onReady goes on there. Empty
  * datagrams are counted and ignored: anybody can send one (in QEMU one ends reception for ever).
  */
-import { BUSY, type NetClient, type NetdevContext } from '../../net/client.ts';
-import { Frame } from '../../net/frame.ts';
 import {
   type BatchTask,
+  BUSY,
   type DatagramBatch,
   type DatagramEvent,
   type DatagramSocket,
   FLUSH,
+  Frame,
+  type NetClient,
+  type NetdevContext,
   type SocketAddress,
   WOULD_BLOCK,
-} from '../../net/host.ts';
+} from '../../net/index.ts';
 import { EchoFilter } from './echo-filter.ts';
 
 /** Largest UDP payload over IPv4: 65535 less both headers. */

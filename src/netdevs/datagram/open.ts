@@ -1,7 +1,7 @@
 /** The sockets of socket and dgram, with QEMU's error texts. */
-import type { NetClient, NetdevContext } from '../../net/client.ts';
-import { type DatagramSocket, HostError, type InetAddress, type Multicast } from '../../net/host.ts';
-import { QapiError } from '../../qapi/error.ts';
+import type { NetClient, NetdevContext } from '../../net/index.ts';
+import { type DatagramSocket, HostError, type InetAddress, type Multicast } from '../../net/index.ts';
+import { QapiError } from '../../qapi/index.ts';
 import { inetAton } from '../../wire/index.ts';
 import { isMulticastIpv4 } from '../address/index.ts';
 import { DatagramWire } from './datagram-wire.ts';

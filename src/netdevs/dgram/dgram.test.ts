@@ -10,7 +10,8 @@ import {
 } from '../../../tests/kit/netdev-context.ts';
 import { BUSY, type NetClient } from '../../net/client.ts';
 import type { InetAddress } from '../../net/host.ts';
-import { createDgram, type DgramOptions } from './index.ts';
+import type { NetdevDgramOptions as DgramOptions } from '../../schema/net.ts';
+import { createDgram } from './index.ts';
 
 let test: TestHost;
 let context: RecordingContext;

@@ -3,9 +3,9 @@
  * addresses, as in QEMU; which combinations of local and remote are allowed, and what the others are told, follows its
  * table. Unix sockets and descriptors need the native layer.
  */
-import type { NetClient, NetdevContext } from '../../net/client.ts';
-import type { InetAddress } from '../../net/host.ts';
-import { QapiError } from '../../qapi/error.ts';
+import type { InetAddress, NetClient, NetdevContext } from '../../net/index.ts';
+import { QapiError } from '../../qapi/index.ts';
+import type { NetdevDgramOptions } from '../../schema/net.ts';
 import {
   type InetOption,
   isMulticastIpv4,
@@ -16,14 +16,8 @@ import {
 } from '../address/index.ts';
 import { openMulticastWire, openUdpWire } from '../datagram/index.ts';
 
-/** NetdevDgramOptions of the schema. */
-export interface DgramOptions {
-  readonly local?: SocketAddressOption | undefined;
-  readonly remote?: SocketAddressOption | undefined;
-}
-
 /** The driver. Rejects with QapiError with QEMU's text. */
-export async function createDgram(options: DgramOptions, context: NetdevContext): Promise<NetClient> {
+export async function createDgram(options: NetdevDgramOptions, context: NetdevContext): Promise<NetClient> {
   const { local, remote } = options;
   const resolve = (option: InetOption): Promise<InetAddress> =>
     resolveLegacy(option.host, option.port, context.host, context.signal);

@@ -9,10 +9,8 @@
  * Writing: a frame that the socket cannot take is refused, and `port.ready()` follows once it can.
  */
 
-import { BUSY, type Port } from '../../net/client.ts';
-import { Frame } from '../../net/frame.ts';
-import type { StreamEvent, StreamSocket } from '../../net/host.ts';
-import { SOCKET_FAILED, WOULD_BLOCK } from '../../net/host.ts';
+import type { StreamEvent, StreamSocket } from '../../net/index.ts';
+import { BUSY, Frame, type Port, SOCKET_FAILED, WOULD_BLOCK } from '../../net/index.ts';
 import { type FrameSink, StreamDecoder } from './stream-decoder.ts';
 import { StreamEncoder } from './stream-encoder.ts';
 

@@ -7,7 +7,7 @@
  * QEMU deaf for ever); one above MAX_FRAME_LENGTH ends the stream as soon as its header is seen, because nothing after
  * it can be trusted.
  */
-import { MAX_FRAME_LENGTH } from '../../net/frame.ts';
+import { MAX_FRAME_LENGTH } from '../../net/index.ts';
 
 export const LENGTH_BYTES = 4;
 /** First size of the memory for a frame that is cut; it grows to what the frame needs. */

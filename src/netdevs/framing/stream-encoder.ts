@@ -3,8 +3,9 @@
  * host gathers the writes of a batch); a frame that is cut by the socket's end of room is finished from memory of the
  * encoder before anything else, and meanwhile nothing more is taken.
  */
-import { MAX_FRAME_LENGTH } from '../../net/frame.ts';
-import type { StreamSocket } from '../../net/host.ts';
+
+import type { StreamSocket } from '../../net/index.ts';
+import { MAX_FRAME_LENGTH } from '../../net/index.ts';
 import { LENGTH_BYTES } from './stream-decoder.ts';
 
 export class StreamEncoder {

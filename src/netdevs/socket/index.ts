@@ -1,15 +1,14 @@
 /** netdev `socket`: the older, IPv4-only wires over TCP, UDP and multicast (QEMU net/socket.c). */
-import type { NetClient, NetdevContext } from '../../net/client.ts';
-import { QapiError } from '../../qapi/error.ts';
+import type { NetClient, NetdevContext } from '../../net/index.ts';
+import { QapiError } from '../../qapi/index.ts';
+import type { NetdevSocketOptions } from '../../schema/net.ts';
 import { parseLocalAddress, resolveHostPort } from '../address/index.ts';
 import { openMulticastWire, openUdpWire } from '../datagram/index.ts';
-import { checkSocketOptions, type SocketOptions } from './options.ts';
+import { checkSocketOptions } from './options.ts';
 import { openSocketConnect, openSocketListen } from './stream-netdev.ts';
 
-export type { SocketOptions } from './options.ts';
-
 /** The driver. Rejects with QapiError with QEMU's text. */
-export async function createSocket(options: SocketOptions, context: NetdevContext): Promise<NetClient> {
+export async function createSocket(options: NetdevSocketOptions, context: NetdevContext): Promise<NetClient> {
   checkSocketOptions(options);
   const { listen, connect, mcast, udp, localaddr } = options;
   const resolve = (text: string) => resolveHostPort(text, context.host, context.signal);

@@ -10,7 +10,8 @@ import {
 } from '../../../tests/kit/netdev-context.ts';
 import type { NetClient } from '../../net/client.ts';
 import type { StreamSocket } from '../../net/host.ts';
-import { createSocket, type SocketOptions } from './index.ts';
+import type { NetdevSocketOptions as SocketOptions } from '../../schema/net.ts';
+import { createSocket } from './index.ts';
 
 let test: TestHost;
 let context: RecordingContext;

@@ -5,10 +5,9 @@
  * connection. A listener serves one client at a time, the next one when it leaves; a client never reconnects. There are no
  * events. Reading starts with the connection whatever was sent before (in QEMU a frame sent too early leaves it deaf).
  */
-import type { NetClient, NetdevContext } from '../../net/client.ts';
-import type { Frame } from '../../net/frame.ts';
-import { HostError, type InetAddress, type Listener, type StreamSocket } from '../../net/host.ts';
-import { QapiError } from '../../qapi/error.ts';
+import type { Frame, NetClient, NetdevContext } from '../../net/index.ts';
+import { HostError, type InetAddress, type Listener, type StreamSocket } from '../../net/index.ts';
+import { QapiError } from '../../qapi/index.ts';
 import { StreamConnection } from '../framing/index.ts';
 
 /** Turns of the loop in which a connect that fails at once has told so. */

@@ -1,2 +1,1 @@
-export type { StreamOptions } from './options.ts';
 export { createStream } from './stream-netdev.ts';

@@ -1,14 +1,6 @@
-import { QapiError } from '../../qapi/error.ts';
+import { QapiError } from '../../qapi/index.ts';
+import type { NetdevStreamOptions } from '../../schema/net.ts';
 import { refuseNative, type SocketAddressOption } from '../address/index.ts';
-
-/** NetdevStreamOptions of the schema. */
-export interface StreamOptions {
-  readonly addr: SocketAddressOption;
-  readonly server?: boolean | undefined;
-  /** Seconds. */
-  readonly reconnect?: number | bigint | undefined;
-  readonly 'reconnect-ms'?: number | bigint | undefined;
-}
 
 export interface StreamConfig {
   readonly addr: SocketAddressOption;
@@ -18,7 +10,7 @@ export interface StreamConfig {
 }
 
 /** @throws QapiError with QEMU's text. */
-export function streamConfig(options: StreamOptions): StreamConfig {
+export function streamConfig(options: NetdevStreamOptions): StreamConfig {
   const { addr, reconnect, 'reconnect-ms': reconnectMs } = options;
   const server = options.server === true;
   if (server && (reconnect !== undefined || reconnectMs !== undefined)) {

@@ -9,12 +9,11 @@
  * A connection that ends leaves nothing behind: a frame half out or half in is forgotten with it.
  */
 
-import type { NetClient, NetdevContext } from '../../net/client.ts';
-import type { Frame } from '../../net/frame.ts';
-import type { Listener, SocketAddress, StreamSocket, Timer } from '../../net/host.ts';
+import type { Frame, Listener, NetClient, NetdevContext, SocketAddress, StreamSocket, Timer } from '../../net/index.ts';
+import type { NetdevStreamOptions } from '../../schema/net.ts';
 import { addressToQapi, addressUri, type ConnectAttempt, connectTo, isNumeric, listenAt } from '../address/index.ts';
 import { StreamConnection } from '../framing/index.ts';
-import { type StreamConfig, type StreamOptions, streamConfig } from './options.ts';
+import { type StreamConfig, streamConfig } from './options.ts';
 
 class StreamNetdev implements NetClient {
   readonly offloads = 0;
@@ -145,7 +144,7 @@ class StreamNetdev implements NetClient {
 }
 
 /** The driver. Rejects with QapiError for option combinations only. */
-export async function createStream(options: StreamOptions, context: NetdevContext): Promise<NetClient> {
+export async function createStream(options: NetdevStreamOptions, context: NetdevContext): Promise<NetClient> {
   const netdev = new StreamNetdev(context, streamConfig(options));
   await netdev.start();
   return netdev;

@@ -10,7 +10,7 @@ import {
 } from '../../../tests/kit/netdev-context.ts';
 import { BUSY, type NetClient } from '../../net/client.ts';
 import type { Listener, StreamSocket } from '../../net/host.ts';
-import type { StreamOptions } from './options.ts';
+import type { NetdevStreamOptions as StreamOptions } from '../../schema/net.ts';
 import { createStream } from './stream-netdev.ts';
 
 let test: TestHost;
