@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { emitMarkdown } from '../src/qapi/emit-markdown.ts';
 import { checkSchema, type Dialect } from '../src/qapi/front.ts';
 import { fuzzBudget, mutate, pick, seededRandom } from '../tests/kit/mutate.ts';
 
@@ -24,8 +25,11 @@ function check(files: Readonly<Record<string, string>>, dialect: Dialect): void 
     },
     { dialect },
   );
-  if (result.ok) result.introspect();
-  else expect(result.error).toMatch(/^(In file included from )?[^\n]*\.json/);
+  if (result.ok) {
+    result.introspect();
+    emitMarkdown(result.model);
+  }
+  if (!result.ok) expect(result.error).toMatch(/^(In file included from )?[^\n]*\.json/);
   expect(performance.now() - start).toBeLessThan(SLOWEST_MS);
 }
 

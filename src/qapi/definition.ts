@@ -32,19 +32,19 @@ interface Common {
   readonly features: readonly Feature[];
 }
 
-export interface EnumDefinition extends Common {
+interface EnumDefinition extends Common {
   readonly meta: 'enum';
   readonly values: readonly EnumValue[];
   readonly prefix: string | undefined;
 }
 
-export interface StructDefinition extends Common {
+interface StructDefinition extends Common {
   readonly meta: 'struct';
   readonly base: string | undefined;
   readonly members: readonly MemberDefinition[];
 }
 
-export interface UnionDefinition extends Common {
+interface UnionDefinition extends Common {
   readonly meta: 'union';
   readonly base: string | readonly MemberDefinition[];
   readonly discriminator: string;
@@ -56,7 +56,7 @@ export interface AlternateDefinition extends Common {
   readonly branches: readonly BranchDefinition[];
 }
 
-export interface CommandDefinition extends Common {
+interface CommandDefinition extends Common {
   readonly meta: 'command';
   readonly data: string | readonly MemberDefinition[] | undefined;
   readonly boxed: boolean;
@@ -68,7 +68,7 @@ export interface CommandDefinition extends Common {
   readonly coroutine: boolean;
 }
 
-export interface EventDefinition extends Common {
+interface EventDefinition extends Common {
   readonly meta: 'event';
   readonly data: string | readonly MemberDefinition[] | undefined;
   readonly boxed: boolean;

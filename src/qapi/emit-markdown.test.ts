@@ -190,7 +190,7 @@ it('makes a page of every file', () => {
   });
   if (!result.ok) throw new TypeError(result.error);
   const pages = emitMarkdown(result.model);
-  expect(pages.map((page) => page.path)).toEqual(['main.md', 'sub/types.md']);
+  expect(pages.map((page) => page.name)).toEqual(['main.md', 'sub/types.md']);
   expect(pages[0]?.text).toBe(`# main.json
 
 ## Title

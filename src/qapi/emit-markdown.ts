@@ -23,7 +23,7 @@ import { rstToMarkdown } from './rst-markdown.ts';
 
 export interface MarkdownPage {
   /** The module's path with `.md` in place of its suffix, relative to the root file's folder. */
-  readonly path: string;
+  readonly name: string;
   readonly text: string;
 }
 

@@ -6,7 +6,7 @@
 import type { SourceFile } from './model.ts';
 import { type SchemaError, syntaxError } from './source.ts';
 
-export type TokenKind = '{' | '}' | '[' | ']' | ':' | ',' | 'string' | 'boolean' | 'comment' | 'end';
+type TokenKind = '{' | '}' | '[' | ']' | ':' | ',' | 'string' | 'boolean' | 'comment' | 'end';
 
 const TAB = 9;
 const LF = 10;
@@ -130,7 +130,7 @@ const isStructural = (code: number): boolean =>
   code === 0x7b || code === 0x7d || code === 0x5b || code === 0x5d || code === 0x3a || code === 0x2c;
 
 /** White space as Python's str.isspace has it, which differs from JavaScript's `\s` (U+FEFF, U+001C to U+001F, U+0085). */
-export function isSpace(code: number): boolean {
+function isSpace(code: number): boolean {
   if (code < 0x80) return code === 32 || (code >= 9 && code <= 13) || (code >= 28 && code <= 31);
   return (
     code === 0x85 ||

@@ -7,7 +7,7 @@ const NAME = /^(?:__[a-z0-9.-]+_)?(?:x-)?([a-z][a-z0-9_-]*)$/i;
 /** A name as an identifier of C: names that are equal there clash. */
 export const cName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, '_');
 
-export interface Permit {
+interface Permit {
   readonly upper?: boolean;
   readonly underscore?: boolean;
 }

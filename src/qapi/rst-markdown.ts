@@ -189,7 +189,7 @@ function fence(lines: readonly string[]): string[] {
   return [sign, ...content, sign];
 }
 
-export function trimBlank(lines: readonly string[]): string[] {
+function trimBlank(lines: readonly string[]): string[] {
   const first = lines.findIndex((line) => line !== '');
   return first < 0 ? [] : lines.slice(first, lines.findLastIndex((line) => line !== '') + 1);
 }
