@@ -39,6 +39,8 @@ export async function createUserNetdev(options: NetdevUserOptions, context: Netd
 
 class UserNetdev implements NetClient {
   readonly offloads = OFFLOAD_CHECKSUM | OFFLOAD_TSO4;
+  /** BUSY parks the flows towards one guest. */
+  readonly perFlowBusy = true;
   readonly usernet: UsernetControl;
   readonly #config: UserConfig;
   readonly #stack: UserStack<TcpStack>;
@@ -58,7 +60,7 @@ class UserNetdev implements NetClient {
       leases: () => leases(stack, clock.now()),
       forwards: () => forwards.list(),
       flows: () => [...stack.tcp.flows(), ...stack.udp.flows()],
-      addForward: async (rule) => forwards.add(parseHostForward(rule, config.stack.dhcpStart)),
+      addForward: async (rule) => forwards.add(parseHostForward(rule, dhcpStart)),
       removeForward: async (spec) => forwards.remove(spec),
       statistics: () => stack.statistics(),
     };
