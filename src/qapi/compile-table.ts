@@ -12,10 +12,12 @@ class TableCompiler {
   private readonly model: SchemaModel;
   private readonly defines: ReadonlySet<string>;
   private readonly used = new Set<SchemaType>();
+  private readonly uses: ReadonlyMap<SchemaType, number>;
 
   constructor(model: SchemaModel, defines: ReadonlySet<string>) {
     this.model = model;
     this.defines = defines;
+    this.uses = countUses(model);
   }
 
   lines(): string[] {
@@ -37,16 +39,17 @@ class TableCompiler {
   }
 
   private entity(entity: Entity & { kind: 'command' | 'event' }): string {
-    const data = this.arguments(entity.argType);
+    const data = this.objectRef(entity.argType);
     const features = this.features(entity).map((feature) => `!${feature}`);
     if (entity.kind === 'event') return ['event', entity.name, data, ...features].join(' ');
     const result = entity.returnType === undefined ? '-' : this.ref(entity.returnType);
-    return ['command', entity.name, data, result, ...(entity.allowOob ? ['oob'] : []), ...features].join(' ');
+    const tail = entity.allowOob ? [result, 'oob'] : result === '-' ? [] : [result];
+    return ['command', entity.name, data, ...tail, ...features].join(' ');
   }
 
-  private arguments(type: ObjectType | undefined): string {
-    if (type !== undefined && type.meta !== 'implicit') return this.ref(type);
-    return `{${this.members(type ?? this.model.empty).join(',')}}`;
+  private objectRef(type: ObjectType = this.model.empty): string {
+    const inline = type.meta === 'implicit' || (this.uses.get(type) === 1 && !type.variants && type.members.length > 0);
+    return inline ? `{${this.members(type).join(',')}}` : this.ref(type);
   }
 
   private type(type: SchemaType): string | undefined {
@@ -72,7 +75,7 @@ class TableCompiler {
     if (type.variants === undefined) return ['object', type.name, ...features, ...members].join(' ');
     const branches = type.variants.branches
       .filter((branch) => branch.explicit && this.holds(branch))
-      .map((branch) => `${branch.name}:${this.ref(branch.type)}`);
+      .map((branch) => `${branch.name}:${this.objectRef(branch.type)}`);
     return ['union', type.name, type.variants.tag.name, ...features, ...members, '|', ...branches].join(' ');
   }
 
@@ -103,4 +106,23 @@ class TableCompiler {
   private holds(owner: Pick<Entity, 'condition'>): boolean {
     return conditionHolds(owner.condition, this.defines);
   }
+}
+
+/** How often each type is referred to. */
+function countUses(model: SchemaModel): ReadonlyMap<SchemaType, number> {
+  const counts = new Map<SchemaType, number>();
+  const count = (type: SchemaType | undefined): void => {
+    if (type?.kind === 'array') count(type.element);
+    else if (type !== undefined) counts.set(type, (counts.get(type) ?? 0) + 1);
+  };
+  for (const entity of model.entities) {
+    if (entity.kind === 'command' || entity.kind === 'event') count(entity.argType);
+    if (entity.kind === 'command') count(entity.returnType);
+    if (entity.kind === 'alternate') for (const branch of entity.branches) count(branch.type);
+    if (entity.kind !== 'object') continue;
+    count(entity.base);
+    for (const member of entity.localMembers) count(member.type);
+    for (const branch of entity.variants?.branches ?? []) count(branch.type);
+  }
+  return counts;
 }

@@ -1,6 +1,6 @@
 /** Output: a value of our own into JSON, members in schema order, absent optional ones left out (QEMU qapi/qobject-output-visitor.c). */
 import { QapiError } from './error.ts';
-import type { MemberEntry, ObjectEntry, TypeEntry } from './table.ts';
+import { type MemberEntry, type ObjectEntry, type TypeEntry, variantOf } from './table.ts';
 import { JsonDouble, type JsonObject, type JsonValue } from './value.ts';
 
 /** @throws QapiError when a mandatory member is not there: our own mistake, which then costs one reply. */
@@ -30,7 +30,7 @@ function members(type: ObjectEntry, value: Record<string, unknown>, result: Json
     if (item !== undefined) result[member.name] = outputValue(member.type, item);
     else if (!member.optional) missing(member);
   }
-  const variant = type.tag === undefined ? undefined : type.variants.get(value[type.tag] as string);
+  const variant = variantOf(type, value);
   if (variant !== undefined) members(variant, value, result);
 }
 

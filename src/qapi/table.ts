@@ -2,17 +2,17 @@
  * The compiled table: what a schema says, with conditions decided and bases flattened, one line of text for each
  * definition, and the reader that turns it into linked types. Lines, in the order of introspection:
  *
- *     command NAME ARGUMENTS RESULT [oob] [!FEATURE]...
- *     event NAME ARGUMENTS [!FEATURE]...
+ *     command NAME OBJECT [RESULT|- [oob]] [!FEATURE]...
+ *     event NAME OBJECT [!FEATURE]...
  *     enum NAME [!FEATURE]... VALUE...
  *     object NAME [!FEATURE]... MEMBER...
- *     union NAME TAG [!FEATURE]... MEMBER... | VALUE:TYPE...
+ *     union NAME TAG [!FEATURE]... MEMBER... | VALUE:OBJECT...
  *     alternate NAME [!FEATURE]... TYPE...
  *
- * TYPE is a definition's or built-in type's name, in brackets for a list. ARGUMENTS is the name of an object type, or
- * `{MEMBER,...}`; RESULT is a type, or `-` for none. MEMBER is `name:TYPE`, or just `name` for a str, with `*` in front
- * when it is optional; VALUE and MEMBER may end in `!FEATURE`s. A union names the branches that the schema gives; for
- * other values of its tag it adds nothing.
+ * TYPE is a definition's or built-in type's name, in brackets for a list. OBJECT is the name of an object type, or
+ * `{MEMBER,...}` for one that is used just there; RESULT is a type. MEMBER is `name:TYPE`, or just `name` for a str, with
+ * `*` in front when it is optional; VALUE and MEMBER may end in `!FEATURE`s. A union names the branches that the schema
+ * gives; for other values of its tag it adds nothing.
  */
 export type SchemaTable = readonly string[];
 
@@ -23,7 +23,7 @@ export interface BuiltinEntry {
   readonly kind: 'builtin';
   readonly name: string;
   readonly json: JsonKind;
-  /** Integers only: the bits of its value, and whether it has a sign. */
+  /** Of an integer: the bits of its value, and whether it has a sign. */
   readonly bits: number;
   readonly signed: boolean;
 }
@@ -86,22 +86,25 @@ export interface EventEntry {
   readonly data: ObjectEntry;
 }
 
-function builtins(): [string, BuiltinEntry][] {
-  const entry = (name: string, json: JsonKind, bits = 0): [string, BuiltinEntry] => [
+const JSON_KINDS: Readonly<Record<string, JsonKind>> = {
+  str: 'string',
+  number: 'number',
+  bool: 'boolean',
+  any: 'value',
+  null: 'null',
+};
+const INTEGERS = 'int int8 int16 int32 int64 uint8 uint16 uint32 uint64 size';
+
+const builtin = (name: string): [string, BuiltinEntry] => [
+  name,
+  {
+    kind: 'builtin',
     name,
-    { kind: 'builtin', name, json, bits, signed: name[0] === 'i' },
-  ];
-  return [
-    entry('str', 'string'),
-    entry('number', 'number'),
-    entry('bool', 'boolean'),
-    entry('any', 'value'),
-    entry('null', 'null'),
-    entry('int', 'int', 64),
-    entry('size', 'int', 64),
-    ...[8, 16, 32, 64].flatMap((bits) => [entry(`int${bits}`, 'int', bits), entry(`uint${bits}`, 'int', bits)]),
-  ];
-}
+    json: JSON_KINDS[name] ?? 'int',
+    bits: Number(name.match(/\d+/) ?? 64),
+    signed: name[0] === 'i',
+  },
+];
 
 const object = (name: string, features: string[], members: MemberEntry[], tag?: string): ObjectEntry => ({
   kind: 'object',
@@ -129,7 +132,7 @@ export interface Table {
 
 /** @throws TypeError for a table that no compiler wrote. */
 export function readTable(table: SchemaTable): Table {
-  const types = new Map<string, TypeEntry>(builtins());
+  const types = new Map<string, TypeEntry>([...Object.keys(JSON_KINDS), ...INTEGERS.split(' ')].map(builtin));
   const commands = new Map<string, CommandEntry>();
   const events = new Map<string, EventEntry>();
   const entities: (CommandEntry | EventEntry)[] = [];
@@ -154,7 +157,7 @@ export function readTable(table: SchemaTable): Table {
     const optional = spelled[0] === '*';
     return { name: optional ? spelled.slice(1) : spelled, type: type(ref || 'str'), optional, features };
   };
-  const argumentsOf = (name: string, text: string): ObjectEntry => {
+  const objectOf = (name: string, text: string): ObjectEntry => {
     if (text[0] !== '{') return objectType(text);
     const words = text.slice(1, -1);
     return words === '' ? EMPTY : object(`q_obj_${name}-arg`, [], words.split(',').map(member));
@@ -173,7 +176,7 @@ export function readTable(table: SchemaTable): Table {
     } else if (kind === 'event' || kind === 'command') {
       const [data = '', result = '-', oob] = rest;
       fill.push(() => {
-        const argument = argumentsOf(name, data);
+        const argument = objectOf(name, data);
         if (kind === 'event') {
           const entry: EventEntry = { kind, name, features, data: argument };
           events.set(name, entry);
@@ -195,13 +198,18 @@ export function readTable(table: SchemaTable): Table {
         members.push(...own.map(member));
         for (const word of branches) {
           const [value, ref] = split(word, ':');
-          variants.set(value, objectType(ref));
+          variants.set(value, objectOf(`${name}-${value}`, ref));
         }
       });
     }
   }
   for (const step of fill) step();
   return { commands, events, entities, type, object: objectType };
+}
+
+/** The branch of a union that a value selects; undefined for what has none. */
+export function variantOf(type: ObjectEntry, value: Readonly<Record<string, unknown>>): ObjectEntry | undefined {
+  return type.variants.get(value[type.tag ?? ''] as string);
 }
 
 function noType(name: string): never {

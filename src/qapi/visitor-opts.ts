@@ -6,7 +6,7 @@
 import { expects, fail, missing, wrongType } from './faults.ts';
 import { fitInteger } from './integer.ts';
 import type { OptionList } from './opts.ts';
-import type { MemberEntry, ObjectEntry, TypeEntry } from './table.ts';
+import { type MemberEntry, type ObjectEntry, type TypeEntry, variantOf } from './table.ts';
 import { enumValue, type TextWords, textInteger, textScalar } from './visitor-text.ts';
 
 /** Elements that one range of integers may stand for. */
@@ -32,7 +32,7 @@ export function visitOptions(type: ObjectEntry, list: OptionList): Record<string
     for (const entry of of.members) {
       if (!entry.optional || unused.has(entry.name)) result[entry.name] = member(entry);
     }
-    const variant = of.tag === undefined ? undefined : of.variants.get(result[of.tag] as string);
+    const variant = variantOf(of, result);
     return variant === undefined ? result : object(variant, result);
   };
   const member = ({ name, type: of }: MemberEntry): unknown => {

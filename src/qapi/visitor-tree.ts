@@ -6,7 +6,7 @@
  * Values are hostile: only own keys are looked at, results have only names from the schema, depth is capped.
  */
 import { fail, missing, wrongType } from './faults.ts';
-import type { BuiltinEntry, ObjectEntry, TypeEntry } from './table.ts';
+import { type BuiltinEntry, type ObjectEntry, type TypeEntry, variantOf } from './table.ts';
 import { JsonDouble } from './value.ts';
 import { enumValue } from './visitor-text.ts';
 
@@ -83,7 +83,7 @@ function visitMembers(
     path.pop();
     found++;
   }
-  const variant = type.tag === undefined ? undefined : type.variants.get(result[type.tag] as string);
+  const variant = variantOf(type, result);
   return variant === undefined ? found : found + visitMembers(form, variant, value, path, result);
 }
 
