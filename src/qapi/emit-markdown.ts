@@ -62,7 +62,7 @@ class PageEmitter {
       else if (item.kind !== 'include') this.#definition(item);
     }
     return {
-      path: this.#path,
+      name: this.#path,
       text: `${this.#out
         .join('\n')
         .replace(/\n{3,}/g, '\n\n')
