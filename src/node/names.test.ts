@@ -1,0 +1,111 @@
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HostError } from '../net/index.ts';
+import { AddressTable, unixNameError } from './address.ts';
+import { errnoText, toHostError } from './errno.ts';
+import { NodeFiles } from './files.ts';
+import { NodeResolver, parseResolvConf } from './resolver.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ny-names-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+describe('errors', () => {
+  it('have the C library’s texts, not libuv’s', () => {
+    expect(errnoText('EADDRINUSE')).toBe('Address already in use');
+    const error = toHostError(Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' }));
+    expect([error.code, error.message]).toEqual(['ECONNREFUSED', 'Connection refused']);
+    expect(error.cause).toBeInstanceOf(Error);
+    expect(toHostError(error)).toBe(error);
+  });
+
+  it('know every errno that a socket call of this system can return', () => {
+    const missing = Object.keys(constants.errno).filter((code) => errnoText(code) === code);
+    // Streams, messages and the like: nothing a socket, a file or a name answers with.
+    expect(missing.filter((code) => /CONN|ADDR|NET|HOST|SOCK|PIPE|TIMED|ACCES|FILE/.test(code))).toEqual([]);
+  });
+
+  it('keep what is unknown', () => {
+    const error = toHostError(Object.assign(new Error('strange'), { code: 'EWHATEVER' }));
+    expect([error.code, error.message]).toEqual(['EWHATEVER', 'strange']);
+    expect(toHostError('text').code).toBe('EIO');
+    expect(toHostError(Object.assign(new Error('x'), { code: 'ERR_STREAM_DESTROYED' })).code).toBe('EPIPE');
+  });
+});
+
+describe('resolver', () => {
+  it('reads the nameserver lines', () => {
+    const text = '# c\nsearch x\nnameserver 192.0.2.1\n nameserver\tfe80::1%eth0 # x\nnameserver bad\nnameserver ::1';
+    expect(parseResolvConf(text)).toEqual([
+      { family: 'ipv4', host: '192.0.2.1', port: 53 },
+      { family: 'ipv6', host: 'fe80::1%eth0', port: 53 },
+      { family: 'ipv6', host: '::1', port: 53 },
+    ]);
+    expect(parseResolvConf('nameserver 192.0.2.1\n'.repeat(100)).length).toBe(8);
+  });
+
+  it('reads the file again when it changed, at most once a second', async () => {
+    const path = join(directory, 'resolv.conf');
+    const resolver = new NodeResolver(path);
+    expect(resolver.servers()).toEqual([]);
+    writeFileSync(path, 'nameserver 192.0.2.1\n');
+    expect(resolver.servers()).toEqual([]);
+    const later = new NodeResolver(path);
+    expect(later.servers()[0]?.host).toBe('192.0.2.1');
+    const same = later.servers();
+    expect(later.servers()).toBe(same);
+  });
+
+  it('an unknown name is told in getaddrinfo’s words; a cancelled one rejects at once', async () => {
+    const resolver = new NodeResolver();
+    const failed = await resolver.lookup('name.invalid', {}).catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(HostError);
+    expect((failed as HostError).message).toMatch(/^(Name or service not known|Temporary failure in name resolution)$/);
+    const controller = new AbortController();
+    const looking = resolver.lookup('localhost', { signal: controller.signal });
+    controller.abort();
+    await expect(looking).rejects.toMatchObject({ code: 'ECANCELED' });
+    await expect(resolver.lookup('a'.repeat(300), {})).rejects.toBeInstanceOf(HostError);
+  });
+});
+
+describe('files', () => {
+  it('reads below its root, up to a limit', async () => {
+    writeFileSync(join(directory, 'a'), 'hello');
+    mkdirSync(join(directory, 'd'));
+    const files = new NodeFiles(directory);
+    expect(new TextDecoder().decode(await files.read('a', 5))).toBe('hello');
+    await expect(files.read('a', 4)).rejects.toMatchObject({ code: 'EFBIG' });
+    await expect(files.read('b', 4)).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(files.read('d', 4)).rejects.toMatchObject({ code: 'EISDIR', message: 'Is a directory' });
+    await expect(files.read('../x', 4)).rejects.toMatchObject({ code: 'EACCES' });
+    await expect(files.read('/etc/passwd', 4)).rejects.toMatchObject({ code: 'EACCES' });
+    utimesSync(join(directory, 'a'), 0, 0);
+  });
+});
+
+describe('addresses', () => {
+  it('are interned, capped', () => {
+    const table = new AddressTable();
+    const first = table.inet('192.0.2.1', 7, false);
+    expect(table.inet('192.0.2.1', 7, false)).toBe(first);
+    expect(table.inet('::1', 7, true)).toEqual({ family: 'ipv6', host: '::1', port: 7 });
+    for (let port = 0; port < 9000; port++) table.inet('192.0.2.2', port, false);
+    expect(table.inet('192.0.2.1', 7, false)).toEqual(first);
+  });
+
+  it('unix names: length in bytes, NUL, abstract ones', () => {
+    const why = (path: string): string | undefined => unixNameError({ family: 'unix', path })?.message;
+    expect(why(`/${'é'.repeat(53)}`)).toBe(undefined);
+    expect(why(`/x${'é'.repeat(53)}`)).toBe(`UNIX socket path '/x${'é'.repeat(53)}' is too long`);
+    expect(why('/a\0')).toBe('UNIX socket path contains a NUL byte');
+    if (process.platform === 'linux') {
+      expect(why(`\0x${'\0'.repeat(106)}`)).toBe(undefined);
+      expect(why(`\0${'x'.repeat(108)}`)).toMatch(/too long/);
+    }
+  });
+});
