@@ -106,6 +106,7 @@ describe('errors of a block', () => {
       go('Features:\n@f:', "{ 'command': 'go', 'features': [ 'f' ] }"),
       "main.json:5: text required after '@f:'",
     ],
+    ['empty Note', go('Note:', plain), "main.json:4: text required after 'Note:'"],
     [
       'plain comment between',
       `##\n# @go:\n##\n# hm\n${plain}`,
