@@ -4,7 +4,10 @@ import { GuestTcp } from '../../tests/kit/guest-tcp.ts';
 import { createTestHost, type TestHost } from '../../tests/kit/host.ts';
 import { Prng } from '../../tests/kit/prng.ts';
 import { HOST_ALIAS, type LinkFaults, TcpLink } from '../../tests/kit/tcp-link.ts';
+import { DROPPED } from '../net/client.ts';
 import type { StreamSocket } from '../net/host.ts';
+import { ipv4Address, parseAddress } from './address.ts';
+import { CHUNK_BYTES, ChunkPool } from './chunk-pool.ts';
 import { TcpStack, type TcpStackOptions } from './tcp-stack.ts';
 
 interface World {
@@ -176,4 +179,267 @@ describe('TcpStack', () => {
       });
     }
   }
+
+  it('carries IPv6 just the same', async () => {
+    const test = createTestHost();
+    const link = new TcpLink(test.host, test.loop, { guest: parseAddress('fec0::15') as Uint32Array });
+    const stack = new TcpStack(link, { initialSequence: () => 0xffff_fff0 });
+    link.stack = stack;
+    open.push({ test, link, stack });
+    const far = test.network.addHost('2001:db8::7', { latencyMs: 5 });
+    const servers: Server[] = [];
+    const listener = await far.sockets.listen({ family: 'ipv6', host: '2001:db8::7', port: 80 });
+    listener.onConnection = (socket) => servers.push(new Server(socket));
+    const guest = connect({ test, link, stack }, { remote: parseAddress('2001:db8::7') as Uint32Array });
+    expect(guest.state).toBe('open');
+    expect(guest.peerMss).toBe(1440);
+    const bytes = randomBytes(300_000);
+    guest.write(bytes);
+    guest.end();
+    servers[0]?.send(bytes, true);
+    test.advance(2000);
+    expect(servers[0]?.hash.digest('hex')).toBe(sha(bytes));
+    expect(sha(guest.received)).toBe(sha(bytes));
+    expect(stack.flows()[0]).toBeUndefined();
+  });
+
+  it('makes the guest wait for a slow host, without loss', async () => {
+    const world = createWorld();
+    Object.assign(world.link.fromGuest, { latencyMs: 1 });
+    Object.assign(world.link.toGuest, { latencyMs: 1 });
+    const servers = await serve(world);
+    const guest = connect(world);
+    for (const stream of world.test.network.streams) stream.capacity = 50_000;
+    const server = servers[0] as Server;
+    server.pause();
+    const bytes = randomBytes(1_000_000);
+    guest.write(bytes);
+    world.test.advance(30_000);
+    expect(guest.bytesAcked).toBeLessThanOrEqual(50_000);
+    expect(world.stack.flows()[0]?.receiveQueue).toBeLessThanOrEqual(65_536);
+    for (let i = 0; i < 400 && server.received < bytes.length; i++) {
+      server.resume();
+      world.test.advance(3);
+      server.pause();
+      world.test.advance(50);
+    }
+    expect(server.received).toBe(bytes.length);
+    expect(server.hash.digest('hex')).toBe(sha(bytes));
+  });
+
+  it('leaves bytes in the host while the guest does not read', async () => {
+    const world = createWorld();
+    const servers = await serve(world);
+    const guest = connect(world, { window: 100_000 });
+    guest.reading = false;
+    const bytes = randomBytes(1_000_000);
+    servers[0]?.send(bytes);
+    world.test.advance(60_000);
+    expect(guest.received.length).toBeLessThanOrEqual(100_000);
+    expect(world.stack.statistics()['tcp.poolBytes']).toBe(0);
+    while (guest.received.length < bytes.length) {
+      const before = guest.received.length;
+      guest.resumeReading();
+      world.test.advance(100);
+      expect(guest.received.length).toBeGreaterThan(before);
+    }
+    expect(sha(guest.received)).toBe(sha(bytes));
+  });
+
+  it('shares out between flows, whatever the pool holds', async () => {
+    const pool = new ChunkPool(6 * CHUNK_BYTES);
+    const world = createWorld({ pool });
+    Object.assign(world.link.toGuest, { latencyMs: 10 });
+    const servers = await serve(world);
+    const guests = [1, 2, 3, 4, 5, 6, 7, 8].map(
+      (n) => new GuestTcp(world.link, { remote: HOST_ALIAS, remotePort: 80, guestPort: 5000 + n, iss: n * 1000 }),
+    );
+    world.link.onSegment = (segment) => guests[segment.destinationPort - 5001]?.onSegment(segment);
+    for (const guest of guests) guest.connect();
+    world.test.advance(100);
+    const bytes = randomBytes(400_000);
+    for (const server of servers) server.send(bytes, true);
+    world.test.advance(60);
+    const progress = guests.map((guest) => guest.received.length);
+    expect(Math.min(...progress)).toBeGreaterThan(0);
+    expect(Math.max(...progress)).toBeLessThan(4 * Math.min(...progress));
+    world.test.advance(5000);
+    for (const guest of guests) expect(sha(guest.received)).toBe(sha(bytes));
+    expect(pool.peakBytes).toBeLessThanOrEqual(6 * CHUNK_BYTES);
+    expect(pool.refused).toBeGreaterThan(0);
+    expect(pool.usedBytes).toBe(0);
+  });
+
+  it('parks only the flows of the guest whose way is not clear', async () => {
+    const world = createWorld();
+    const servers = await serve(world);
+    const other = ipv4Address(0x0a000210);
+    const busy = new Set<number>();
+    Object.assign(world.link.busyGuests, { has: (guest: Uint32Array) => busy.has(guest[3] as number) });
+    const first = connect(world);
+    const second = new GuestTcp(world.link, { remote: HOST_ALIAS, remotePort: 80, guestPort: 6000, guest: other });
+    world.link.onSegment = (segment) => (segment.destinationPort === 6000 ? second : first).onSegment(segment);
+    second.connect();
+    world.test.advance(50);
+    busy.add(world.link.guest[3] as number);
+    const bytes = randomBytes(200_000);
+    for (const server of servers) server.send(bytes);
+    world.test.advance(10_000);
+    expect(second.received.length).toBe(bytes.length);
+    expect(first.received.length).toBe(0);
+    busy.clear();
+    world.stack.resumeGuest(other);
+    world.test.advance(10);
+    world.stack.resumeGuest(world.link.guest);
+    world.test.advance(1000);
+    expect(sha(first.received)).toBe(sha(bytes));
+  });
+
+  it('forgets BUSY by itself when nobody resumes', async () => {
+    const world = createWorld();
+    const servers = await serve(world);
+    const guest = connect(world);
+    world.link.busy = true;
+    servers[0]?.send(randomBytes(1000));
+    world.test.advance(5000);
+    expect(guest.received.length).toBe(0);
+    world.link.busy = false;
+    world.test.advance(3000);
+    expect(guest.received.length).toBe(1000);
+  });
+
+  it('keeps connections while the link is down', async () => {
+    const world = createWorld();
+    const servers = await serve(world);
+    const guest = connect(world);
+    const { deliver } = world.link;
+    world.link.deliver = () => DROPPED;
+    servers[0]?.send(randomBytes(1000));
+    world.test.advance(3_600_000);
+    expect(world.stack.flows()[0]?.state).toBe('ESTABLISHED');
+    world.link.deliver = deliver;
+    world.test.advance(60_000);
+    expect(guest.received.length).toBe(1000);
+  });
+
+  it('is capped in flows; idle ones give way', async () => {
+    const world = createWorld({ maxFlows: 8, maxConnecting: 100 });
+    await serve(world);
+    const ports = [...Array(8).keys()].map((n) => 5000 + n);
+    const guests = ports.map(
+      (guestPort) => new GuestTcp(world.link, { remote: HOST_ALIAS, remotePort: 80, guestPort }),
+    );
+    world.link.onSegment = (segment) => guests[segment.destinationPort - 5000]?.onSegment(segment);
+    for (const guest of guests) {
+      guest.connect();
+      world.test.advance(10);
+      if (!guest.isConnected) guest.vanish();
+    }
+    // Three quarters of all are one guest's share.
+    expect(world.stack.flows().length).toBe(6);
+    expect(world.stack.statistics()['tcp.flowLimit']).toBe(2);
+    world.test.advance(70_000);
+    const late = connect(world, { guestPort: 7000 });
+    expect(late.isConnected).toBe(true);
+    expect(world.stack.flows().length).toBe(6);
+    expect(world.stack.statistics()['tcp.evicted']).toBe(1);
+  });
+
+  it('is capped in connections under way', async () => {
+    const world = createWorld({ maxConnecting: 4 });
+    world.test.network.fail({ on: 'connect', code: 'none' });
+    for (let guestPort = 1; guestPort <= 10; guestPort++) {
+      world.link.inject({ remote: HOST_ALIAS, remotePort: 80, guestPort, seq: 0, flags: 2 });
+    }
+    expect(world.stack.statistics()['tcp.connecting']).toBe(3);
+    expect(world.stack.statistics()['tcp.connectingLimit']).toBe(7);
+    world.link.inject({
+      guest: ipv4Address(0x0a000210),
+      remote: HOST_ALIAS,
+      remotePort: 80,
+      guestPort: 1,
+      seq: 0,
+      flags: 2,
+    });
+    expect(world.stack.statistics()['tcp.connecting']).toBe(4);
+    world.test.advance(80_000);
+    expect(world.stack.statistics()['tcp.connecting']).toBe(0);
+    expect(world.link.unreachable.length).toBe(4);
+  });
+
+  it('lets a guest that restarted use its old ports', async () => {
+    const world = createWorld();
+    const servers = await serve(world);
+    connect(world, { iss: 1000 }).vanish();
+    const again = new GuestTcp(world.link, { remote: HOST_ALIAS, remotePort: 80, guestPort: 5000, iss: 77_000 });
+    // An ACK where a SYN-ACK is due: a real stack answers with the reset that clears the old connection.
+    world.link.onSegment = (segment) => {
+      if (again.state === 'syn-sent' && segment.flags === 16) {
+        world.link.send({ remote: HOST_ALIAS, remotePort: 80, guestPort: 5000, seq: segment.ack, flags: 4 });
+      } else {
+        again.onSegment(segment);
+      }
+    };
+    again.connect();
+    world.test.advance(3000);
+    expect(again.isConnected).toBe(true);
+    expect(servers.length).toBe(2);
+    expect(servers[0]?.failed).toBe('ECONNRESET');
+  });
+
+  it('forwards: many clients at once, listed, removed', async () => {
+    const world = createWorld();
+    const rule = { hostAddress: '127.0.0.1', hostPort: 0, guestAddress: world.link.guest, guestPort: 22 };
+    const forward = await world.stack.addForward(rule);
+    expect(forward).toMatchObject({
+      protocol: 'tcp',
+      hostAddress: '127.0.0.1',
+      guestAddress: '10.0.2.15',
+      guestPort: 22,
+    });
+    expect(forward.hostPort).toBeGreaterThan(0);
+    await expect(world.stack.addForward({ ...rule, hostPort: forward.hostPort })).rejects.toThrow(
+      'Address already in use',
+    );
+    const guests = new Map<number, GuestTcp>();
+    world.link.onSegment = (segment) => {
+      let guest = guests.get(segment.sourcePort);
+      if (guest === undefined) {
+        guest = new GuestTcp(world.link, { remote: segment.remote, remotePort: segment.sourcePort, guestPort: 22 });
+        guests.set(segment.sourcePort, guest);
+      }
+      guest.onSegment(segment);
+    };
+    const to = { family: 'ipv4', host: '127.0.0.1', port: forward.hostPort } as const;
+    const clients = [1, 2, 3].map(() => new Server(world.test.network.local.sockets.connect(to)));
+    world.test.advance(100);
+    expect(guests.size).toBe(3);
+    expect(world.stack.flows().map((flow) => flow.destinationPort)).toEqual([22, 22, 22]);
+    expect(world.stack.flows()[0]?.sourcePort).toBe(forward.hostPort);
+    const bytes = randomBytes(200_000);
+    for (const client of clients) client.send(bytes, true);
+    for (const guest of guests.values()) {
+      guest.write(bytes);
+      guest.end();
+    }
+    world.test.advance(5000);
+    for (const guest of guests.values()) expect(sha(guest.received)).toBe(sha(bytes));
+    for (const client of clients) expect(client.hash.digest('hex')).toBe(sha(bytes));
+    expect(await world.stack.removeForward('127.0.0.1', forward.hostPort)).toBe(true);
+    expect(await world.stack.removeForward('127.0.0.1', forward.hostPort)).toBe(false);
+    expect(world.stack.forwards()).toEqual([]);
+  });
+
+  it('closes in the middle of everything', async () => {
+    const world = createWorld();
+    const servers = await serve(world);
+    const guest = connect(world);
+    servers[0]?.send(randomBytes(1_000_000));
+    guest.write(randomBytes(100_000));
+    world.link.inject({ remote: HOST_ALIAS, remotePort: 81, guestPort: 5001, seq: 0, flags: 2 });
+    await world.stack.close();
+    guest.vanish();
+    world.test.advance(10);
+    expect(servers[0]?.failed).toBe('ECONNRESET');
+  });
 });

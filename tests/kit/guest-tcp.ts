@@ -18,6 +18,8 @@ export interface GuestTcpOptions {
   remote: IpAddress;
   remotePort: number;
   guestPort: number;
+  /** The link's guest unless given. */
+  guest?: IpAddress;
   /** Begins here; near the wrap by default. */
   iss?: number;
   mss?: number;
@@ -69,7 +71,15 @@ export class GuestTcp {
 
   constructor(link: TcpLink, options: GuestTcpOptions) {
     this.link = link;
-    this.options = { iss: 0xffff_f000, mss: 1460, windowShift: 7, sack: true, window: 262_144, ...options };
+    this.options = {
+      iss: 0xffff_f000,
+      mss: 1460,
+      windowShift: 7,
+      sack: true,
+      window: 262_144,
+      guest: link.guest,
+      ...options,
+    };
     this.#iss = this.options.iss;
     this.state = 'listening';
     this.#timer = link.host.timers.create(() => this.#timeout());
@@ -128,7 +138,10 @@ export class GuestTcp {
     this.#acknowledge();
   }
 
+  /** A segment for somebody else is ignored. */
   onSegment = (segment: Segment): void => {
+    const { guestPort, remotePort } = this.options;
+    if (segment.destinationPort !== guestPort || segment.sourcePort !== remotePort) return;
     this.segments.push(segment);
     if (this.state === 'done' || this.state === 'reset') return;
     if ((segment.flags & RST) !== 0) {
@@ -310,6 +323,7 @@ export class GuestTcp {
     if (windowShift >= 0) bytes.push(1, 3, 3, windowShift);
     const answer = this.state === 'open';
     this.link.send({
+      guest: this.options.guest,
       remote: this.options.remote,
       guestPort: this.options.guestPort,
       remotePort: this.options.remotePort,
@@ -326,7 +340,7 @@ export class GuestTcp {
     const shift = Math.max(this.options.windowShift, 0);
     const window = Math.min(65535, Math.max(0, this.options.window - this.#held) >> shift);
     const fields = {
-      guest: this.link.guest,
+      guest: this.options.guest,
       remote: this.options.remote,
       guestPort: this.options.guestPort,
       remotePort: this.options.remotePort,
