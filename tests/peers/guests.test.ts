@@ -160,6 +160,9 @@ describeGuests('Linux guests on the default yard', () => {
     await traffic;
     // The flow of the old network is unknown to the new one: it must be refused, not left to hang.
     expect((await cut).status).not.toBe(0);
+    // The new one has lent nothing yet; a guest that asks for the address it has gets it.
+    expect(await takeLease(a)).toBe(A);
+    expect(await takeLease(b)).toBe(B);
     await fetchFile(a, file);
   });
 

@@ -27,6 +27,8 @@ export interface Daemon {
   readonly qmp: QmpWire;
   /** Standard output and error so far. */
   output(): string;
+  /** Resolves to the exit status, or the signal's name. */
+  readonly exited: Promise<number | string>;
   /** Sends the signal and resolves to the exit status, or the signal's name. Idempotent. */
   end(signal?: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | string>;
 }
@@ -58,6 +60,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     qmpSocket,
     qmp,
     output: () => output,
+    exited,
     end: async (signal = 'SIGTERM') => {
       qmp.close();
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);

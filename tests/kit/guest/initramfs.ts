@@ -47,6 +47,7 @@ export function guestImage(): GuestImage {
     characterDevice('dev/null', 1, 3),
     regularFile('bin/busybox', readFileSync(BUSYBOX), 0o755),
     regularFile('init', here('init.sh'), 0o755),
+    regularFile('serve', here('serve.sh'), 0o755),
     regularFile('etc/udhcpc/default.script', here('udhcpc.sh'), 0o755),
     regularFile('modules/order', Buffer.from(`${MODULES.map((path) => basename(path)).join('\n')}\n`)),
     ...MODULES.map((path, index) => regularFile(`modules/${basename(path)}`, modules[index]!)),
