@@ -16,7 +16,7 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'netyard-claim-'));
   directory = join(root, 'yard');
 });
-afterEach(() => rmSync(root, { recursive: true }));
+afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** Another process that claims the name and holds it until killed; resolves to what it printed first. */
 async function rival(): Promise<{ word: string; pid: number; kill: () => Promise<void> }> {

@@ -4,7 +4,7 @@ import { QmpError, type QmpSession } from '../node/qmp.ts';
 import { QapiError } from '../qapi/index.ts';
 import { writeJson } from '../qmp/index.ts';
 import { ServerSchema } from './qmp-arguments.ts';
-import { prettyReply, runWords } from './qmp-command.ts';
+import { prettyReply, runWords } from './qmp-run.ts';
 
 /** Until end of input, `exit`, or the server's end. */
 export async function qmpShell(session: QmpSession): Promise<void> {

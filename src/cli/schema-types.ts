@@ -1,9 +1,9 @@
 /** `netyard schema types`: TypeScript for a schema file, or for the live monitor at qmp:SOCKET. */
-import { readFileSync } from 'node:fs';
 import { connect } from '../node/qmp.ts';
 import { emitTypes, emitTypesFromIntrospection } from '../qapi/emit-typescript.ts';
-import { checkSchema, type ReadFile } from '../qapi/front.ts';
+import { checkSchema } from '../qapi/front.ts';
 import type { JsonValue } from '../qapi/index.ts';
+import { readSchemaFile } from './schema-files.ts';
 
 const QMP = 'qmp:';
 const CONNECT_LIMIT_MS = 5000;
@@ -25,11 +25,3 @@ export async function schemaTypes(source: string, defines: readonly string[]): P
   if (!result.ok) return { exit: 1, stdout: '', stderr: `${result.error}\n` };
   return { exit: 0, stdout: emitTypes(result.model, 'Schema', defines), stderr: '' };
 }
-
-const readSchemaFile: ReadFile = (path) => {
-  try {
-    return { text: readFileSync(path, 'utf8') };
-  } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
-  }
-};

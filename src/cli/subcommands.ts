@@ -40,10 +40,10 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
     .command('check')
     .description('check a schema; print its introspection as JSON')
     .argument('<FILE>')
-    .option('-D <MACRO...>', 'a macro that conditions see as defined (repeatable)')
-    .action(async (file: string, options: { D?: string[] }) => {
+    .option('-D <MACRO>', 'a macro that conditions see as defined (repeatable)', collect, [])
+    .action(async (file: string, options: { D: string[] }) => {
       const { schemaCheck } = await import('./schema-check.ts');
-      const result = await schemaCheck(file, options.D ?? []);
+      const result = await schemaCheck(file, options.D);
       process.stdout.write(result.stdout);
       process.stderr.write(result.stderr);
       status = result.exit;
@@ -52,10 +52,10 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
     .command('types')
     .description('print TypeScript types for a schema file, or for what answers at qmp:SOCKET')
     .argument('<SOURCE>', 'FILE or qmp:SOCKET')
-    .option('-D <MACRO...>', 'a macro that conditions see as defined (repeatable)')
-    .action(async (source: string, options: { D?: string[] }) => {
+    .option('-D <MACRO>', 'a macro that conditions see as defined (repeatable)', collect, [])
+    .action(async (source: string, options: { D: string[] }) => {
       const { schemaTypes } = await import('./schema-types.ts');
-      const result = await schemaTypes(source, options.D ?? []);
+      const result = await schemaTypes(source, options.D);
       process.stdout.write(result.stdout);
       process.stderr.write(result.stderr);
       status = result.exit;
@@ -74,6 +74,8 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
   }
   return status;
 }
+
+const collect = (macro: string, others: string[]): string[] => [...others, macro];
 
 const QMP_HELP = `
 examples:
