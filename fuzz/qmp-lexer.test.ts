@@ -87,7 +87,7 @@ function read(pieces: readonly Uint8Array[]): string[] {
   const out: string[] = [];
   const reader = new JsonReader({
     value: (value) => out.push(`value ${writeJson(value)}`) > 0,
-    error: (error) => out.push(`error ${error.message}`) > 0,
+    error: (text) => out.push(`error ${text}`) > 0,
   });
   for (const piece of pieces) {
     expect(reader.feed(piece)).toBe(piece.length);
@@ -121,6 +121,7 @@ async function runSession(pieces: readonly Uint8Array[]): Promise<string> {
     resumeInput: () => {
       paused = false;
     },
+    later: (task: () => void) => void Promise.resolve().then(task),
     queuedBytes: 0,
   };
   const closed = new Promise((resolve) => {

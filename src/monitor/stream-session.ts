@@ -43,6 +43,7 @@ export class StreamSession {
           pair.end();
         },
         abort: () => pair.destroy(),
+        later: (task) => void setImmediate(task),
         pauseInput: () => input.pause(),
         resumeInput: () => input.resume(),
         get queuedBytes() {

@@ -75,6 +75,7 @@ function link(target: QmpTarget): { transport: QmpTransport; server: QmpServerSe
     abort: () => drop(),
     pauseInput: () => {},
     resumeInput: () => {},
+    later,
     queuedBytes: 0,
   });
   later(() => server.start());

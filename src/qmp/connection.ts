@@ -95,7 +95,7 @@ class RemoteSession {
     });
     const reader = new JsonReader({
       value: (value) => this.#message(value),
-      error: (error) => this.#protocolError(error.message),
+      error: (text) => this.#protocolError(text),
     });
     transport.onData = (bytes) => {
       if (this.#over === undefined) reader.feed(bytes);

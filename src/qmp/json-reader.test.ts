@@ -21,9 +21,8 @@ function read(input: string | Uint8Array, step = Number.POSITIVE_INFINITY, limit
         out.push(`=${writeJson(value)}`);
         return true;
       },
-      error: (error) => {
-        expect(error.errorClass).toBe('GenericError');
-        out.push(error.message.replace(P, ''));
+      error: (text) => {
+        out.push(text.replace(P, ''));
         return true;
       },
     },
@@ -170,7 +169,7 @@ describe('JsonReader', () => {
     const seen: string[] = [];
     const reader = new JsonReader({
       value: (value) => seen.push(writeJson(value)) < 0,
-      error: (error) => seen.push(error.message) < 0,
+      error: (text) => seen.push(text) < 0,
     });
     const bytes = latin1('{"a":1}{"a":2} @ 7 {"a":3}');
     let at = 0;
@@ -187,7 +186,7 @@ describe('JsonReader', () => {
     const seen: string[] = [];
     const reader = new JsonReader({
       value: (value) => seen.push(writeJson(value)) > 0,
-      error: (error) => seen.push(error.message) > 0,
+      error: (text) => seen.push(text) > 0,
     });
     reader.feed(latin1('{"a":[1,"x'));
     reader.reset();

@@ -7,7 +7,6 @@
  */
 
 import type { JsonObject, JsonValue } from '../qapi/index.ts';
-import { QapiError } from '../qapi/index.ts';
 import {
   JsonLexer,
   TOKEN_FLOAT,
@@ -30,10 +29,13 @@ const MAX_ERROR_BYTES = 1023;
 /** Of a stray token this much is shown; QEMU shows all of it, which lets a client make it write 400 MB. */
 const MAX_STRAY_BYTES = 65536;
 
-/** Receives documents and errors in order. False stops the feed there, for back-pressure. */
+/**
+ * Receives documents and errors in order. False stops the feed there, for back-pressure. Errors are QEMU's texts of
+ * class GenericError; they are not Error objects, as a stack for each would let bad bytes cost far more than good ones.
+ */
 export interface JsonSink {
   value(value: JsonValue): boolean;
-  error(error: QapiError): boolean;
+  error(text: string): boolean;
 }
 
 export interface JsonLimits {
@@ -223,13 +225,13 @@ export class JsonReader {
     const error = this.#error;
     const result = this.#result;
     this.#clear();
-    if (error !== undefined) return this.#sink.error(new QapiError(error));
+    if (error !== undefined) return this.#sink.error(error);
     return result === undefined || this.#sink.value(result);
   }
 
   #abandon(text: string): boolean {
     this.#clear();
-    return this.#sink.error(new QapiError(text));
+    return this.#sink.error(text);
   }
 
   #clear(): void {

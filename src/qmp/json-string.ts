@@ -3,6 +3,8 @@ import { decodeModifiedUtf8, isTextCodePoint } from './json-utf8.ts';
 
 const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
+/** Pieces between escapes are joined in groups, as each costs far more memory than its characters. */
+const MAX_PARTS = 1024;
 
 const SIMPLE_ESCAPES: ReadonlyMap<number, string> = new Map([
   [0x22, '"'],
@@ -30,7 +32,8 @@ export function decodeString(bytes: Uint8Array, start: number, end: number): Str
     const text = decodeModifiedUtf8(bytes, from, last, false);
     return text === undefined ? INVALID_UTF8 : { text };
   }
-  const parts: string[] = [];
+  let text = '';
+  let parts: string[] = [];
   while (at < last) {
     const plain = decodeModifiedUtf8(bytes, from, at, false);
     if (plain === undefined) return INVALID_UTF8;
@@ -49,11 +52,15 @@ export function decodeString(bytes: Uint8Array, start: number, end: number): Str
       from = at + 2;
     }
     at = findBackslash(bytes, from, last);
+    if (parts.length >= MAX_PARTS) {
+      text += parts.join('');
+      parts = [];
+    }
   }
   const rest = decodeModifiedUtf8(bytes, from, last, false);
   if (rest === undefined) return INVALID_UTF8;
   parts.push(rest);
-  return { text: parts.join('') };
+  return { text: text + parts.join('') };
 }
 
 /** Index of the next backslash, or `last`. Bounded by the token, which may be a small part of a large buffer. */

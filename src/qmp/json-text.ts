@@ -13,11 +13,11 @@ const encoder = new TextEncoder();
  */
 export function parseJsonText(text: string): JsonValue {
   let result: JsonValue | undefined;
-  let error: QapiError | undefined;
+  let error: string | undefined;
   const onlyOne = (): void => {
     if (result === undefined) return;
     result = undefined;
-    error = new QapiError('Expecting at most one JSON value');
+    error = 'Expecting at most one JSON value';
   };
   const reader = new JsonReader({
     value(value) {
@@ -33,7 +33,7 @@ export function parseJsonText(text: string): JsonValue {
   });
   reader.feed(encoder.encode(text));
   reader.end();
-  if (error !== undefined) throw error;
+  if (error !== undefined) throw new QapiError(error);
   if (result === undefined) throw new QapiError('Expecting a JSON value');
   return result;
 }

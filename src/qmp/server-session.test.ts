@@ -76,6 +76,13 @@ class FakeWire {
   abort(): void {
     this.closed = 'abort';
   }
+  turns: (() => void)[] = [];
+  /** Turns follow by themselves unless held. */
+  holdTurns = false;
+  later(task: () => void): void {
+    if (this.holdTurns) this.turns.push(task);
+    else void Promise.resolve().then(task);
+  }
   pauseInput(): void {
     this.paused = true;
   }
@@ -275,6 +282,27 @@ describe('order and back-pressure', () => {
     await settle();
     expect(target.calls).toHaveLength(10);
     expect(wire.paused).toBe(false);
+  });
+
+  it('runs many requests and errors in turns of the loop', async () => {
+    for (const enable of ['[]', '["oob"]']) {
+      const { say, wire } = await open({ enable });
+      wire.holdTurns = true;
+      let answers = (await say('{"execute":"echo"}'.repeat(50) + '@,'.repeat(100) + '{"exec-oob":"yank"}'.repeat(50)))
+        .length;
+      expect(answers).toBeLessThan(40);
+      expect(wire.paused).toBe(true);
+      for (let turn = 0; turn < 20; turn++) {
+        expect(wire.turns.length).toBeLessThan(2);
+        wire.turns.shift()?.();
+        await settle();
+        const more = wire.take().length;
+        expect(more).toBeLessThan(41);
+        answers += more;
+      }
+      expect(answers).toBe(300);
+      expect(wire.paused).toBe(false);
+    }
   });
 
   it('disconnects a client that lets events pile up, and only that one', async () => {

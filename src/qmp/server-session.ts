@@ -8,7 +8,8 @@
  * Back-pressure: reading stops (bytes not yet parsed are kept, the transport is paused) while the queue is full (8
  * items with oob, otherwise one request at a time) or while the output is over its high-water mark; no request starts
  * then either. So only events can pile up at a client that does not read, and a client with too much queued is
- * disconnected. Nobody else is affected.
+ * disconnected. A client that sends many requests at once has them run in turns of the loop, so that frames and other
+ * clients are served in between. Nobody else is affected.
  *
  * States: negotiating until qmp_capabilities succeeded (events are neither sent nor kept), then command. `end()` is
  * the client's half-close: what was received is answered, then the session closes.
@@ -27,6 +28,8 @@ import type { QmpEvent, QmpTarget } from './target.ts';
 export const MAX_QUEUED_REQUESTS = 8;
 /** Out-of-band requests running at once. */
 const MAX_OOB_RUNNING = 8;
+/** Items started in one turn of the loop: some hundred microseconds of work. */
+const ITEMS_PER_TURN = 32;
 /** Over this many unsent bytes no further request starts. */
 export const OUTPUT_HIGH_WATER = 1024 * 1024;
 /** Over this many unsent bytes the client is disconnected. */
@@ -42,6 +45,8 @@ export interface QmpServerTransport {
   abort(): void;
   pauseInput(): void;
   resumeInput(): void;
+  /** Runs `task` in a later turn of the loop, after others had theirs. */
+  later(task: () => void): void;
   /** Bytes given to send() that the wire has not taken. */
   readonly queuedBytes: number;
 }
@@ -62,7 +67,7 @@ export interface QmpServerOptions {
 /** `overflow`: the client did not read. `ended`: by end() or shutdown(), all answered. `disposed`: by dispose(). */
 export type QmpCloseReason = 'overflow' | 'ended' | 'disposed';
 
-type Item = { readonly request: JsonValue } | { readonly error: QapiError };
+type Item = { readonly request: JsonValue } | { readonly error: string };
 
 export class QmpServerSession {
   readonly #target: QmpTarget;
@@ -76,6 +81,9 @@ export class QmpServerSession {
   #heldOffset = 0;
   #running = false;
   #oobRunning = 0;
+  /** Items started since the last turn that was waited for. */
+  #started = 0;
+  #waitsForTurn = false;
   #negotiated = false;
   #oob = false;
   #ended = false;
@@ -91,7 +99,7 @@ export class QmpServerSession {
     this.#offered = options.oob === false ? [] : ['oob'];
     this.#reader = new JsonReader({
       value: (request) => this.#enqueue({ request }),
-      error: (error) => this.#enqueue({ error }),
+      error: (text) => this.#enqueue({ error: text }),
     });
   }
 
@@ -150,6 +158,7 @@ export class QmpServerSession {
       this.#finish('ended');
       return;
     }
+    if (this.#started >= ITEMS_PER_TURN) this.#waitForTurn();
     const pause = this.#held.length > 0;
     if (pause !== this.#inputPaused) {
       this.#inputPaused = pause;
@@ -158,12 +167,23 @@ export class QmpServerSession {
     }
   }
 
+  #waitForTurn(): void {
+    if (this.#waitsForTurn) return;
+    this.#waitsForTurn = true;
+    this.#transport.later(() => {
+      this.#waitsForTurn = false;
+      this.#started = 0;
+      this.#advance();
+    });
+  }
+
   #isIdle(): boolean {
     return this.#held.length === 0 && this.#queue.length === 0 && !this.#running && this.#oobRunning === 0;
   }
 
   #isFull(): boolean {
     if (this.#closed || this.#isOutputHigh() || this.#oobRunning >= MAX_OOB_RUNNING) return true;
+    if (this.#started >= ITEMS_PER_TURN) return true;
     return this.#oob ? this.#queue.length >= MAX_QUEUED_REQUESTS : this.#running || this.#queue.length > 0;
   }
 
@@ -186,6 +206,7 @@ export class QmpServerSession {
 
   #enqueue(item: Item): boolean {
     if (this.#oob && 'request' in item && wantsOob(item.request)) {
+      this.#started++;
       this.#oobRunning++;
       void this.#dispatch(item.request).then(() => {
         this.#oobRunning--;
@@ -201,11 +222,12 @@ export class QmpServerSession {
 
   /** Starts the oldest queued item; true if there was one and it could start. */
   #runNext(): boolean {
-    if (this.#running || this.#isOutputHigh()) return false;
+    if (this.#running || this.#isOutputHigh() || this.#started >= ITEMS_PER_TURN) return false;
     const item = this.#queue.shift();
     if (item === undefined) return false;
+    this.#started++;
     if ('error' in item) {
-      this.#sendError(item.error, undefined);
+      this.#send({ error: { class: 'GenericError', desc: item.error } });
       return true;
     }
     this.#running = true;

@@ -194,7 +194,7 @@ function oursFor(bytes: Uint8Array): string[] {
   const lines: string[] = [];
   const reader = new JsonReader({
     value: (value) => lines.push(answerTo(value)) > 0,
-    error: (error) => lines.push(writeJson({ error: { class: error.errorClass, desc: error.message } })) > 0,
+    error: (text) => lines.push(writeJson({ error: { class: 'GenericError', desc: text } })) > 0,
   });
   reader.feed(bytes);
   return lines;
