@@ -59,7 +59,7 @@ export function frameBytes(to: number, from: number, mark = 0, length = 60): Uin
   bytes.set([2, 0, 0, 0, 0, from], 6);
   // An experimental ethertype: nothing answers it.
   bytes.set([0x88, 0xb5], 12);
-  if (length > 18) bytes.set([mark >>> 24, mark >>> 16, mark >>> 8, mark], 14);
+  if (length >= 18) bytes.set([mark >>> 24, mark >>> 16, mark >>> 8, mark], 14);
   return bytes;
 }
 

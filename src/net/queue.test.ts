@@ -1,0 +1,145 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { frameBytes, markOf, plainFrame } from '../../tests/kit/probe.ts';
+import { FairQueue, QUEUE_CAP_BYTES, QUEUE_CAP_FRAMES } from './fair-queue.ts';
+import { Frame } from './frame.ts';
+import { FrameQueue } from './frame-queue.ts';
+
+const read = (frame: Frame) => frame.bytes.slice(frame.offset, frame.offset + frame.length);
+
+describe('FrameQueue', () => {
+  it('is a FIFO whose ends can both be taken, as an array is', () => {
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.integer({ min: 18, max: 3000 }) },
+      { weight: 1, arbitrary: fc.constantFrom(60_000, 65_549, 69_632) },
+      { weight: 3, arbitrary: fc.constant('shift' as const) },
+      { weight: 1, arbitrary: fc.constant('pop' as const) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const queue = new FrameQueue();
+        const model: Uint8Array[] = [];
+        const into = new Frame();
+        let mark = 0;
+        for (const action of steps) {
+          if (action === 'shift') {
+            queue.shift();
+            model.shift();
+          } else if (action === 'pop') {
+            queue.pop();
+            model.pop();
+          } else {
+            const bytes = frameBytes(1, 2, mark++, action);
+            const frame = plainFrame(bytes);
+            frame.gsoSize = mark & 0xffff;
+            frame.checksumStart = mark & 0xff;
+            queue.push(frame);
+            model.push(bytes.slice());
+            bytes.fill(0xee);
+          }
+          expect(queue.length).toBe(model.length);
+          expect(queue.bytes).toBe(model.reduce((n, b) => n + b.length, 0));
+          expect(queue.peek(into)).toBe(model.length > 0);
+          const head = model[0];
+          if (head === undefined) continue;
+          expect(Buffer.compare(read(into), head)).toBe(0);
+          expect(into.gsoSize).toBe((markOf(head) + 1) & 0xffff);
+          expect(into.offset % 4).toBe(2);
+        }
+        for (const bytes of model) {
+          queue.peek(into);
+          expect(Buffer.compare(read(into), bytes)).toBe(0);
+          queue.shift();
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('gives its memory back when it is empty', () => {
+    const queue = new FrameQueue();
+    for (let i = 0; i < 20; i++) queue.push(plainFrame(new Uint8Array(65536)));
+    expect(queue.footprint).toBeGreaterThan(20 * 65536);
+    for (let i = 0; i < 20; i++) queue.shift();
+    expect(queue.footprint).toBe(0);
+  });
+});
+
+describe('FairQueue', () => {
+  const into = new Frame();
+  const take = (queue: FairQueue) => {
+    if (!queue.peek(into)) return undefined;
+    const source = into.bytes[into.offset + 11];
+    queue.shift();
+    return source;
+  };
+
+  it('serves its ingresses in turn, each in order', () => {
+    const arbitrary = fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.boolean()), { maxLength: 300 });
+    fc.assert(
+      fc.property(arbitrary, (steps) => {
+        const queue = new FairQueue();
+        const model = new Map<number, number[]>();
+        let mark = 0;
+        for (const [ingress, serve] of steps) {
+          if (serve) {
+            if (!queue.peek(into)) continue;
+            const source = into.bytes[into.offset + 11] as number;
+            expect(markOf(read(into))).toBe(model.get(source)?.shift());
+            queue.shift();
+          } else {
+            queue.push(ingress, plainFrame(frameBytes(9, ingress, mark)));
+            if (!model.has(ingress)) model.set(ingress, []);
+            model.get(ingress)?.push(mark++);
+          }
+          expect(queue.frames).toBe([...model.values()].reduce((n, list) => n + list.length, 0));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('is fair while all have something waiting, however unequal the loads', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 10, max: 60 }), { minLength: 2, maxLength: 8 }), (loads) => {
+        const queue = new FairQueue();
+        for (const [ingress, load] of loads.entries()) {
+          for (let i = 0; i < load; i++) queue.push(ingress, plainFrame(frameBytes(9, ingress)));
+        }
+        const rounds = Math.min(...loads);
+        const served = loads.map(() => 0);
+        for (let i = 0; i < rounds * loads.length; i++) {
+          const source = take(queue) as number;
+          served[source] = (served[source] as number) + 1;
+          expect(Math.max(...served) - Math.min(...served)).toBeLessThanOrEqual(1);
+        }
+      }),
+    );
+  });
+
+  it('drops the newest of the longest share when a cap is reached', () => {
+    const queue = new FairQueue();
+    for (let i = 0; i < QUEUE_CAP_FRAMES; i++) expect(queue.push(1, plainFrame(frameBytes(9, 1, i)))).toBe(0);
+    expect(queue.push(2, plainFrame(frameBytes(9, 2)))).toBe(1);
+    expect(queue.push(1, plainFrame(frameBytes(9, 1)))).toBe(-1);
+    expect(queue.frames).toBe(QUEUE_CAP_FRAMES);
+    expect([take(queue), take(queue), take(queue)]).toEqual([1, 2, 1]);
+
+    const heavy = new FairQueue();
+    let dropped = 0;
+    for (let i = 0; i < 100; i++) dropped += Math.abs(heavy.push(1, plainFrame(new Uint8Array(65536))));
+    for (let i = 0; i < 20; i++) expect(heavy.push(2, plainFrame(frameBytes(9, 2)))).toBeGreaterThanOrEqual(0);
+    expect(heavy.bytes).toBeLessThanOrEqual(QUEUE_CAP_BYTES);
+    expect(dropped).toBe(36);
+  });
+
+  it('never drops a head that is being delivered', () => {
+    const queue = new FairQueue();
+    queue.push(1, plainFrame(new Uint8Array(69632)));
+    queue.resume = 5;
+    for (let i = 0; i < 2000; i++) queue.push(2, plainFrame(frameBytes(9, 2)));
+    expect(queue.waiting).toBe(queue.frames - 1);
+    queue.peek(into);
+    expect(into.length).toBe(69632);
+  });
+});
