@@ -44,7 +44,9 @@ beforeAll(async () => {
   // What an earlier build left behind must not ship.
   mkdirSync(join(sources, 'dist'));
   writeFileSync(join(sources, 'dist/left-over.js'), '');
-  await run('npm', ['pack', '--pack-destination', folder], { cwd: sources });
+  await run('npm', ['pack', '--pack-destination', folder], { cwd: sources }).catch((error: { stdout: string }) => {
+    throw new Error(`npm pack failed:\n${error.stdout}`, { cause: error });
+  });
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '';
   shipped = (await run('tar', ['-tzf', join(folder, tarball)])).stdout.trim().split('\n');
 
@@ -91,7 +93,7 @@ describe('the installed program', () => {
       program: [join(consumer, 'node_modules/.bin/netyard')],
     });
     try {
-      expect(await yard.qmp.execute('query-net-clients')).toMatchObject([{ type: 'user' }, { type: 'listener' }]);
+      expect(await yard.qmp.execute('query-net-clients')).toMatchObject([{ type: 'listener' }, { type: 'user' }]);
       expect(yard.output()).toContain(yard.guestSocket);
     } finally {
       expect(await yard.end('SIGINT')).toBe(0);
