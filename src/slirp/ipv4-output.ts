@@ -16,6 +16,7 @@ import {
   emitArp,
   emitEthernet,
   emitIpv4,
+  finishChecksum,
   IPV4_HEADER_LENGTH,
   IPV4_MORE_FRAGMENTS,
   ipv4Destination,
@@ -27,6 +28,9 @@ import {
   ipv4TotalLength,
   ipv4Ttl,
   MAC_BROADCAST,
+  put16,
+  put32,
+  sumBytes,
   writeMac,
 } from '../wire/index.ts';
 import { IPV4_BROADCAST, ipv4Of } from './address.ts';
@@ -37,6 +41,7 @@ import type { Neighbour, NeighbourTable, WaitingFrame } from './neighbours.ts';
 
 export const IPV4_HEADROOM = ETHERNET_LENGTH + IPV4_HEADER_LENGTH;
 export const DEFAULT_TTL = 64;
+const MAX_TOTAL = 0xffff;
 /** Payload of all fragments but the last. */
 const PIECE = (MTU - IPV4_HEADER_LENGTH) & ~7;
 /** QEMU's user network sends ARP replies as 64 bytes. */
@@ -187,18 +192,25 @@ export class Ipv4Path implements GuestPath {
   readonly pseudoSum: number;
   readonly #output: Ipv4Output;
   readonly #guest: IpAddress;
-  readonly #guestAddress: number;
-  readonly #remoteAddress: number;
   readonly #broadcast: boolean;
+  /** Both headers with everything that is the same in each packet, and the IP header's sum. */
+  readonly #template = new Uint8Array(IPV4_HEADROOM);
+  readonly #templateSum: number;
   #neighbour: Neighbour | undefined;
 
   constructor(output: Ipv4Output, guest: IpAddress, remote: IpAddress) {
     this.#output = output;
     this.#guest = Uint32Array.from(guest);
-    this.#guestAddress = ipv4Of(guest);
-    this.#remoteAddress = ipv4Of(remote);
-    this.pseudoSum = ipv4PseudoSum(this.#remoteAddress, this.#guestAddress);
-    this.#broadcast = output.isBroadcast(this.#guestAddress);
+    const guestAddress = ipv4Of(guest);
+    const remoteAddress = ipv4Of(remote);
+    this.pseudoSum = ipv4PseudoSum(remoteAddress, guestAddress);
+    this.#broadcast = output.isBroadcast(guestAddress);
+    const template = this.#template;
+    emitEthernet(template, 0, MAC_BROADCAST, output.hostMac, ETHERTYPE_IPV4);
+    template[ETHERNET_LENGTH] = 0x45;
+    put32(template, ETHERNET_LENGTH + 12, remoteAddress);
+    put32(template, ETHERNET_LENGTH + 16, guestAddress);
+    this.#templateSum = sumBytes(template, ETHERNET_LENGTH, IPV4_HEADER_LENGTH, 0);
   }
 
   writeHeaders(
@@ -209,20 +221,18 @@ export class Ipv4Path implements GuestPath {
     tos: number,
     ttl: number = DEFAULT_TTL,
   ): void {
-    const ip = transportOffset - IPV4_HEADER_LENGTH;
-    emitEthernet(bytes, ip - ETHERNET_LENGTH, MAC_BROADCAST, this.#output.hostMac, ETHERTYPE_IPV4);
-    emitIpv4(
-      bytes,
-      ip,
-      transportLength,
-      tos,
-      this.#output.nextId(),
-      0,
-      ttl,
-      protocol,
-      this.#remoteAddress,
-      this.#guestAddress,
-    );
+    const start = transportOffset - IPV4_HEADROOM;
+    const ip = start + ETHERNET_LENGTH;
+    const length = transportLength + IPV4_HEADER_LENGTH;
+    const total = length > MAX_TOTAL ? 0 : length;
+    const id = this.#output.nextId();
+    bytes.set(this.#template, start);
+    bytes[ip + 1] = tos;
+    put16(bytes, ip + 2, total);
+    put16(bytes, ip + 4, id);
+    bytes[ip + 8] = ttl;
+    bytes[ip + 9] = protocol;
+    put16(bytes, ip + 10, finishChecksum(this.#templateSum + tos + total + id + ((ttl << 8) | protocol)));
   }
 
   send(frame: Frame): SendResult {
