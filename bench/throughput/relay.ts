@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Port, TAKEN } from '../../src/net/client.ts';
 import { Frame } from '../../src/net/frame.ts';
-import type { InetAddress, SocketAddress, StreamSocket } from '../../src/net/host.ts';
+import type { BatchLoop, InetAddress, SocketAddress, StreamSocket } from '../../src/net/host.ts';
 import { StreamConnection } from '../../src/netdevs/framing/index.ts';
 import { createNodeHost } from '../../src/node/index.ts';
 
@@ -69,7 +69,7 @@ async function run(direction: 'guest-to-host' | 'host-to-guest', frameLength: nu
   const [guest, server] = await Promise.all([accepted(guests), accepted(servers)]);
   const begin = performance.now();
   const cpu = process.cpuUsage();
-  const bytes = toGuest ? await down(guest, server, frameLength) : await up(guest, server);
+  const bytes = toGuest ? await down(host.loop, guest, server, frameLength) : await up(host.loop, guest, server);
   const seconds = (performance.now() - begin) / 1000;
   const used = process.cpuUsage(cpu);
   const cpuSeconds = (used.user + used.system) / 1e6;
@@ -86,11 +86,11 @@ async function run(direction: 'guest-to-host' | 'host-to-guest', frameLength: nu
   rmSync(directory, { recursive: true });
 }
 
-function up(guest: StreamSocket, server: StreamSocket): Promise<number> {
+function up(loop: BatchLoop, guest: StreamSocket, server: StreamSocket): Promise<number> {
   let bytes = 0;
   return new Promise((resolve) => {
     const port = { ...idlePort(), send };
-    const connection = new StreamConnection(guest, port as unknown as Port, () => {
+    const connection = new StreamConnection(guest, port as unknown as Port, loop, () => {
       server.close();
       resolve(bytes);
     });
@@ -108,7 +108,7 @@ function up(guest: StreamSocket, server: StreamSocket): Promise<number> {
   });
 }
 
-function down(guest: StreamSocket, server: StreamSocket, frameLength: number): Promise<number> {
+function down(loop: BatchLoop, guest: StreamSocket, server: StreamSocket, frameLength: number): Promise<number> {
   const chunk = new Uint8Array(HEADERS + 65_536);
   const payload = frameLength - HEADERS;
   const frame = new Frame();
@@ -116,7 +116,7 @@ function down(guest: StreamSocket, server: StreamSocket, frameLength: number): P
   let waiting = 0;
   return new Promise((resolve) => {
     const port = { ...idlePort(), ready: () => void (flushWaiting() && server.interest(true, false)) };
-    const connection = new StreamConnection(guest, port as unknown as Port, () => {});
+    const connection = new StreamConnection(guest, port as unknown as Port, loop, () => {});
     function flushWaiting(): boolean {
       if (waiting > 0 && !connection.send(frame)) return false;
       waiting = 0;

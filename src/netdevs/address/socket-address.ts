@@ -105,12 +105,14 @@ export const withPort = (address: ResolvedAddress, port: number): InetAddress =>
 
 /** Refuses what plain sockets cannot do, naming what is missing. */
 export function refuseNative(driver: string, member: string, option: SocketAddressOption | undefined): void {
-  if (option?.type === 'fd') {
-    throw new QapiError(`${driver}: ${member}.type=fd needs the native layer, which this version does not have`);
-  }
-  if (option?.type === 'vsock') {
-    throw new QapiError(`${driver}: ${member}.type=vsock needs the native layer, which this version does not have`);
-  }
+  const missing =
+    option?.type === 'fd' || option?.type === 'vsock'
+      ? `${member}.type=${option.type}`
+      : option?.type === 'inet' && option.mptcp === true
+        ? `${member}.mptcp=on`
+        : undefined;
+  if (missing === undefined) return;
+  throw new QapiError(`${driver}: ${missing} needs the native layer, which this version does not have`);
 }
 
 function numericFamily(host: string): Family | undefined {

@@ -4,18 +4,30 @@
  *
  * Reading: level-triggered, one read of up to READ_BYTES a turn, decoded in place in a scratch buffer that all connections
  * share. A BUSY answer stops it at that frame: what was read already is kept (one read at most), interest is given up,
- * and onReady goes on from there; so the kernel's buffer and then the peer fill up, and nothing is lost.
+ * and onReady goes on from there; so the kernel's buffer and then the peer fill up, and nothing is lost. A read of very
+ * many small frames stops the same way after FRAME_BUDGET of them, and goes on in the next turn.
  *
  * Writing: a frame that the socket cannot take is refused, and `port.ready()` follows once it can.
  */
 
-import type { StreamEvent, StreamSocket } from '../../net/index.ts';
-import { BUSY, Frame, type Port, SOCKET_FAILED, WOULD_BLOCK } from '../../net/index.ts';
+import {
+  type BatchLoop,
+  type BatchTask,
+  BUSY,
+  Frame,
+  type Port,
+  SOCKET_FAILED,
+  type StreamEvent,
+  type StreamSocket,
+  WOULD_BLOCK,
+} from '../../net/index.ts';
 import { type FrameSink, StreamDecoder } from './stream-decoder.ts';
 import { StreamEncoder } from './stream-encoder.ts';
 
 /** One read, and what one connection gets of a turn before others get theirs, bytes. */
 const READ_BYTES = 256 * 1024;
+/** Frames of one connection in a turn: about a millisecond of the switch's work. */
+const FRAME_BUDGET = 1024;
 const EMPTY = new Uint8Array(0);
 
 /** Only used inside one `readable` event, which nothing re-enters. */
@@ -31,6 +43,9 @@ export class StreamConnection implements FrameSink {
   readonly #decoder = new StreamDecoder();
   readonly #encoder = new StreamEncoder();
   readonly #frame = new Frame();
+  readonly #loop: BatchLoop;
+  readonly #nextTurn: BatchTask = { run: () => this.#goOn() };
+  #frames = 0;
   #held: Uint8Array = EMPTY;
   #stopped = false;
   #blocked = false;
@@ -41,8 +56,9 @@ export class StreamConnection implements FrameSink {
    * Starts reading at once.
    * @param onEnd called once when the stream ends by itself: not by `close`. The socket is closed already.
    */
-  constructor(socket: StreamSocket, port: Port, onEnd: (reason: EndReason, detail: string) => void) {
+  constructor(socket: StreamSocket, port: Port, loop: BatchLoop, onEnd: (reason: EndReason, detail: string) => void) {
     this.socket = socket;
+    this.#loop = loop;
     this.#port = port;
     this.#onEnd = onEnd;
     socket.onEvent = (event) => this.#event(event);
@@ -64,10 +80,7 @@ export class StreamConnection implements FrameSink {
   resume(): void {
     if (!this.#stopped || this.#ended) return;
     this.#stopped = false;
-    const held = this.#held;
-    this.#held = EMPTY;
-    if (held.length > 0) this.#decode(held, held.length);
-    this.#updateInterest();
+    this.#goOn();
   }
 
   /** Ends it from our side; onEnd is not called. */
@@ -79,9 +92,8 @@ export class StreamConnection implements FrameSink {
   }
 
   frame(bytes: Uint8Array, offset: number, length: number): boolean {
-    if (this.#port.send(this.#frame.setPlain(bytes, offset, length)) !== BUSY) return !this.#ended;
-    this.#stopped = true;
-    return false;
+    if (this.#port.send(this.#frame.setPlain(bytes, offset, length)) === BUSY) this.#stopped = true;
+    return !this.#stopped && ++this.#frames < FRAME_BUDGET && !this.#ended;
   }
 
   #event(event: StreamEvent): void {
@@ -118,10 +130,24 @@ export class StreamConnection implements FrameSink {
       return;
     }
     this.#decode(scratch, count);
-    if (this.#stopped) this.#updateInterest();
+    if (this.#isPausing) this.#updateInterest();
+  }
+
+  /** Decodes what is held, then reads again. */
+  #goOn(): void {
+    if (this.#stopped || this.#ended) return;
+    const held = this.#held;
+    this.#held = EMPTY;
+    if (held.length > 0) this.#decode(held, held.length);
+    this.#updateInterest();
+  }
+
+  get #isPausing(): boolean {
+    return this.#stopped || this.#held.length > 0;
   }
 
   #decode(bytes: Uint8Array, length: number): void {
+    this.#frames = 0;
     const used = this.#decoder.push(bytes, 0, length, this);
     while (this.#zeroLength < this.#decoder.zeroLength) {
       this.#zeroLength++;
@@ -133,7 +159,9 @@ export class StreamConnection implements FrameSink {
       this.#end('oversized frame', `length ${this.#decoder.oversized}`);
       return;
     }
-    if (used < length) this.#held = bytes.slice(used, length);
+    if (used === length) return;
+    this.#held = bytes.slice(used, length);
+    if (!this.#stopped) this.#loop.nextTurn(this.#nextTurn);
   }
 
   #writable(): void {
@@ -150,7 +178,7 @@ export class StreamConnection implements FrameSink {
   }
 
   #updateInterest(): void {
-    if (!this.#ended) this.socket.interest(!this.#stopped, this.#blocked);
+    if (!this.#ended) this.socket.interest(!this.#isPausing, this.#blocked);
   }
 
   #end(reason: EndReason, detail: string): void {

@@ -6,6 +6,7 @@
  * goes when its connection ends. At MAX_CONNECTIONS further ones are accepted and closed at once.
  */
 import type {
+  BatchLoop,
   ChildPort,
   Frame,
   Listener,
@@ -31,8 +32,14 @@ class ConnectedPort implements NetClient {
   readonly #connection: StreamConnection;
   readonly #info: string;
 
-  constructor(socket: StreamSocket, port: Port, info: string, onEnd: (reason: string, detail: string) => void) {
-    this.#connection = new StreamConnection(socket, port, onEnd);
+  constructor(
+    socket: StreamSocket,
+    port: Port,
+    loop: BatchLoop,
+    info: string,
+    onEnd: (reason: string, detail: string) => void,
+  ) {
+    this.#connection = new StreamConnection(socket, port, loop, onEnd);
     this.#info = info;
     port.onReady = () => this.#connection.resume();
   }
@@ -103,7 +110,7 @@ class ListenerNetdev implements NetClient {
         name,
         (childPort) => {
           const onEnd = (reason: string, detail: string): void => this.#ended(number, name, reason, detail);
-          client = new ConnectedPort(socket, childPort, addressUri(address), onEnd);
+          client = new ConnectedPort(socket, childPort, this.#context.host.loop, addressUri(address), onEnd);
           return client;
         },
         () => this.#remove(number),

@@ -98,8 +98,10 @@ class SocketStream implements NetClient {
   }
 
   #connected(socket: StreamSocket, text: string): void {
-    const { port } = this.#context;
-    this.#connection = new StreamConnection(socket, port, (reason, detail) => this.#disconnected(reason, detail));
+    const { port, host } = this.#context;
+    this.#connection = new StreamConnection(socket, port, host.loop, (reason, detail) =>
+      this.#disconnected(reason, detail),
+    );
     this.#info = `socket: ${text}`;
     port.carrier(true);
   }

@@ -107,8 +107,10 @@ class StreamNetdev implements NetClient {
   }
 
   #connected(socket: StreamSocket, address: SocketAddress | undefined): void {
-    const { port, emit, id } = this.#context;
-    this.#connection = new StreamConnection(socket, port, (reason, detail) => this.#disconnected(reason, detail));
+    const { port, emit, id, host } = this.#context;
+    this.#connection = new StreamConnection(socket, port, host.loop, (reason, detail) =>
+      this.#disconnected(reason, detail),
+    );
     this.#info = addressUri(address);
     port.carrier(true);
     emit('NETDEV_STREAM_CONNECTED', { 'netdev-id': id, addr: addressToQapi(address) });

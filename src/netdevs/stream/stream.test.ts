@@ -75,6 +75,10 @@ describe('options', () => {
       'stream: addr.type=fd needs the native layer, which this version does not have',
     ],
     [
+      { addr: { ...INET, mptcp: true } },
+      'stream: addr.mptcp=on needs the native layer, which this version does not have',
+    ],
+    [
       { addr: { type: 'vsock', cid: '2', port: '1' } },
       'stream: addr.type=vsock needs the native layer, which this version does not have',
     ],
@@ -185,6 +189,27 @@ describe('server', () => {
       context.port.onReady();
     }
     expect(digests(context.port.frames)).toEqual(digests(sent));
+    await end(client);
+  });
+
+  it('a flood of small frames gets its share of a turn, in order and without loss', async () => {
+    const client = await start({ addr: UNIX, server: true });
+    const guest = await peer();
+    const sent = Array.from({ length: 3000 }, (_, i) => testFrame(60, i));
+    const bytes = framed(...sent);
+    expect(guest.write(bytes, 0, bytes.length)).toBe(bytes.length);
+    const perTurn: number[] = [];
+    const watch = {
+      run: () => {
+        perTurn.push(context.port.frames.length);
+        if (context.port.frames.length < sent.length) test.loop.nextTurn(watch);
+      },
+    };
+    test.loop.nextTurn(watch);
+    await test.settle();
+    expect(digests(context.port.frames)).toEqual(digests(sent));
+    const shares = perTurn.map((count, i) => count - (perTurn[i - 1] ?? 0));
+    expect(Math.max(...shares)).toBe(1024);
     await end(client);
   });
 
