@@ -75,7 +75,8 @@ export class HubPort implements NetClient, Relay {
       return DROPPED;
     }
     if (dropped === outputs) return DROPPED;
-    if (busy < outputs) return TAKEN;
+    // An output that dropped because it is full is as little open as a busy one.
+    if (busy + dropped < outputs) return TAKEN;
     for (const port of ports) if (port !== this) port.#told.add(this);
     return BUSY;
   }

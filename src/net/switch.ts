@@ -166,7 +166,8 @@ export class Switch {
       else if (result === DROPPED) dropped++;
     }
     if (dropped >= outputs) return DROPPED;
-    if (busy < outputs) return TAKEN;
+    // An output that dropped because it is full is as little open as a busy one.
+    if (busy + dropped < outputs) return TAKEN;
     let told: SendResult = TAKEN;
     for (const port of ports) if (port !== ingress) told = this.#busy(ingress, port);
     return told;
