@@ -129,7 +129,7 @@ class IntrospectionReader {
         const memberName = string(member['name']);
         return {
           name: memberName,
-          type: this.ref(string(member['type']), this.derived(name, memberName, string(member['type']))),
+          type: this.ref(string(member['type']), derivedName(memberName, string(member['type']))),
           optional: Object.hasOwn(member, 'default'),
           doc: featureTags(member['features']),
         };
@@ -140,17 +140,15 @@ class IntrospectionReader {
       cases: cases.map((branch) => {
         const value = string(branch['case']);
         const type = string(branch['type']);
-        return { value, type: this.objectName(type, this.derived(name, value, type)), doc: [] };
+        return { value, type: this.objectName(type, derivedName(value, type)), doc: [] };
       }),
     };
     return { kind: 'object', name, doc, base: undefined, members, union, open: this.open.has(number) };
   }
-
-  /** A short name from the member that leads there; the number keeps it apart from others. */
-  private derived(_owner: string, member: string, number: string): string {
-    return `${pascalCase(member)}${number.replace(/\D/g, '')}`;
-  }
 }
+
+/** A short name from the member that leads to a type; the number keeps it apart from others. */
+const derivedName = (member: string, number: string): string => pascalCase(member) + number.replace(/\D/g, '');
 
 function featureTags(features: JsonValue | undefined): Doc {
   const names = features === undefined ? [] : list(features);

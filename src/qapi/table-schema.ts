@@ -22,6 +22,13 @@ import { visitTree } from './visitor-tree.ts';
 /** What input visitors give: wire names, integers as numbers, or bigints beyond 2^53; absent members are not there. */
 export type InputObject = Record<string, unknown>;
 
+/**
+ * Safe for input of any kind: every fault is a QapiError with QEMU's text.
+ * @example
+ * const schema = new Schema(NETYARD_TABLE);
+ * schema.inputCommand('netdev_add', { type: 'user', id: 'u0' });
+ * schema.inputQemuOpts('Netdev', 'user,id=u0,restrict=on', 'type').value;
+ */
 export class Schema {
   private readonly table: Table;
 
