@@ -11,12 +11,8 @@ export { type JsonLimits, JsonReader, type JsonSink } from './json-reader.ts';
 export { parseJsonText } from './json-text.ts';
 export { writeJson, writeJsonPretty } from './json-writer.ts';
 export { createLocalSession, type LocalSessionOptions } from './local-session.ts';
-export {
-  type QmpCloseReason,
-  type QmpServerOptions,
-  QmpServerSession,
-  type QmpServerTransport,
-} from './server-session.ts';
+export { QmpServerSession } from './server-session.ts';
+export type { QmpCloseReason, QmpServerOptions, QmpServerTransport } from './server-transport.ts';
 export type {
   EventOf,
   EventStream,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject, JsonValue } from '../qapi/index.ts';
 import { QapiError } from '../qapi/index.ts';
-import { type QmpCloseReason, type QmpServerOptions, QmpServerSession } from './server-session.ts';
+import { QmpServerSession } from './server-session.ts';
+import type { QmpCloseReason, QmpServerOptions } from './server-transport.ts';
 import type { QmpEvent, QmpTarget } from './target.ts';
 
 const encoder = new TextEncoder();

@@ -21,8 +21,9 @@ import { CAPABILITIES_COMMAND, type Capability, checkOffered, requestedCapabilit
 import { isObject, parseRequest, type Request, wantsOob } from './envelope.ts';
 import { replyOf } from './errors.ts';
 import { JsonReader } from './json-reader.ts';
-import { writeJson, writeJsonPretty } from './json-writer.ts';
-import type { QmpEvent, QmpTarget } from './target.ts';
+import { eventText, messageText } from './message-text.ts';
+import type { QmpCloseReason, QmpServerOptions, QmpServerTransport } from './server-transport.ts';
+import type { QmpTarget } from './target.ts';
 
 /** In-band requests waiting with oob (QEMU's QMP_REQ_QUEUE_LEN_MAX). */
 export const MAX_QUEUED_REQUESTS = 8;
@@ -34,38 +35,6 @@ const ITEMS_PER_TURN = 32;
 export const OUTPUT_HIGH_WATER = 1024 * 1024;
 /** Over this many unsent bytes the client is disconnected. */
 export const OUTPUT_LIMIT = 16 * 1024 * 1024;
-
-/** The client's side of the wire, as a transport offers it. */
-export interface QmpServerTransport {
-  /** ASCII text. Never blocks and never throws; what the wire does not take is queued. */
-  send(text: string): void;
-  /** Sends what is queued, then closes. */
-  close(): void;
-  /** Drops what is queued and closes. */
-  abort(): void;
-  pauseInput(): void;
-  resumeInput(): void;
-  /** Runs `task` in a later turn of the loop, after others had theirs. */
-  later(task: () => void): void;
-  /** Bytes given to send() that the wire has not taken. */
-  readonly queuedBytes: number;
-}
-
-export interface QmpServerOptions {
-  /** Replies over several lines, as `-qmp-pretty`. */
-  readonly pretty?: boolean;
-  /** Offer `oob`; true unless said otherwise. */
-  readonly oob?: boolean;
-  readonly outputHighWater?: number;
-  readonly outputLimit?: number;
-  /** Called once, when the session is over. */
-  readonly onClosed?: (reason: QmpCloseReason) => void;
-  /** A command failed in a way no client should see; it was answered with `Internal error`. */
-  readonly onDefect?: (command: string, error: unknown) => void;
-}
-
-/** `overflow`: the client did not read. `ended`: by end() or shutdown(), all answered. `disposed`: by dispose(). */
-export type QmpCloseReason = 'overflow' | 'ended' | 'disposed';
 
 type Item = { readonly request: JsonValue } | { readonly error: string };
 
@@ -289,9 +258,14 @@ export class QmpServerSession {
   /** Events start behind the reply that ends the negotiation. */
   #negotiationDone(): void {
     if (this.#closed || this.#unsubscribe !== undefined) return;
-    this.#unsubscribe = this.#target.subscribe((event) =>
-      this.#sendText(eventText(event, this.#options.pretty === true)),
-    );
+    this.#unsubscribe = this.#target.subscribe((event) => {
+      try {
+        this.#sendText(eventText(event, this.#options.pretty === true));
+      } catch (error) {
+        // Data that has no JSON form: whoever emits must not suffer for it.
+        this.#options.onDefect?.(event.event, error);
+      }
+    });
   }
 
   // Output
@@ -326,23 +300,4 @@ export class QmpServerSession {
     else this.#transport.close();
     this.#options.onClosed?.(reason);
   }
-}
-
-/** Every line ends in CR LF; libvirt waits for both bytes. */
-function messageText(message: unknown, pretty: boolean): string {
-  return pretty ? `${writeJsonPretty(message).replaceAll('\n', '\r\n')}\r\n` : `${writeJson(message)}\r\n`;
-}
-
-/** One event goes to many sessions: it is written once per form. */
-const compactTexts = new WeakMap<QmpEvent, string>();
-const prettyTexts = new WeakMap<QmpEvent, string>();
-
-function eventText(event: QmpEvent, pretty: boolean): string {
-  const texts = pretty ? prettyTexts : compactTexts;
-  const known = texts.get(event);
-  if (known !== undefined) return known;
-  const { seconds, microseconds } = event.timestamp;
-  const text = messageText({ timestamp: { seconds, microseconds }, event: event.event, data: event.data }, pretty);
-  texts.set(event, text);
-  return text;
 }
