@@ -60,6 +60,9 @@ export const HOST_ALIAS = ipv4Address(0x0a000202);
 const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
 const ETHERNET = 14;
+const SYN = 0x02;
+const RST = 0x04;
+const SYN_ACK = 0x12;
 
 export class TcpLink implements IpLayer {
   readonly host: Host;
@@ -80,6 +83,10 @@ export class TcpLink implements IpLayer {
   frames = 0;
   largestFrame = 0;
   readonly refused = new Set<string>();
+  /** Off where the guest lies about its handshake, on which the scale of windows depends. */
+  checksEdges = true;
+  /** By remote address and ports: the right edge that the stack has offered, and the scale of its windows. */
+  readonly #edges = new Map<string, { edge: number | undefined; shift: number; offered: number }>();
   readonly busyGuests = { has: (_guest: IpAddress) => this.busy };
 
   constructor(host: Host, loop: VirtualLoop, options: { seed?: number; guest?: IpAddress } = {}) {
@@ -129,6 +136,7 @@ export class TcpLink implements IpLayer {
   /** A segment of the guest, at once. */
   inject(fields: SegmentFields): void {
     const { bytes, packet } = buildPacket(this.guest, fields);
+    this.#learnScale(packet);
     this.stack?.input(packet);
     bytes.fill(0xee);
     packet.source.fill(0xeeeeeeee);
@@ -137,14 +145,51 @@ export class TcpLink implements IpLayer {
 
   /** Bytes in place of a segment. */
   injectRaw(packet: IpPacket): void {
+    this.#learnScale(packet);
     this.stack?.input(packet);
+  }
+
+  /** A guest's answer to the stack's SYN decides whether windows are scaled. */
+  #learnScale({ bytes, transportOffset: at, transportLength, destination }: IpPacket): void {
+    const repr = parseTcp(bytes, at, at + transportLength);
+    if (typeof repr === 'string' || (repr.flags & SYN) === 0) return;
+    const known = this.#edges.get(`${addressText(destination)} ${repr.destinationPort} ${repr.sourcePort}`);
+    if (known?.edge === undefined && known !== undefined) {
+      known.shift = repr.options.windowShift < 0 ? 0 : known.offered;
+    }
   }
 
   deliver(path: LinkPath, frame: Frame): SendResult {
     this.frames++;
     if (frame.length > this.largestFrame) this.largestFrame = frame.length;
-    for (const segment of cut(path, frame)) this.#carry(segment);
+    for (const segment of cut(path, frame)) {
+      if (this.checksEdges) this.#checkEdge(segment);
+      this.#carry(segment);
+    }
     return this.busy ? BUSY : TAKEN;
+  }
+
+  /** The window's right edge never retreats (RFC 9293 §3.8.6). */
+  #checkEdge(segment: Segment): void {
+    const key = `${addressText(segment.remote)} ${segment.sourcePort} ${segment.destinationPort}`;
+    if ((segment.flags & RST) !== 0) {
+      this.#edges.delete(key);
+      return;
+    }
+    if ((segment.flags & SYN) !== 0) {
+      const offered = Math.max(0, segment.options.windowShift);
+      const answers = (segment.flags & SYN_ACK) === SYN_ACK;
+      const edge = answers ? (segment.ack + segment.window) >>> 0 : undefined;
+      this.#edges.set(key, { edge, shift: answers ? offered : 0, offered });
+      return;
+    }
+    const known = this.#edges.get(key);
+    if (known === undefined || (segment.flags & 0x10) === 0) return;
+    const edge = (segment.ack + (segment.window << known.shift)) >>> 0;
+    if (known.edge !== undefined && ((edge - known.edge) | 0) < 0) {
+      throw new RangeError(`the window retreated by ${(known.edge - edge) | 0}`);
+    }
+    known.edge = edge;
   }
 
   #carry(segment: Segment): void {
