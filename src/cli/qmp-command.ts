@@ -1,4 +1,5 @@
 /** `netyard qmp`: one command and its reply, or a shell. */
+import type { QmpSession } from '../node/qmp.ts';
 import { prettyReply, runWords } from './qmp-run.ts';
 import { connectTo, isAddress, isYardName } from './target.ts';
 
@@ -11,10 +12,12 @@ export async function qmpCommand(words: readonly string[]): Promise<void> {
   const named = first !== undefined && (isAddress(first) || isYardName(first));
   const [command, ...rest] = named ? words.slice(1) : words;
   await using session = await connectTo(named ? first : undefined);
-  if (command === undefined) {
-    const { qmpShell } = await import('./qmp-shell.ts');
-    await qmpShell(session);
-    return;
-  }
+  if (command === undefined) return await openShell(session);
   process.stdout.write(`${prettyReply(await runWords(session, command, rest))}\n`);
+}
+
+/** Apart from `await using`: TypeScript 6.0 does not rewrite the extension of an import() beside it. */
+async function openShell(session: QmpSession): Promise<void> {
+  const { qmpShell } = await import('./qmp-shell.ts');
+  await qmpShell(session);
 }

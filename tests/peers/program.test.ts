@@ -1,5 +1,6 @@
 /** The built program as a person meets it: start, what it prints, its files, a name taken, its end. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,6 +92,24 @@ describe('the default yard', () => {
     const status = await netyard(['status', 'life']);
     expect(status.stdout).toMatch(/^user +user +up/m);
     expect(status.stdout).toMatch(/^guests +listener/m);
+  });
+
+  test('has a shell', async () => {
+    const shell = spawn(process.execPath, [PROGRAM, 'qmp', 'life'], {
+      env: { ...process.env, XDG_RUNTIME_DIR: runtime },
+    });
+    let output = '';
+    shell.stdout.on('data', (data: Buffer) => {
+      output += data.toString();
+    });
+    const ended = once(shell, 'exit');
+    shell.stdin.end(
+      'query-name\nnetdev_add {"type": "hubport", "id": "sh", "hubid": 9}\nnope\nnetdev_del id=sh\nexit\n',
+    );
+    expect((await ended)[0]).toBe(0);
+    expect(output).toContain('"name": "life"');
+    expect(output).toContain('CommandNotFound: The command nope has not been found');
+    expect(output.split('(QMP) {')).toHaveLength(4);
   });
 
   test('is the same when started by the line that it printed', async () => {

@@ -1,5 +1,5 @@
 /** The table of the human monitor: names, parameters and help lines as QEMU prints them. */
-import { QapiError } from '../../qapi/index.ts';
+import { parseNetdevOptions, parseOptionList, QapiError } from '../../qapi/index.ts';
 import { announceSelf } from '../commands/announce-self.ts';
 import { usernets } from '../commands/usernet.ts';
 import { deviceNotFound } from '../errors.ts';
@@ -132,7 +132,7 @@ export const infoCommands: readonly HmpCommand[] = [
 async function netdevAdd(yard: Yard, [text]: readonly string[]): Promise<string> {
   const type = text!.split(',')[0];
   if (type === 'help' || type === '?' || type === 'type=help') return netdevHelp(yard).join('\n');
-  const { value, warnings } = yard.schema.inputQemuOpts('Netdev', text!, 'type');
+  const { value, warnings } = parseNetdevOptions(yard.schema, parseOptionList(text!, 'type'));
   const options = value as unknown as NetdevOptions;
   if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");
   await yard.addNetdev(options);
