@@ -265,17 +265,20 @@ describe('accepted sockets whose handle is not as expected', () => {
   it('are served by data events, with the same behaviour', async () => {
     const path = join(directory, 's');
     const listener = await host.sockets.listen({ family: 'unix', path });
-    const accepted = new Promise<StreamSocket>((resolve) => {
-      listener.onConnection = resolve;
-    });
-    const client = net.connect({ path });
-    await new Promise((resolve) => client.once('connect', resolve));
-    // Every pipe of the process shares this prototype; only sockets made meanwhile are affected.
-    const pipe = Object.getPrototypeOf((client as unknown as { _handle: object })._handle) as object;
+    const first = net.connect({ path });
+    await new Promise((resolve) => first.once('connect', resolve));
+    // All pipes of the process share this prototype: put back as soon as the next one was accepted.
+    const pipe = Object.getPrototypeOf((first as unknown as { _handle: object })._handle) as object;
     const stream = Object.getPrototypeOf(pipe) as { useUserBuffer: unknown };
     const original = Object.getOwnPropertyDescriptor(stream, 'useUserBuffer') as PropertyDescriptor;
     Object.defineProperty(stream, 'useUserBuffer', { ...original, value: undefined });
-    const server = await accepted.finally(() => Object.defineProperty(stream, 'useUserBuffer', original));
+    const client = net.connect({ path });
+    const server = await new Promise<StreamSocket>((resolve) => {
+      let count = 0;
+      listener.onConnection = (socket) => {
+        if (++count === 2) resolve(socket);
+      };
+    }).finally(() => Object.defineProperty(stream, 'useUserBuffer', original));
     expect(server.readInto(new Uint8Array(1), 0, 1)).toBe(WOULD_BLOCK);
     const total = 3_000_000;
     const bytes = Buffer.alloc(total);
@@ -283,6 +286,7 @@ describe('accepted sockets whose handle is not as expected', () => {
     client.end(bytes);
     expect(await drain(server, 50_000)).toEqual({ bytes: total, wrong: 0 });
     client.resume();
+    first.destroy();
     server.close();
     await listener.close();
   });
