@@ -60,7 +60,9 @@ function typeText(type: SchemaType): string {
       return type.values.map(({ name }) => `\`${name}\``).join(', ');
     case 'object':
       // What -netdev takes as a repeated key: a list of texts.
-      return type.name === 'String' ? 'text' : type.name;
+      return type.name === 'String'
+        ? 'text'
+        : `[${type.name}](/reference/schema/${type.module.replace(/\.json$/, '')}#${type.name})`;
     case 'builtin':
       return { string: 'text', number: 'number', int: 'integer', boolean: 'on or off', value: 'any', null: 'null' }[
         type.jsonType

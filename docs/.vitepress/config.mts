@@ -16,7 +16,7 @@ export default defineConfig({
   cleanUrls: true,
   lastUpdated: false,
   // Monitor transcripts; tests/peers/docs.test.ts runs them.
-  markdown: { languageAlias: { qmp: 'txt' } },
+  markdown: { languageAlias: { qmp: 'json' } },
   srcExclude: ['**/README.md', 'adr/**'],
   themeConfig: {
     search: { provider: 'local' },
