@@ -41,7 +41,7 @@ export class Network {
   constructor(options: NetworkOptions) {
     this.host = options.host;
     const trace = options.trace ?? noTrace;
-    this.switch = options.switch ? new Switch(options.host.clock, trace) : undefined;
+    this.switch = options.switch ? new Switch(options.host, trace) : undefined;
     this.#context = {
       host: options.host,
       trace,

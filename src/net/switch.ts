@@ -11,7 +11,7 @@ import { BUSY, DROPPED, type NetClient, type SendResult, TAKEN } from './client.
 import { DROP_FLOOD_LIMIT, DROP_NO_DESTINATION, DROP_SAME_PORT } from './drop-reasons.ts';
 import type { Endpoint, Relay } from './endpoint.ts';
 import type { Frame } from './frame.ts';
-import type { Clock } from './host.ts';
+import { type BatchTask, FLUSH, type Host } from './host.ts';
 import { MacTable, TABLE_CAP } from './mac-table.ts';
 import type { Trace } from './trace.ts';
 
@@ -43,7 +43,7 @@ export interface SwitchPortInfo {
 export class Switch {
   /** Most addresses in the table. */
   readonly cap = TABLE_CAP;
-  readonly #clock: Clock;
+  readonly #host: Host;
   readonly #trace: Trace;
   readonly #table = new MacTable();
   readonly #ports: SwitchPort[] = [];
@@ -51,8 +51,17 @@ export class Switch {
   /** Frames that went to more than their one destination. */
   floodedFrames = 0;
 
-  constructor(clock: Clock, trace: Trace) {
-    this.#clock = clock;
+  /** The clock is read once a batch: nothing here is finer than that, and reading it costs a third of a frame. */
+  #now = 0;
+  #nowIsFresh = false;
+  readonly #forgetNow: BatchTask = {
+    run: () => {
+      this.#nowIsFresh = false;
+    },
+  };
+
+  constructor(host: Host, trace: Trace) {
+    this.#host = host;
     this.#trace = trace;
   }
 
@@ -64,7 +73,7 @@ export class Switch {
 
   /** The address table, by address. */
   table(): SwitchEntry[] {
-    return this.#table.entries(this.#clock.now()).map(({ mac, port, isStatic, ageMs }) => ({
+    return this.#table.entries(this.#host.clock.now()).map(({ mac, port, isStatic, ageMs }) => ({
       mac,
       port: this.#bySerial.get(port)?.clientName ?? '',
       static: isStatic,
@@ -101,7 +110,7 @@ export class Switch {
   }
 
   claim(port: SwitchPort, mac: number): void {
-    this.#table.claim(Math.floor(mac / 0x1_0000_0000), mac | 0, port.endpoint.serial, this.#clock.now());
+    this.#table.claim(Math.floor(mac / 0x1_0000_0000), mac | 0, port.endpoint.serial, this.#host.clock.now());
   }
 
   /** Its link went down: what was learned there may be elsewhere by now. */
@@ -111,7 +120,8 @@ export class Switch {
 
   forward(ingress: SwitchPort, frame: Frame): SendResult {
     const { bytes, offset: o } = frame;
-    const now = this.#clock.now();
+    if (!this.#nowIsFresh) this.#readClock();
+    const now = this.#now;
     const serial = ingress.endpoint.serial;
     const first = bytes[o + 6]!;
     if ((first & 1) === 0) {
@@ -138,6 +148,12 @@ export class Switch {
       }
     }
     return this.#flood(ingress, frame, now);
+  }
+
+  #readClock(): void {
+    this.#now = this.#host.clock.now();
+    this.#nowIsFresh = true;
+    this.#host.loop.atBatchEnd(FLUSH, this.#forgetNow);
   }
 
   #flood(ingress: SwitchPort, frame: Frame, now: number): SendResult {
