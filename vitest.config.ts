@@ -28,6 +28,18 @@ export default defineConfig({
         },
       },
       {
+        // The netdev suites once more in a worker thread, where a yard must live as well.
+        test: {
+          name: 'worker',
+          pool: 'threads',
+          include: [
+            'tests/worker/**/*.test.ts',
+            'tests/unit/*compliance.test.ts',
+            'tests/unit/netdevs-on-node.test.ts',
+          ],
+        },
+      },
+      {
         test: {
           name: 'peers',
           include: ['tests/peers/**/*.test.ts'],
