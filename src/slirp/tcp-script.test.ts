@@ -341,6 +341,15 @@ describe('closing', () => {
       host read 10
       host eof
       = CLOSE-WAIT`));
+  it('with bytes beyond the FIN, which are not believed', () =>
+    runScript(`${OPEN}
+      > F. 11 ack 1
+      < . 1 ack 1
+      > P. 1:21(20) ack 1
+      < . 1 ack 12
+      host read 10
+      host eof
+      = CLOSE-WAIT`));
   it('with a FIN that the acknowledgment of ours carries', () =>
     runScript(`${OPEN}
       host shutdown
@@ -507,6 +516,72 @@ describe('bytes to the guest', () => {
       > . 1 ack 8001`);
     expect(statistics['tcp.fastRetransmits']).toBe(1);
     expect(statistics['tcp.retransmitted']).toBe(2);
+  });
+  it('lost while others were being repaired are sent again as well, without a timeout', async () => {
+    const statistics = await runScript(`
+      > S 0 win 65535 <mss 1000,sackOK>
+      < S. 0 ack 1
+      > . 1 ack 1
+      host write 8000
+      ${[1, 1001, 2001, 3001, 4001, 5001, 6001].map((seq) => `< . ${seq}:${seq + 1000}(1000) ack 1`).join('\n')}
+      < P. 7001:8001(1000) ack 1
+      > . 1 ack 1 <sack 3001:4001>
+      < . 1:1001(1000) ack 1
+      < . 1001:2001(1000) ack 1
+      < . 2001:3001(1000) ack 1
+      > . 1 ack 1 <sack 6001:7001 3001:4001>
+      < . 4001:5001(1000) ack 1
+      < . 5001:6001(1000) ack 1
+      > . 1 ack 8001`);
+    expect(statistics['tcp.retransmitTimeouts']).toBe(0);
+  });
+  it('lost a second time are sent a third time when later ones are reported', async () => {
+    const statistics = await runScript(`
+      > S 0 win 65535 <mss 1000,sackOK>
+      < S. 0 ack 1
+      > . 1 ack 1
+      host write 5000
+      ${[1, 1001, 2001, 3001].map((seq) => `< . ${seq}:${seq + 1000}(1000) ack 1`).join('\n')}
+      < P. 4001:5001(1000) ack 1
+      > . 1 ack 1 <sack 1001:5001>
+      < . 1:1001(1000) ack 1
+      host write 4000
+      ${[5001, 6001, 7001].map((seq) => `< . ${seq}:${seq + 1000}(1000) ack 1`).join('\n')}
+      < P. 8001:9001(1000) ack 1
+      > . 1 ack 1 <sack 1001:9001>
+      < . 1:1001(1000) ack 1
+      > . 1 ack 9001`);
+    expect(statistics['tcp.retransmitTimeouts']).toBe(0);
+  });
+  it('sent twice measure no round trip (Karn)', () =>
+    runScript(`${PLAIN}
+      host write 10
+      < P. 1:11(10) ack 1
+      + 200
+      < P. 1:11(10) ack 1
+      + 150
+      > . 1 ack 11
+      host write 10
+      < P. 11:21(10) ack 1
+      + 200
+      < P. 11:21(10) ack 1
+      > . 1 ack 21`));
+  it('heed the window of the latest segment, not of the last to arrive', () =>
+    runScript(`${PLAIN}
+      > . 11:21(10) ack 1 win 500
+      < . 1 ack 1
+      > . 1:11(10) ack 1 win 0
+      < . 1 ack 21
+      host write 10
+      < P. 1:11(10) ack 21
+      > . 21 ack 11`));
+  it('at their end leave no memory behind', async () => {
+    const statistics = await runScript(`${PLAIN}
+      host shutdown
+      < F. 1 ack 1
+      > . 1 ack 2
+      = FIN-WAIT-2`);
+    expect(statistics['tcp.poolBytes']).toBe(0);
   });
   it('are not sent again for SACKs of what was never sent, or lies below', async () => {
     const statistics = await runScript(`${OPEN}

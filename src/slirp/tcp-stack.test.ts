@@ -270,6 +270,32 @@ describe('TcpStack', () => {
     expect(pool.usedBytes).toBe(0);
   });
 
+  it('leaves most of the pool to others when a guest does not acknowledge', async () => {
+    const pool = new ChunkPool(8 * CHUNK_BYTES);
+    const world = createWorld({ pool });
+    const servers = await serve(world);
+    const guest = connect(world, { window: 4_000_000 });
+    world.link.onSegment = () => {};
+    servers[0]?.send(randomBytes(2_000_000));
+    world.test.advance(100);
+    expect(pool.usedBytes).toBeLessThanOrEqual(5 * CHUNK_BYTES);
+    guest.vanish();
+  });
+
+  it('offers a wider window to a guest that fills it', async () => {
+    const world = createWorld();
+    Object.assign(world.link.fromGuest, { latencyMs: 5 });
+    const servers = await serve(world, 80, 8_000_000);
+    const guest = connect(world);
+    for (const stream of world.test.network.streams) stream.capacity = 8_000_000;
+    guest.write(randomBytes(10_000_000));
+    world.test.advance(1000);
+    expect(servers[0]?.received).toBe(10_000_000);
+    expect(Math.max(...guest.segments.slice(1).map((segment) => segment.window << 7))).toBe(4 * 1024 * 1024);
+    // Six doublings take about as many round trips.
+    expect(world.stack.statistics()['tcp.duplicate']).toBe(0);
+  });
+
   it('parks only the flows of the guest whose way is not clear', async () => {
     const world = createWorld();
     const servers = await serve(world);
