@@ -1,11 +1,8 @@
 /**
  * A stream over node:net with readiness and pull.
  *
- * Reading: libuv reads straight into one buffer that all streams of the host share (`onread`), the owner pulls out of it
- * inside its 'readable' event, and only what it leaves is copied to memory of this socket; then reading stops until that
- * is gone. Against 'data' events this halves the CPU time per byte: no allocation per read, reads of up to 256 KiB. A
- * socket whose owner takes all of a full read gets a larger view for the next, one whose owner leaves some a smaller
- * one, which bounds what stalled streams hold. A full view ends the socket's share of this turn.
+ * Reading: see read-buffer.ts; reading stops while bytes are left there. Against 'data' events this halves the CPU time
+ * per byte: no allocation per read, reads of up to 256 KiB. A full view ends the socket's share of this turn.
  *
  * `onread` is documented for sockets that connect; an accepted one gets it by moving its handle to a new Socket.
  * Where that handle is not as expected, 'data' events serve instead, with the same behaviour.
@@ -27,13 +24,12 @@ import {
 } from '../net/index.ts';
 import { unixNameError } from './address.ts';
 import { toHostError } from './errno.ts';
+import { ReadBuffer } from './read-buffer.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';
 import { WriteQueue } from './write-queue.ts';
 
-const EMPTY = new Uint8Array(0);
 /** How long a closed stream may take to hand its last bytes to a peer that reads slowly. */
 const LINGER_MS = 30_000;
-const FIRST_VIEW = 1;
 
 const ignoreEvent = (_event: StreamEvent): void => {};
 
@@ -46,10 +42,14 @@ export interface ConnectOptions {
 export class NodeStreamSocket implements StreamSocket, Destroyable {
   onEvent: (event: StreamEvent) => void = ignoreEvent;
   readonly #context: SocketContext;
+  readonly #input: ReadBuffer;
   readonly #output: WriteQueue;
   readonly #flushTask: BatchTask = { run: () => this.#flush() };
   readonly #pollTask: BatchTask = { run: () => this.#poll() };
   readonly #onTaken = (): void => this.#taken();
+  readonly #pull = (): void => {
+    if (this.#wantRead) this.#emit('readable');
+  };
   #socket: net.Socket | undefined;
   #error: HostError | undefined;
   #local: SocketAddress | undefined;
@@ -63,18 +63,12 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   #wantWrite = false;
   /** Between readStart and readStop, as far as we caused it. */
   #reading = false;
-  #inRead = false;
-  /** Unread bytes: in the shared buffer inside the read callback, else in memory of our own. */
-  #data: Uint8Array = EMPTY;
-  #start = 0;
-  #end = 0;
   #ended = false;
   #endTold = false;
-  #view = FIRST_VIEW;
-  #nextView = FIRST_VIEW;
 
   private constructor(context: SocketContext) {
     this.#context = context;
+    this.#input = new ReadBuffer(context.readViews);
     this.#output = new WriteQueue(context.pool, context.streamCapBytes);
     context.open.add(this);
   }
@@ -156,23 +150,15 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   }
 
   readInto(bytes: Uint8Array, offset: number, length: number): number {
-    const waiting = this.#end - this.#start;
-    if (waiting === 0) {
+    const input = this.#input;
+    if (input.waiting === 0) {
       if (this.#error !== undefined) return SOCKET_FAILED;
-      if (this.#ended) {
-        this.#endTold = true;
-        return 0;
-      }
-      return WOULD_BLOCK;
+      if (!this.#ended) return WOULD_BLOCK;
+      this.#endTold = true;
+      return 0;
     }
-    const count = Math.min(waiting, length);
-    bytes.set(this.#data.subarray(this.#start, this.#start + count), offset);
-    this.#start += count;
-    if (count === waiting && !this.#inRead) {
-      this.#data = EMPTY;
-      this.#start = this.#end = 0;
-      this.#updateReading();
-    }
+    const count = input.pull(bytes, offset, length);
+    if (input.waiting === 0) this.#updateReading();
     return count;
   }
 
@@ -257,20 +243,12 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   }
 
   #onread(): net.OnReadOpts {
-    const views = this.#context.readViews;
     return {
       // Called before the first and after every read; undefined keeps the view, which the types do not say.
-      buffer: (): Uint8Array => {
-        const view = views[this.#nextView] as Uint8Array;
-        if (this.#started && this.#nextView === this.#view) return undefined as unknown as Uint8Array;
-        this.#started = true;
-        this.#view = this.#nextView;
-        return view;
-      },
+      buffer: () => this.#input.nextView() as Uint8Array,
       callback: (count: number, bytes: Uint8Array): boolean => this.#ingest(count, bytes),
     };
   }
-  #started = false;
 
   #attach(socket: net.Socket): void {
     this.#socket = socket;
@@ -303,8 +281,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     this.#closed = true;
     this.onEvent = ignoreEvent;
     this.#wantRead = this.#wantWrite = false;
-    this.#data = EMPTY;
-    this.#start = this.#end = 0;
+    this.#input.clear();
     if (this.#socket === undefined) this.#context.open.delete(this);
   }
 
@@ -321,40 +298,20 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
 
   /** One read. Returns whether libuv goes on reading. */
   #ingest(count: number, bytes: Uint8Array): boolean {
-    if (this.#closed) {
-      // What comes after close is read and dropped while the last bytes leave, as shutdown(2) and a reader would.
-      return true;
-    }
-    this.#data = bytes;
-    this.#start = 0;
-    this.#end = count;
-    this.#inRead = true;
-    if (this.#wantRead) this.#emit('readable');
-    this.#inRead = false;
-    const left = this.#end - this.#start;
-    if (left > 0) {
-      this.#data = bytes.slice(this.#start, this.#end);
-      this.#start = 0;
-      this.#end = left;
-      if (this.#view > 0) this.#nextView = this.#view - 1;
-      this.#reading = false;
-      this.#pollIfDue();
-      return false;
-    }
-    this.#data = EMPTY;
-    this.#start = this.#end = 0;
-    const full = count === (this.#context.readViews[this.#view] as Uint8Array).length;
-    if (full && this.#view + 1 < this.#context.readViews.length) this.#nextView = this.#view + 1;
-    if (this.#wantRead && !full) return true;
+    // What comes after close is read and dropped while the last bytes leave.
+    if (this.#closed) return true;
+    const result = this.#input.ingest(bytes, count, this.#pull);
+    if (result === 'taken' && this.#wantRead) return true;
     this.#reading = false;
-    if (this.#wantRead) this.#context.loop.nextTurn(this.#pollTask);
+    if (result === 'left') this.#pollIfDue();
+    else if (this.#wantRead) this.#context.loop.nextTurn(this.#pollTask);
     return false;
   }
 
   #updateReading(): void {
     const socket = this.#socket;
-    if (socket === undefined || !this.#connected || this.#inRead || socket.destroyed) return;
-    const wanted = this.#wantRead && this.#start === this.#end && !this.#ended;
+    if (socket === undefined || !this.#connected || this.#input.isReading || socket.destroyed) return;
+    const wanted = this.#wantRead && this.#input.waiting === 0 && !this.#ended;
     if (wanted === this.#reading) return;
     this.#reading = wanted;
     if (wanted) socket.resume();
@@ -362,7 +319,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   }
 
   #isReadable(): boolean {
-    return this.#wantRead && (this.#end > this.#start || (this.#ended && !this.#endTold));
+    return this.#wantRead && (this.#input.waiting > 0 || (this.#ended && !this.#endTold));
   }
 
   #isWritable(): boolean {

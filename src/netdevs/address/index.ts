@@ -2,4 +2,4 @@ export { isMulticastIpv4, parseLocalAddress, resolveHostPort, resolveLegacy } fr
 export { type ConnectAttempt, connectTo, listenAt } from './open.ts';
 export type { InetOption, SocketAddressOption, UnixOption } from './option.ts';
 export { addressToQapi, addressUri } from './render.ts';
-export { allowedFamily, isNumeric, portNumber, refuseNative, unixAddress } from './socket-address.ts';
+export { isNumeric, refuseNative } from './socket-address.ts';

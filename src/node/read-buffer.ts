@@ -1,0 +1,81 @@
+/**
+ * Bytes read and not yet pulled, of one stream. libuv reads into a view of one buffer that all streams of a host share; the
+ * owner pulls out of it inside the read callback, and what it leaves is copied to memory of this stream. A view grows for
+ * an owner that takes all of a full read and shrinks for one that leaves some, which bounds what stalled streams hold.
+ */
+const EMPTY = new Uint8Array(0);
+const FIRST_VIEW = 1;
+
+export class ReadBuffer {
+  readonly #views: readonly Uint8Array[];
+  #data: Uint8Array = EMPTY;
+  #start = 0;
+  #end = 0;
+  #view = FIRST_VIEW;
+  #nextView = FIRST_VIEW;
+  #given = false;
+  #isShared = false;
+
+  /** @param views of one buffer, smallest first. */
+  constructor(views: readonly Uint8Array[]) {
+    this.#views = views;
+  }
+
+  /** Bytes that wait to be pulled. */
+  get waiting(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Inside the read callback: the bytes are in the shared buffer. */
+  get isReading(): boolean {
+    return this.#isShared;
+  }
+
+  /** Where the next read goes; undefined = where the last one went. */
+  nextView(): Uint8Array | undefined {
+    if (this.#given && this.#nextView === this.#view) return undefined;
+    this.#given = true;
+    this.#view = this.#nextView;
+    return this.#views[this.#view];
+  }
+
+  /**
+   * One read.
+   * @param pull lets the owner take what it wants.
+   * @returns 'left' bytes over, `full` = all taken of a read that filled its view, or 'taken'.
+   */
+  ingest(bytes: Uint8Array, count: number, pull: () => void): 'left' | 'full' | 'taken' {
+    this.#data = bytes;
+    this.#start = 0;
+    this.#end = count;
+    this.#isShared = true;
+    pull();
+    this.#isShared = false;
+    const left = this.waiting;
+    if (left > 0) {
+      this.#data = bytes.slice(this.#start, this.#end);
+      this.#start = 0;
+      this.#end = left;
+      if (this.#view > 0) this.#nextView = this.#view - 1;
+      return 'left';
+    }
+    this.clear();
+    if (count < (this.#views[this.#view] as Uint8Array).length) return 'taken';
+    if (this.#view + 1 < this.#views.length) this.#nextView = this.#view + 1;
+    return 'full';
+  }
+
+  /** Moves up to `length` bytes out. Returns the count. */
+  pull(into: Uint8Array, offset: number, length: number): number {
+    const count = Math.min(this.waiting, length);
+    into.set(this.#data.subarray(this.#start, this.#start + count), offset);
+    this.#start += count;
+    if (this.#start === this.#end && !this.#isShared) this.clear();
+    return count;
+  }
+
+  clear(): void {
+    this.#data = EMPTY;
+    this.#start = this.#end = 0;
+  }
+}
