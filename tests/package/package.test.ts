@@ -94,7 +94,7 @@ describe('the installed program', () => {
     });
     try {
       expect(await yard.qmp.execute('query-net-clients')).toMatchObject([{ type: 'listener' }, { type: 'user' }]);
-      expect(yard.output()).toContain(yard.guestSocket);
+      await expect.poll(() => yard.output()).toContain(yard.guestSocket);
     } finally {
       expect(await yard.end('SIGINT')).toBe(0);
     }
