@@ -45,7 +45,8 @@ import {
 } from '../wire/index.ts';
 import { IPV4_BROADCAST, ipv4Address } from './address.ts';
 import type { StackConfig } from './config.ts';
-import { IPV4_HEADROOM, type Ipv4Output, type Ipv4Path } from './ipv4-output.ts';
+import { IPV4_HEADROOM, type Ipv4Output } from './ipv4-output.ts';
+import { Ipv4Path } from './ipv4-path.ts';
 import { LEASE_SECONDS, type LeaseSlot, LeaseTable } from './lease-table.ts';
 import type { NeighbourTable } from './neighbours.ts';
 
@@ -83,7 +84,7 @@ export class DhcpServer {
     this.#config = config;
     this.#hooks = hooks;
     this.leases = new LeaseTable(config);
-    this.#path = output.openPath(ipv4Address(IPV4_BROADCAST), ipv4Address(config.host));
+    this.#path = new Ipv4Path(output, ipv4Address(IPV4_BROADCAST), ipv4Address(config.host));
     this.#file = config.bootfile === undefined ? NO_BYTES : encode(config.bootfile);
     this.#optional = optionalOptions(config);
   }

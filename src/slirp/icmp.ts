@@ -31,7 +31,8 @@ import { ipv4Address, ipv4Of } from './address.ts';
 import type { StackConfig } from './config.ts';
 import { sameAddress } from './flow-table.ts';
 import type { IpAddress, IpPacket, UnreachableReason } from './ip-layer.ts';
-import { IPV4_HEADROOM, type Ipv4Output, type Ipv4Path } from './ipv4-output.ts';
+import { IPV4_HEADROOM, type Ipv4Output } from './ipv4-output.ts';
+import { Ipv4Path } from './ipv4-path.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** Most bytes of the original packet in an error. */
@@ -155,7 +156,7 @@ export class Icmp {
   #pathTo(guest: IpAddress, remote: IpAddress): Ipv4Path {
     let path = this.#path;
     if (path === undefined || !sameAddress(this.#pathGuest, guest) || !sameAddress(this.#pathRemote, remote)) {
-      path = this.#output.openPath(guest, remote);
+      path = new Ipv4Path(this.#output, guest, remote);
       this.#path = path;
       this.#pathGuest.set(guest);
       this.#pathRemote.set(remote);

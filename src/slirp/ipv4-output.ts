@@ -12,36 +12,28 @@ import {
   ARP_REQUEST,
   ETHERNET_LENGTH,
   ETHERTYPE_ARP,
-  ETHERTYPE_IPV4,
   emitArp,
   emitEthernet,
   emitIpv4,
-  finishChecksum,
   IPV4_HEADER_LENGTH,
   IPV4_MORE_FRAGMENTS,
   ipv4Destination,
   ipv4Id,
   ipv4Protocol,
-  ipv4PseudoSum,
   ipv4Source,
   ipv4Tos,
   ipv4TotalLength,
   ipv4Ttl,
   MAC_BROADCAST,
-  put16,
-  put32,
-  sumBytes,
   writeMac,
 } from '../wire/index.ts';
-import { IPV4_BROADCAST, ipv4Of } from './address.ts';
+import { IPV4_BROADCAST } from './address.ts';
 import type { BusyGuests } from './busy-guests.ts';
 import { MTU, type StackConfig, subnetBroadcast, virtualMac } from './config.ts';
-import type { GuestPath, IpAddress } from './ip-layer.ts';
+import type { IpAddress } from './ip-layer.ts';
 import type { Neighbour, NeighbourTable, WaitingFrame } from './neighbours.ts';
 
 export const IPV4_HEADROOM = ETHERNET_LENGTH + IPV4_HEADER_LENGTH;
-export const DEFAULT_TTL = 64;
-const MAX_TOTAL = 0xffff;
 /** Payload of all fragments but the last. */
 const PIECE = (MTU - IPV4_HEADER_LENGTH) & ~7;
 /** QEMU's user network sends ARP replies as 64 bytes. */
@@ -96,10 +88,6 @@ export class Ipv4Output {
 
   isBroadcast(address: number): boolean {
     return address === 0 || address === IPV4_BROADCAST || address === this.#subnetBroadcast;
-  }
-
-  openPath(guest: IpAddress, remote: IpAddress): Ipv4Path {
-    return new Ipv4Path(this, guest, remote);
   }
 
   /** An ARP frame; replies are zero-padded. */
@@ -182,87 +170,4 @@ export class Ipv4Output {
     }
     return result;
   }
-}
-
-/** See GuestPath. Holds the neighbour entry, so that sending looks nothing up. */
-export class Ipv4Path implements GuestPath {
-  readonly family = 'ipv4';
-  readonly headroom = IPV4_HEADROOM;
-  readonly mtu = MTU;
-  readonly pseudoSum: number;
-  readonly #output: Ipv4Output;
-  readonly #guest: IpAddress;
-  readonly #broadcast: boolean;
-  /** Both headers with everything that is the same in each packet, and the IP header's sum. */
-  readonly #template = new Uint8Array(IPV4_HEADROOM);
-  readonly #templateSum: number;
-  #neighbour: Neighbour | undefined;
-
-  constructor(output: Ipv4Output, guest: IpAddress, remote: IpAddress) {
-    this.#output = output;
-    this.#guest = Uint32Array.from(guest);
-    const guestAddress = ipv4Of(guest);
-    const remoteAddress = ipv4Of(remote);
-    this.pseudoSum = ipv4PseudoSum(remoteAddress, guestAddress);
-    this.#broadcast = output.isBroadcast(guestAddress);
-    const template = this.#template;
-    emitEthernet(template, 0, MAC_BROADCAST, output.hostMac, ETHERTYPE_IPV4);
-    template[ETHERNET_LENGTH] = 0x45;
-    put32(template, ETHERNET_LENGTH + 12, remoteAddress);
-    put32(template, ETHERNET_LENGTH + 16, guestAddress);
-    this.#templateSum = sumBytes(template, ETHERNET_LENGTH, IPV4_HEADER_LENGTH, 0);
-  }
-
-  writeHeaders(
-    bytes: Uint8Array,
-    transportOffset: number,
-    transportLength: number,
-    protocol: number,
-    tos: number,
-    ttl: number = DEFAULT_TTL,
-  ): void {
-    const start = transportOffset - IPV4_HEADROOM;
-    const ip = start + ETHERNET_LENGTH;
-    const length = transportLength + IPV4_HEADER_LENGTH;
-    const total = length > MAX_TOTAL ? 0 : length;
-    const id = this.#output.nextId();
-    bytes.set(this.#template, start);
-    bytes[ip + 1] = tos;
-    put16(bytes, ip + 2, total);
-    put16(bytes, ip + 4, id);
-    bytes[ip + 8] = ttl;
-    bytes[ip + 9] = protocol;
-    put16(bytes, ip + 10, finishChecksum(this.#templateSum + tos + total + id + ((ttl << 8) | protocol)));
-  }
-
-  send(frame: Frame): SendResult {
-    if (this.#broadcast) return this.#output.transmit(frame, this.#guest);
-    const neighbours = this.#output.neighbours;
-    if (neighbours === undefined) return TAKEN;
-    let neighbour = this.#neighbour;
-    if (neighbour === undefined || !neighbour.live) {
-      neighbour = neighbours.get(this.#guest);
-      this.#neighbour = neighbour;
-    }
-    const mac = neighbours.macOf(neighbour);
-    if (mac === 0) {
-      neighbours.wait(neighbour, copyOf(frame));
-      return TAKEN;
-    }
-    // The frame's bytes are the caller's own, with our headers in them: completing those is no breach of the borrow.
-    writeMac(frame.bytes, frame.offset, mac);
-    return this.#output.transmit(frame, this.#guest);
-  }
-}
-
-function copyOf(frame: Frame): WaitingFrame {
-  return {
-    bytes: frame.bytes.slice(frame.offset, frame.offset + frame.length),
-    flags: frame.flags,
-    gsoType: frame.gsoType,
-    gsoSize: frame.gsoSize,
-    headerLength: frame.headerLength,
-    checksumStart: frame.checksumStart,
-    checksumOffset: frame.checksumOffset,
-  };
 }

@@ -9,13 +9,6 @@ import type { Flow, Port } from '../net/client.ts';
 import type { Frame } from '../net/frame.ts';
 import type { Host, InetAddress, Log } from '../net/host.ts';
 import {
-  ARP_REPLY,
-  ARP_REQUEST,
-  arpCheck,
-  arpOperation,
-  arpSenderAddress,
-  arpSenderMac,
-  arpTargetAddress,
   DHCP_SERVER_PORT,
   DNS_PORT,
   ETHERNET_LENGTH,
@@ -46,6 +39,7 @@ import {
   parseAddress,
   toInetAddress,
 } from './address.ts';
+import { ArpResponder } from './arp-responder.ts';
 import { BusyGuests } from './busy-guests.ts';
 import { type StackConfig, virtualMac } from './config.ts';
 import { DhcpServer } from './dhcp-server.ts';
@@ -54,6 +48,7 @@ import { Icmp } from './icmp.ts';
 import type { GuestPath, IpAddress, IpPacket, UnreachableReason } from './ip-layer.ts';
 import { fillPacket, Ipv4Input, newPacket } from './ipv4-input.ts';
 import { Ipv4Output } from './ipv4-output.ts';
+import { Ipv4Path } from './ipv4-path.ts';
 import type { LeaseSlot } from './lease-table.ts';
 import { NeighbourTable } from './neighbours.ts';
 import { Reassembler } from './reassembly.ts';
@@ -89,6 +84,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   readonly #neighbours: NeighbourTable;
   readonly #reassembler: Reassembler;
   readonly #input: Ipv4Input;
+  readonly #arp: ArpResponder;
   readonly #icmp: Icmp;
   readonly #dhcp: DhcpServer;
   readonly #dns: DnsForwarder;
@@ -120,6 +116,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     output.attach(this.#neighbours);
     this.#reassembler = new Reassembler(host.clock, host.timers, host.random.u32(), drop);
     this.#input = new Ipv4Input(config, (address) => output.isBroadcast(address), this.#reassembler, drop);
+    this.#arp = new ArpResponder(config, output, this.#neighbours, drop);
     this.#icmp = new Icmp(config, output, host.clock, { drop });
     this.#dhcp = new DhcpServer(config, output, { clock: host.clock, log, neighbours: this.#neighbours, drop });
     this.#dns = new DnsForwarder(this);
@@ -146,7 +143,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
         this.#ipv4(frame, ethernetSource(bytes, offset));
         break;
       case ETHERTYPE_ARP:
-        this.#arp(bytes, offset, offset + length);
+        this.#arp.input(bytes, offset, offset + length);
         break;
       case ETHERTYPE_IPV6:
         this.#ipv6();
@@ -161,7 +158,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   }
 
   openPath(guest: IpAddress, remote: IpAddress): GuestPath {
-    return this.#output.openPath(guest, remote);
+    return new Ipv4Path(this.#output, guest, remote);
   }
 
   sendUnreachable(packet: IpPacket, reason: UnreachableReason, mtu?: number): void {
@@ -274,44 +271,6 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     } else {
       this.udp.input(packet);
     }
-  }
-
-  #arp(bytes: Uint8Array, offset: number, end: number): void {
-    const at = offset + ETHERNET_LENGTH;
-    const reason = arpCheck(bytes, at, end);
-    if (reason !== undefined) {
-      this.drop(reason);
-      return;
-    }
-    const operation = arpOperation(bytes, at);
-    const sender = arpSenderAddress(bytes, at);
-    const senderMac = arpSenderMac(bytes, at);
-    if (operation === ARP_REPLY) {
-      this.#learn(sender, senderMac);
-      return;
-    }
-    if (operation !== ARP_REQUEST) {
-      this.drop('arp-operation');
-      return;
-    }
-    const target = arpTargetAddress(bytes, at);
-    if (target === sender) {
-      this.#learn(sender, senderMac);
-    } else if (target === this.config.host || target === this.config.dns) {
-      this.#learn(sender, senderMac);
-      this.#output.sendArp(ethernetSource(bytes, offset), ARP_REPLY, virtualMac(target), target, senderMac, sender);
-    }
-  }
-
-  /** Our own addresses, and those that are no single guest, are never learnt. */
-  #learn(address: number, mac: number): void {
-    const own = address === this.config.host || address === this.config.dns;
-    if (own || mac === this.#hostMac || mac === this.#dnsMac) {
-      this.drop('arp-claims-ours');
-      return;
-    }
-    if (this.#output.isBroadcast(address) || isIpv4Multicast(address) || address >>> 24 === 127) return;
-    this.#neighbours.learn(ipv4Address(address), mac);
   }
 
   #confirm(packet: IpPacket): void {

@@ -3,14 +3,10 @@
  *
  * Theory of operation. A flow is a 4-tuple as the guest sees it. All flows of one guest endpoint share one host socket
  * (endpoint-independent mapping), which takes datagrams from anybody (endpoint-independent filtering): an unknown
- * sender makes a flow of its own. As long as the endpoint has one remote only, its socket is connected, because then
- * the kernel reports refusals and they become ICMP port unreachable; a second remote disconnects it for good. Its port
- * is picked by us, since a port the kernel picked is lost with the connection.
+ * sender makes a flow of its own. Refusals that the kernel reports become ICMP errors (see udp-host-side.ts).
  *
  * A forward is a bound host socket of the same kind: each sender becomes a flow, and the guest's answers leave through
  * it. Such flows are allowed under `restrict`, both ways.
- *
- * Sockets open asynchronously; up to MAX_WAITING datagrams wait meanwhile.
  *
  * Limits: MAX_FLOWS (the longest unused goes). Timers: IDLE_MS since the last datagram, DNS_IDLE_MS after an answer from
  * port 53; one sweep every SWEEP_MS while there are flows.
@@ -40,18 +36,15 @@ import { addressSum, addressText, isIpv4 } from './address.ts';
 import { FlowTable, sameAddress } from './flow-table.ts';
 import type { IpAddress, IpLayer, IpPacket } from './ip-layer.ts';
 import { UdpFlow, UdpHostSocket } from './udp-flow.ts';
-import { newBatch, UdpSender } from './udp-sender.ts';
+import { UdpHostSide } from './udp-host-side.ts';
+import { newBatch } from './udp-sender.ts';
 
 export const MAX_FLOWS = 8192;
-export const MAX_WAITING = 16;
 export const IDLE_MS = 240_000;
 export const DNS_IDLE_MS = 10_000;
 const SWEEP_MS = 5000;
 /** An error so soon after a send is that send's own. */
 const SEND_FAILURE_MS = 20;
-const PORT_TRIES = 4;
-const FIRST_PORT = 32_768;
-const PORTS = 28_000;
 /** Room in front of a received datagram for Ethernet, IP and UDP headers of either family. */
 const HEADROOM = 64;
 const RECEIVE_ARENA = 256 * 1024;
@@ -81,13 +74,11 @@ export class UdpStack {
   readonly #flows: FlowTable<UdpFlow>;
   readonly #sockets: FlowTable<UdpHostSocket>;
   readonly #forwards = new Set<UdpHostSocket>();
-  readonly #sender: UdpSender;
+  readonly #hostSide: UdpHostSide;
   readonly #arena = new Uint8Array(HEADROOM + RECEIVE_ARENA);
   readonly #receive = newBatch(this.#arena.subarray(HEADROOM), RECEIVE_COUNT);
   readonly #frame = new Frame();
   readonly #timer: Timer;
-  readonly #opening = new Set<Promise<void>>();
-  readonly #closing = new Set<Promise<void>>();
   readonly #parked = new Set<UdpHostSocket>();
   #closed = false;
   #created = 0;
@@ -99,7 +90,11 @@ export class UdpStack {
     this.#layer = layer;
     this.#flows = new FlowTable(layer.host.random.u32());
     this.#sockets = new FlowTable(layer.host.random.u32());
-    this.#sender = new UdpSender(layer.host.loop, (reason) => layer.drop(reason));
+    this.#hostSide = new UdpHostSide(layer.host, {
+      drop: (reason) => layer.drop(reason),
+      event: (owner, socket, event) => this.#onEvent(owner, socket, event),
+      failed: (owner) => this.#failedToOpen(owner),
+    });
     this.#timer = layer.host.timers.create(() => this.#sweep());
   }
 
@@ -127,13 +122,13 @@ export class UdpStack {
       this.#layer.sendTimeExceeded(packet);
       return;
     }
-    const now = this.#layer.host.clock.now();
-    flow.usedAt = now;
+    flow.usedAt = this.#layer.host.clock.now();
     flow.tos = packet.tos;
     this.#flows.touch(flow);
     flow.remember(packet);
     const length = Math.max(0, Math.min(udpLength(bytes, at), packet.transportLength) - UDP_HEADER_LENGTH);
-    this.#send(flow, bytes, at + UDP_HEADER_LENGTH, length, packet.ttl - 1, packet.tos, now);
+    this.#toHost++;
+    this.#hostSide.send(flow, bytes, at + UDP_HEADER_LENGTH, length, packet.ttl - 1, packet.tos);
   }
 
   /** Listens on a host port for a guest. Rejects with HostError. */
@@ -145,7 +140,7 @@ export class UdpStack {
       throw new HostError('ECANCELED', 'Operation canceled');
     }
     const local = socket.localAddress;
-    this.#start(owner, socket);
+    this.#hostSide.start(owner, socket);
     this.#forwards.add(owner);
     return {
       hostAddress: local.family === 'unix' ? hostAddress.host : local.host,
@@ -206,11 +201,10 @@ export class UdpStack {
     this.#flows.forEach((flow) => {
       this.#remove(flow);
     });
-    for (const owner of this.#forwards) this.#stop(owner);
+    for (const owner of this.#forwards) void this.#stop(owner);
     this.#forwards.clear();
     this.#parked.clear();
-    await Promise.all([...this.#opening]);
-    await Promise.all([...this.#closing]);
+    await this.#hostSide.settled();
   }
 
   #openFlow(
@@ -225,7 +219,7 @@ export class UdpStack {
     if (owner === undefined) {
       owner = new UdpHostSocket(guest, guestPort, false);
       this.#sockets.add(owner);
-      this.#open(owner, isIpv4(guest) ? 'ipv4' : 'ipv6');
+      this.#hostSide.open(owner, isIpv4(guest) ? 'ipv4' : 'ipv6');
     }
     return this.#addFlow(guest, guestPort, remote, remotePort, owner, peer, this.#layer.replySource(remote));
   }
@@ -263,37 +257,8 @@ export class UdpStack {
     owner.forget(flow);
     if (owner.flows === 0 && !owner.permanent) {
       this.#sockets.remove(owner);
-      this.#stop(owner);
+      void this.#stop(owner);
     }
-  }
-
-  #open(owner: UdpHostSocket, family: 'ipv4' | 'ipv6'): void {
-    const opening = this.#bind(family).then(
-      (socket) => {
-        if (owner.live) this.#start(owner, socket);
-        else this.#track(socket.close());
-      },
-      () => this.#failedToOpen(owner),
-    );
-    this.#opening.add(opening);
-    const done = (): void => {
-      this.#opening.delete(opening);
-    };
-    opening.then(done, done);
-  }
-
-  /** A random port by number, so that it outlives disconnect(); the kernel's choice when those are taken. */
-  async #bind(family: 'ipv4' | 'ipv6'): Promise<DatagramSocket> {
-    const { sockets, random } = this.#layer.host;
-    const host = family === 'ipv4' ? '0.0.0.0' : '::';
-    for (let i = 0; i < PORT_TRIES; i++) {
-      try {
-        return await sockets.datagram({ family, bind: { family, host, port: FIRST_PORT + (random.u32() % PORTS) } });
-      } catch (error) {
-        if (!(error instanceof HostError) || error.code !== 'EADDRINUSE') throw error;
-      }
-    }
-    return sockets.datagram({ family, bind: { family, host, port: 0 } });
   }
 
   #failedToOpen(owner: UdpHostSocket): void {
@@ -301,73 +266,13 @@ export class UdpStack {
     for (let flow = owner.firstFlow(); flow !== undefined; flow = owner.firstFlow()) this.#remove(flow);
   }
 
-  #start(owner: UdpHostSocket, socket: DatagramSocket): void {
-    owner.socket = socket;
-    socket.onEvent = (event) => this.#onEvent(owner, socket, event);
-    socket.interest(true, false);
-    const now = this.#layer.host.clock.now();
-    for (const { flow, bytes, ttl, tos } of owner.waiting.splice(0)) {
-      if (flow.socket === owner) this.#send(flow, bytes, 0, bytes.length, ttl, tos, now);
-    }
-  }
-
-  #stop(owner: UdpHostSocket): void {
-    owner.live = false;
-    owner.waiting.length = 0;
+  /** Resolves when the socket's port is free. */
+  #stop(owner: UdpHostSocket): Promise<void> {
     this.#parked.delete(owner);
-    const { socket } = owner;
-    if (socket === undefined) return;
-    owner.socket = undefined;
-    this.#sender.flushOf(socket);
-    socket.onEvent = () => {};
-    this.#track(socket.close());
-  }
-
-  #track(closing: Promise<void>): void {
-    this.#closing.add(closing);
-    const done = (): void => {
-      this.#closing.delete(closing);
-    };
-    closing.then(done, done);
-  }
-
-  #send(flow: UdpFlow, bytes: Uint8Array, offset: number, length: number, ttl: number, tos: number, now: number): void {
-    const owner = flow.socket;
-    const { socket } = owner;
-    if (socket === undefined) {
-      if (owner.waiting.length >= MAX_WAITING) this.#layer.drop('udp-opening');
-      else owner.waiting.push({ flow, bytes: bytes.slice(offset, offset + length), ttl, tos });
-      return;
-    }
-    owner.last = flow;
-    flow.sentAt = now;
-    this.#steer(owner, socket, flow);
-    this.#toHost++;
-    const peer = owner.connected === undefined ? flow.peer : undefined;
-    this.#sender.add(socket, bytes, offset, length, peer, ttl, tos);
-  }
-
-  /** One remote: connected. Another: connected to nobody, for good. */
-  #steer(owner: UdpHostSocket, socket: DatagramSocket, flow: UdpFlow): void {
-    if (owner.wide || owner.connected === flow || socket.disconnect === undefined) return;
-    this.#sender.flushOf(socket);
-    if (owner.flows === 1) {
-      owner.connected = flow;
-      try {
-        socket.connect(flow.peer);
-      } catch {
-        owner.connected = undefined;
-        owner.wide = true;
-      }
-      return;
-    }
-    owner.wide = true;
-    owner.connected = undefined;
-    socket.disconnect();
+    return this.#hostSide.stop(owner);
   }
 
   #onEvent(owner: UdpHostSocket, socket: DatagramSocket, event: DatagramEvent): void {
-    if (owner.socket !== socket) return;
     if (event === 'readable') this.#readable(owner, socket);
     else if (event === 'error') this.#failed(owner, socket);
   }

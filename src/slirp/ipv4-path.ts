@@ -1,0 +1,107 @@
+/** The way from one remote IPv4 address to one guest: headers from a template, and the guest's Ethernet address. */
+import { type SendResult, TAKEN } from '../net/client.ts';
+import type { Frame } from '../net/frame.ts';
+import {
+  ETHERNET_LENGTH,
+  ETHERTYPE_IPV4,
+  emitEthernet,
+  finishChecksum,
+  IPV4_HEADER_LENGTH,
+  ipv4PseudoSum,
+  MAC_BROADCAST,
+  put16,
+  put32,
+  sumBytes,
+  writeMac,
+} from '../wire/index.ts';
+import { ipv4Of } from './address.ts';
+import { MTU } from './config.ts';
+import type { GuestPath, IpAddress } from './ip-layer.ts';
+import { IPV4_HEADROOM, type Ipv4Output } from './ipv4-output.ts';
+import type { Neighbour, WaitingFrame } from './neighbours.ts';
+
+const DEFAULT_TTL = 64;
+const MAX_TOTAL = 0xffff;
+
+/** See GuestPath. Holds the neighbour entry, so that sending looks nothing up. */
+export class Ipv4Path implements GuestPath {
+  readonly family = 'ipv4';
+  readonly headroom = IPV4_HEADROOM;
+  readonly mtu = MTU;
+  readonly pseudoSum: number;
+  readonly #output: Ipv4Output;
+  readonly #guest: IpAddress;
+  readonly #broadcast: boolean;
+  /** Both headers with everything that is the same in each packet, and the IP header's sum. */
+  readonly #template = new Uint8Array(IPV4_HEADROOM);
+  readonly #templateSum: number;
+  #neighbour: Neighbour | undefined;
+
+  constructor(output: Ipv4Output, guest: IpAddress, remote: IpAddress) {
+    this.#output = output;
+    this.#guest = Uint32Array.from(guest);
+    const guestAddress = ipv4Of(guest);
+    const remoteAddress = ipv4Of(remote);
+    this.pseudoSum = ipv4PseudoSum(remoteAddress, guestAddress);
+    this.#broadcast = output.isBroadcast(guestAddress);
+    const template = this.#template;
+    emitEthernet(template, 0, MAC_BROADCAST, output.hostMac, ETHERTYPE_IPV4);
+    template[ETHERNET_LENGTH] = 0x45;
+    put32(template, ETHERNET_LENGTH + 12, remoteAddress);
+    put32(template, ETHERNET_LENGTH + 16, guestAddress);
+    this.#templateSum = sumBytes(template, ETHERNET_LENGTH, IPV4_HEADER_LENGTH, 0);
+  }
+
+  writeHeaders(
+    bytes: Uint8Array,
+    transportOffset: number,
+    transportLength: number,
+    protocol: number,
+    tos: number,
+    ttl: number = DEFAULT_TTL,
+  ): void {
+    const start = transportOffset - IPV4_HEADROOM;
+    const ip = start + ETHERNET_LENGTH;
+    const length = transportLength + IPV4_HEADER_LENGTH;
+    const total = length > MAX_TOTAL ? 0 : length;
+    const id = this.#output.nextId();
+    bytes.set(this.#template, start);
+    bytes[ip + 1] = tos;
+    put16(bytes, ip + 2, total);
+    put16(bytes, ip + 4, id);
+    bytes[ip + 8] = ttl;
+    bytes[ip + 9] = protocol;
+    put16(bytes, ip + 10, finishChecksum(this.#templateSum + tos + total + id + ((ttl << 8) | protocol)));
+  }
+
+  send(frame: Frame): SendResult {
+    if (this.#broadcast) return this.#output.transmit(frame, this.#guest);
+    const neighbours = this.#output.neighbours;
+    if (neighbours === undefined) return TAKEN;
+    let neighbour = this.#neighbour;
+    if (neighbour === undefined || !neighbour.live) {
+      neighbour = neighbours.get(this.#guest);
+      this.#neighbour = neighbour;
+    }
+    const mac = neighbours.macOf(neighbour);
+    if (mac === 0) {
+      neighbours.wait(neighbour, copyOf(frame));
+      return TAKEN;
+    }
+    // The frame's bytes are the caller's own, with our headers in them: completing those is no breach of the borrow.
+    writeMac(frame.bytes, frame.offset, mac);
+    return this.#output.transmit(frame, this.#guest);
+  }
+}
+
+function copyOf(frame: Frame): WaitingFrame {
+  return {
+    bytes: frame.bytes.slice(frame.offset, frame.offset + frame.length),
+    flags: frame.flags,
+    gsoType: frame.gsoType,
+    gsoSize: frame.gsoSize,
+    headerLength: frame.headerLength,
+    checksumStart: frame.checksumStart,
+    checksumOffset: frame.checksumOffset,
+  };
+}

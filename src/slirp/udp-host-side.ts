@@ -1,0 +1,142 @@
+/**
+ * The host side of the UDP NAT: opening, connecting, sending on and closing the sockets of guest endpoints.
+ *
+ * A socket opens asynchronously; up to MAX_WAITING datagrams of an endpoint (MAX_WAITING_BYTES of all) wait meanwhile.
+ * While its endpoint has one remote only, it is connected, because then the kernel reports refusals; a second remote
+ * disconnects it for good. Its port is picked by us: one that the kernel picked is lost with the connection.
+ */
+import { type DatagramEvent, type DatagramSocket, type Host, HostError } from '../net/host.ts';
+import type { UdpFlow, UdpHostSocket } from './udp-flow.ts';
+import { UdpSender } from './udp-sender.ts';
+
+export const MAX_WAITING = 16;
+export const MAX_WAITING_BYTES = 1024 * 1024;
+const PORT_TRIES = 4;
+const FIRST_PORT = 32_768;
+const PORTS = 28_000;
+
+export interface UdpHostSideHooks {
+  drop(reason: string): void;
+  event(owner: UdpHostSocket, socket: DatagramSocket, event: DatagramEvent): void;
+  /** The socket could not be had: its flows are to go. */
+  failed(owner: UdpHostSocket): void;
+}
+
+export class UdpHostSide {
+  readonly #host: Host;
+  readonly #hooks: UdpHostSideHooks;
+  readonly #sender: UdpSender;
+  readonly #pending = new Set<Promise<void>>();
+  #waitingBytes = 0;
+
+  constructor(host: Host, hooks: UdpHostSideHooks) {
+    this.#host = host;
+    this.#hooks = hooks;
+    this.#sender = new UdpSender(host.loop, (reason) => hooks.drop(reason));
+  }
+
+  open(owner: UdpHostSocket, family: 'ipv4' | 'ipv6'): void {
+    this.#track(
+      this.#bind(family).then(
+        (socket) => {
+          if (owner.live) this.start(owner, socket);
+          else this.#track(socket.close());
+        },
+        () => this.#hooks.failed(owner),
+      ),
+    );
+  }
+
+  /** The endpoint's socket is there: what waited for it goes out. */
+  start(owner: UdpHostSocket, socket: DatagramSocket): void {
+    owner.socket = socket;
+    socket.onEvent = (event) => {
+      if (owner.socket === socket) this.#hooks.event(owner, socket, event);
+    };
+    socket.interest(true, false);
+    for (const { flow, bytes, ttl, tos } of this.#takeWaiting(owner)) this.send(flow, bytes, 0, bytes.length, ttl, tos);
+  }
+
+  send(flow: UdpFlow, bytes: Uint8Array, offset: number, length: number, ttl: number, tos: number): void {
+    const owner = flow.socket;
+    const { socket } = owner;
+    if (socket === undefined) {
+      if (owner.waiting.length >= MAX_WAITING || this.#waitingBytes + length > MAX_WAITING_BYTES) {
+        this.#hooks.drop('udp-opening');
+        return;
+      }
+      owner.waiting.push({ flow, bytes: bytes.slice(offset, offset + length), ttl, tos });
+      this.#waitingBytes += length;
+      return;
+    }
+    owner.last = flow;
+    flow.sentAt = this.#host.clock.now();
+    this.#steer(owner, socket, flow);
+    const peer = owner.connected === undefined ? flow.peer : undefined;
+    this.#sender.add(socket, bytes, offset, length, peer, ttl, tos);
+  }
+
+  /** Resolves when the socket's port is free. */
+  async stop(owner: UdpHostSocket): Promise<void> {
+    owner.live = false;
+    this.#takeWaiting(owner);
+    const { socket } = owner;
+    if (socket === undefined) return;
+    owner.socket = undefined;
+    this.#sender.flushOf(socket);
+    socket.onEvent = () => {};
+    const closing = socket.close().catch(() => {});
+    this.#track(closing);
+    await closing;
+  }
+
+  /** Resolves when everything that was opened is closed and its port free. */
+  async settled(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all([...this.#pending]);
+  }
+
+  async #bind(family: 'ipv4' | 'ipv6'): Promise<DatagramSocket> {
+    const { sockets, random } = this.#host;
+    const host = family === 'ipv4' ? '0.0.0.0' : '::';
+    for (let i = 0; i < PORT_TRIES; i++) {
+      try {
+        return await sockets.datagram({ family, bind: { family, host, port: FIRST_PORT + (random.u32() % PORTS) } });
+      } catch (error) {
+        if (!(error instanceof HostError) || error.code !== 'EADDRINUSE') throw error;
+      }
+    }
+    return sockets.datagram({ family, bind: { family, host, port: 0 } });
+  }
+
+  #steer(owner: UdpHostSocket, socket: DatagramSocket, flow: UdpFlow): void {
+    if (owner.wide || owner.connected === flow || socket.disconnect === undefined) return;
+    this.#sender.flushOf(socket);
+    if (owner.flows === 1) {
+      owner.connected = flow;
+      try {
+        socket.connect(flow.peer);
+      } catch {
+        owner.connected = undefined;
+        owner.wide = true;
+      }
+      return;
+    }
+    owner.wide = true;
+    owner.connected = undefined;
+    socket.disconnect();
+  }
+
+  #takeWaiting(owner: UdpHostSocket): UdpHostSocket['waiting'] {
+    const waiting = owner.waiting.splice(0);
+    for (const { bytes } of waiting) this.#waitingBytes -= bytes.length;
+    return waiting;
+  }
+
+  #track(promise: Promise<void>): void {
+    this.#pending.add(promise);
+    const done = (): void => {
+      this.#pending.delete(promise);
+    };
+    promise.then(done, done);
+  }
+}
