@@ -9,7 +9,7 @@ import { banner } from './banner.ts';
 import { type Claim, claimName, NameTakenError } from './claim.ts';
 import { createLog } from './log.ts';
 import { startMonitors } from './monitors.ts';
-import { addNetdevs, asksForHelp } from './netdevs.ts';
+import { addNetdevs, asksForHelp, peerlessWarnings } from './netdevs.ts';
 import { commandLine, makePlan, type Plan } from './plan.ts';
 import { findQemu } from './qemu-arguments.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
@@ -56,6 +56,7 @@ async function serve(plan: Plan, claim: Claim | undefined): Promise<number> {
       signal: ended.signal,
       onWaiting: (address) => warn(`QMP waits for its first client on: ${address}`),
     });
+    if (!plan.useSwitch) for (const warning of peerlessWarnings(yard)) warn(`warning: ${warning}`);
     // `-qmp stdio` owns stdout: a banner there would not be QMP.
     if (!monitors.some((monitor) => monitor.usesStdio)) await printBanner(plan, yard, monitors);
     await ended.promise;

@@ -1,11 +1,12 @@
 /**
- * `-netdev` arguments -> running netdevs, in QEMU's order (net/net.c net_init_clients): JSON and dotted-key ones first,
- * then traditional ones, each in the order given. All are read before the first starts.
+ * `-netdev` arguments -> running netdevs, in QEMU's two phases (net/net.c): every argument is read as it comes, JSON and
+ * dotted keys against the schema, traditional ones for their id only; then the JSON and dotted-key ones start, then the
+ * traditional ones, each in the order given.
  */
 import { HostError } from '../net/index.ts';
-import { type NetdevArgument, parseNetdevArgument, QapiError } from '../qapi/index.ts';
+import { isTraditional, parseNetdevArgument, parseNetdevOptions, parseOptionList, QapiError } from '../qapi/index.ts';
 import { parseJsonText } from '../qmp/index.ts';
-import { isIdentifier, type NetdevOptions, type Yard } from '../yard/index.ts';
+import type { NetdevOptions, Yard } from '../yard/index.ts';
 import { CommandLineError } from './scan-options.ts';
 
 /** `-netdev help`: also as `type=help`, whatever follows. */
@@ -13,40 +14,53 @@ export function asksForHelp(argument: string): boolean {
   return /^(type=)?(help|\?)(,|$)/.test(argument);
 }
 
+/** @throws QapiError */
+type Options = () => object;
+
 /**
  * @param warn gets each warning as a line without the program's name.
  * @throws CommandLineError `-netdev ARGUMENT: TEXT` as QEMU prints it.
  */
 export async function addNetdevs(yard: Yard, texts: readonly string[], warn: (line: string) => void): Promise<void> {
-  const traditionalIds = new Set<string>();
-  const parsed: { text: string; argument: NetdevArgument }[] = [];
+  const ids = new Set<string>();
+  const modern: { text: string; options: Options }[] = [];
+  const traditional: { text: string; options: Options }[] = [];
   for (const text of texts) {
-    const argument = await located(text, async () => {
-      const read = parseNetdevArgument(yard.schema, text, parseJsonText);
-      if (read.form === 'traditional') checkTraditionalId(read.value['id'] as string, traditionalIds);
-      return read;
+    await located(text, async () => {
+      if (isTraditional(text)) {
+        const say = (warning: string): void => warn(`-netdev ${text}: warning: ${warning}`);
+        traditional.push({ text, options: readTraditional(yard, text, ids, say) });
+      } else {
+        const { value } = parseNetdevArgument(yard.schema, text, parseJsonText);
+        modern.push({ text, options: () => value });
+      }
     });
-    for (const warning of argument.warnings) warn(`-netdev ${text}: warning: ${warning}`);
-    parsed.push({ text, argument });
   }
-  const isTraditional = (entry: { argument: NetdevArgument }): boolean => entry.argument.form === 'traditional';
-  for (const { text, argument } of [
-    ...parsed.filter((entry) => !isTraditional(entry)),
-    ...parsed.filter(isTraditional),
-  ]) {
-    await located(text, () => yard.addNetdev(argument.value as unknown as NetdevOptions));
+  for (const { text, options } of [...modern, ...traditional]) {
+    await located(text, async () => yard.addNetdev(options() as NetdevOptions));
   }
 }
 
-/** The ids of traditional options are checked, and unique among themselves, before any netdev starts. */
-function checkTraditionalId(id: string, seen: Set<string>): void {
-  if (!isIdentifier(id)) {
-    throw new QapiError("Parameter 'id' expects an identifier", {
-      hint: "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
-    });
+/** Ids of traditional options are well-formed, and unique among themselves, before any netdev starts. */
+function readTraditional(yard: Yard, text: string, ids: Set<string>, warn: (line: string) => void): Options {
+  const list = parseOptionList(text, 'type');
+  if (list.id !== undefined) {
+    if (ids.has(list.id)) throw new QapiError(`Duplicate ID '${list.id}' for netdev`);
+    ids.add(list.id);
   }
-  if (seen.has(id)) throw new QapiError(`Duplicate ID '${id}' for netdev`);
-  seen.add(id);
+  for (const warning of list.warnings) warn(warning);
+  return () => parseNetdevOptions(yard.schema, list).value;
+}
+
+/** What has no peer at the start, each as QEMU warns of it. Without a switch, frames of these go nowhere. */
+export function peerlessWarnings(yard: Yard): string[] {
+  const { network } = yard;
+  const peerless = (ends: readonly { name: string; wired: unknown }[]): string[] =>
+    ends.filter((end) => end.wired === undefined).map((end) => end.name);
+  return [
+    ...network.hubs().flatMap((hub) => peerless(hub.ports()).map((name) => `hub port ${name} has no peer`)),
+    ...peerless(network.clients()).map((name) => `netdev ${name} has no peer`),
+  ];
 }
 
 async function located<T>(text: string, work: () => Promise<T>): Promise<T> {

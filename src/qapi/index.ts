@@ -5,7 +5,7 @@
 export { type ErrorClass, QapiError } from './error.ts';
 export { type KeyvalTree, parseKeyval } from './keyval.ts';
 export { type OptionList, parseOptionList } from './opts.ts';
-export { type NetdevArgument, parseNetdevArgument, parseNetdevOptions } from './opts-netdev.ts';
+export { isTraditional, type NetdevArgument, parseNetdevArgument, parseNetdevOptions } from './opts-netdev.ts';
 export type {
   CommandArguments,
   CommandName,

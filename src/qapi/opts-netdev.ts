@@ -33,11 +33,17 @@ export function parseNetdevArgument(
   if (text[0] === '{') {
     return { value: schema.inputJson('Netdev', parseJson(text)) as InputObject, warnings: [], form: 'json' };
   }
-  const type = parseOptionList(text, 'type', true).options.findLast(([key]) => key === 'type')?.[1];
-  if (type !== undefined && NESTED.has(type)) {
-    return { value: schema.inputKeyval('Netdev', text, 'type'), warnings: [], form: 'keyval' };
+  if (isTraditional(text)) {
+    return { ...parseNetdevOptions(schema, parseOptionList(text, 'type')), form: 'traditional' };
   }
-  return { ...parseNetdevOptions(schema, parseOptionList(text, 'type')), form: 'traditional' };
+  return { value: schema.inputKeyval('Netdev', text, 'type'), warnings: [], form: 'keyval' };
+}
+
+/** Whether an argument is a list of traditional options, which are looked at when the netdev starts. */
+export function isTraditional(text: string): boolean {
+  if (text[0] === '{') return false;
+  const type = parseOptionList(text, 'type', true).options.findLast(([key]) => key === 'type')?.[1];
+  return type === undefined || !NESTED.has(type);
 }
 
 /**

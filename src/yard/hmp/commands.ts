@@ -10,7 +10,8 @@ import type { Yard } from '../yard.ts';
 import { usernetText } from './usernet-text.ts';
 
 export interface HmpParameter {
-  readonly kind: 'word' | 'onoff';
+  /** `options` may be empty; `onoff` is not quoted. */
+  readonly kind: 'word' | 'options' | 'onoff';
   readonly optional?: boolean;
 }
 
@@ -76,7 +77,7 @@ export const hmpCommands: readonly HmpCommand[] = [
     name: 'netdev_add',
     synopsis: '[user|tap|socket|stream|dgram|vde|bridge|hubport|netmap|vhost-user|af-xdp],id=str[,prop=value][,...]',
     help: 'add host network device',
-    parameters: [WORD],
+    parameters: [{ kind: 'options' }],
     run: netdevAdd,
   },
   {
@@ -136,7 +137,7 @@ async function netdevAdd(yard: Yard, [text]: readonly string[]): Promise<string>
   const options = value as unknown as NetdevOptions;
   if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");
   await yard.addNetdev(options);
-  return warnings.join('\n');
+  return warnings.map((warning) => `warning: ${warning}`).join('\n');
 }
 
 /** One argument: the first user network; two: the one named. Lookup failures have no `Error:` in front (control.md 6.3). */

@@ -29,12 +29,12 @@ async function run(yard: Yard, reader: LineReader, print: (line: string) => void
   if (found === undefined) return;
   const { command, helpName } = found;
   try {
-    const args = readArguments(command, reader);
+    const args = readArguments(command, reader, print);
     const output = await command.run(yard, args);
     if (output !== '') print(output);
   } catch (error) {
     if (error instanceof LineError) {
-      print(error.message);
+      if (error.message !== '') print(error.message);
       print(`Try "help ${helpName}" for more information`);
     } else if (error instanceof QapiError) {
       print(`Error: ${error.message}`);
@@ -45,16 +45,31 @@ async function run(yard: Yard, reader: LineReader, print: (line: string) => void
   }
 }
 
-function readArguments(command: HmpCommand, reader: LineReader): string[] {
-  const args: string[] = [];
-  for (const parameter of command.parameters) {
-    const value = reader.word();
-    if (value === undefined) {
-      if (parameter.optional === true) break;
-      throw new LineError(parameter.kind === 'onoff' ? "Expected 'on' or 'off'" : `${command.name}: string expected`);
+/** What is wrong with a quoted string is a line of its own before the argument is missed. */
+function readArguments(command: HmpCommand, reader: LineReader, print: (line: string) => void): string[] {
+  const quotable = (): string | undefined => {
+    try {
+      return reader.word();
+    } catch (error) {
+      if (!(error instanceof LineError)) throw error;
+      print(error.message);
+      return undefined;
     }
-    if (parameter.kind === 'onoff' && value !== 'on' && value !== 'off') throw new LineError("Expected 'on' or 'off'");
-    args.push(value);
+  };
+  const args: string[] = [];
+  for (const { kind, optional } of command.parameters) {
+    if (kind === 'onoff') {
+      const value = reader.plainWord();
+      if (value !== 'on' && value !== 'off') throw new LineError("Expected 'on' or 'off'");
+      args.push(value);
+      continue;
+    }
+    const isAbsent = reader.atEnd;
+    if (isAbsent && optional === true) break;
+    const value = quotable();
+    if (value === undefined && kind === 'word') throw new LineError(`${command.name}: string expected`);
+    if (value === undefined && !isAbsent) throw new LineError('');
+    args.push(value ?? '');
   }
   if (!reader.atEnd) throw new LineError(`${command.name}: extraneous characters at the end of line`);
   return args;
@@ -68,7 +83,7 @@ interface Found {
 function topCommand(word: string, print: (line: string) => void): Found | undefined {
   const command = hmpCommands.find((candidate) => candidate.name.split('|').includes(word));
   if (command === undefined) print(`unknown command: '${word}'`);
-  return command && { command, helpName: command.name.split('|')[0]! };
+  return command && { command, helpName: word };
 }
 
 function infoCommand(reader: LineReader, print: (line: string) => void): Found | undefined {
@@ -78,16 +93,16 @@ function infoCommand(reader: LineReader, print: (line: string) => void): Found |
   }
   const name = reader.commandWord();
   const command = infoCommands.find((candidate) => candidate.name === name);
-  if (command === undefined) print(`unknown command: 'info ${name}'`);
+  if (command === undefined) print(`unknown command: '${reader.consumed()}'`);
   return command && { command, helpName: `info ${name}` };
 }
 
 function helpLines(reader: LineReader): string[] {
   if (reader.atEnd) return hmpCommands.map((command) => describe('', command));
-  const word = reader.commandWord();
+  const word = reader.plainWord()!;
   const isInfo = word === 'info';
   if (isInfo && reader.atEnd) return infoCommands.map((command) => describe('info ', command));
-  const name = isInfo ? reader.commandWord() : word;
+  const name = isInfo ? reader.plainWord()! : word;
   const found = (isInfo ? infoCommands : hmpCommands).find((command) => command.name.split('|').includes(name));
   const prefix = isInfo ? 'info ' : '';
   return [found === undefined ? `unknown command: '${prefix}${name}'` : describe(prefix, found)];

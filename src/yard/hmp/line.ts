@@ -31,6 +31,16 @@ export class LineReader {
     return this.text.slice(start, this.position);
   }
 
+  /** The line up to here, without blanks in front. */
+  consumed(): string {
+    return this.text.slice(0, this.position).trimStart();
+  }
+
+  /** A blank-delimited word, quotes and all. undefined at the end of the line. */
+  plainWord(): string | undefined {
+    return this.atEnd ? undefined : this.bare();
+  }
+
   /** A blank-delimited word, or a double-quoted string with \n \r \\ \' \" escapes. undefined at the end of the line. */
   word(): string | undefined {
     if (this.atEnd) return undefined;

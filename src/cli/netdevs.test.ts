@@ -1,0 +1,59 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createTestHost } from '../../tests/kit/host.ts';
+import { portableDrivers } from '../netdevs/index.ts';
+import { Yard } from '../yard/index.ts';
+import { addNetdevs, asksForHelp, peerlessWarnings } from './netdevs.ts';
+
+let yard: Yard;
+let warnings: string[];
+beforeEach(() => {
+  yard = new Yard({ host: createTestHost().host, drivers: portableDrivers, version: '0' }, { switch: false });
+  warnings = [];
+});
+afterEach(() => yard.close());
+
+const add = async (...texts: string[]): Promise<string> => {
+  try {
+    await addNetdevs(yard, texts, (line) => warnings.push(line));
+    return yard.netdevs.ids().join(' ');
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+
+describe('addNetdevs', () => {
+  it('starts JSON and dotted keys before traditional ones', async () => {
+    expect(await add('hubport,id=h,hubid=0,netdev=u', 'user,id=v', '{"type":"user","id":"u"}')).toBe('u h v');
+  });
+
+  it.each([
+    [['user,id=a', 'user,id=a'], "-netdev user,id=a: Duplicate ID 'a' for netdev"],
+    [['user,id=a', '{"type":"user","id":"a"}'], "-netdev user,id=a: Duplicate ID 'a'"],
+    [['user,id=a,bogus=1', 'user,id=b', 'user,id=b'], "-netdev user,id=b: Duplicate ID 'b' for netdev"],
+    [['user,id=a,bogus=1', '{"type":"user"}'], '-netdev {"type":"user"}: Parameter \'id\' is missing'],
+    [['hubport,id=h,hubid=0,netdev=u', 'user,id=u'], "-netdev hubport,id=h,hubid=0,netdev=u: netdev 'u' not found"],
+    [['user', 'user'], "-netdev user: Parameter 'id' is missing"],
+  ])('%j', async (texts, message) => {
+    expect(await add(...texts)).toBe(message);
+  });
+
+  it('warns of short forms even when the argument is refused later', async () => {
+    expect(await add('id=a,user')).toBe("-netdev id=a,user: Parameter 'type' is missing");
+    expect(warnings).toEqual([
+      "-netdev id=a,user: warning: short-form boolean option 'user' deprecated\nPlease use user=on instead",
+    ]);
+  });
+});
+
+it('peerlessWarnings names ports of hubs, then every client', async () => {
+  await add('user,id=u', 'hubport,id=h,hubid=0,netdev=u', 'hubport,id=i,hubid=0', 'user,id=v');
+  expect(peerlessWarnings(yard)).toEqual(['hub port i has no peer', 'netdev i has no peer', 'netdev v has no peer']);
+});
+
+it.each([
+  ['help', true],
+  ['?', true],
+  ['type=help,id=a', true],
+  ['user,help', false],
+  ['helper', false],
+])('asksForHelp %s', (text, expected) => expect(asksForHelp(text)).toBe(expected));
