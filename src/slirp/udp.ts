@@ -286,7 +286,7 @@ export class UdpStack {
         batch.peer[i] = undefined;
         if (owner.socket !== socket) return;
       }
-      if (count < RECEIVE_COUNT) break;
+      if (count < RECEIVE_COUNT || this.#layer.busyGuests.has(owner.guest)) break;
     }
     if (this.#layer.busyGuests.has(owner.guest)) {
       this.#parked.add(owner);
