@@ -76,7 +76,7 @@ const shapes = fc.record({
   mss: fc.oneof(fc.constantFrom(1448, 1460, 536, 1459), fc.integer({ min: 100, max: 9000 })),
   flags: fc.integer({ min: 0, max: 255 }),
   sequence: fc.oneof(fc.integer({ min: 0, max: 0xffffffff }), fc.integer({ min: 0xffff0000, max: 0xffffffff })),
-  identification: fc.integer({ min: 0, max: 65535 }),
+  identification: fc.oneof(fc.integer({ min: 0, max: 65535 }), fc.integer({ min: 65530, max: 65535 })),
   offset: fc.integer({ min: 0, max: 7 }),
 });
 

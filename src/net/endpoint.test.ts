@@ -212,6 +212,59 @@ describe('clients that misbehave', () => {
   });
 });
 
+describe('no re-entry', () => {
+  it('holds for a client in receive, whoever sends to it', () => {
+    const { test, a, b } = setup();
+    let depth = 0;
+    let deepest = 0;
+    b.onReceive = () => {
+      deepest = Math.max(deepest, ++depth);
+      // What a sender elsewhere does while b is busy; its own send has returned.
+      if (b.frames.length < 3) b.endpoint.peer?.sendAs(7, plainFrame(frameBytes(9, 1, b.frames.length)));
+      depth--;
+    };
+    a.endpoint.sendAs(1, plainFrame(frameBytes(9, 1, 0)));
+    test.runUntilIdle();
+    expect([deepest, b.frames.map(markOf)]).toEqual([1, [0, 1, 2]]);
+  });
+
+  it('keeps a frame that arrives after the link went down and up inside receive', () => {
+    const { test, network, a, b } = setup();
+    b.blocked = true;
+    send(a, 1);
+    b.onReceive = () => {
+      b.onReceive = () => {};
+      network.setLink('b', false);
+      network.setLink('b', true);
+      send(a, 2);
+    };
+    b.release();
+    test.runUntilIdle();
+    expect(b.frames.map(markOf)).toEqual([1, 2]);
+    expect(unaccounted(a.endpoint, b.endpoint)).toBe(0);
+  });
+
+  it('does not go deep: a long chain of clients that pass frames on is no recursion', () => {
+    const test = createTestHost();
+    const network = new Network({ host: test.host, switch: false });
+    let previous = openProbe(network, 'first');
+    const first = previous;
+    for (let i = 0; i < 6000; i++) {
+      const left = openProbe(network, `l${i}`);
+      const right = openProbe(network, `r${i}`);
+      left.onReceive = (frame) => void right.endpoint.send(frame);
+      network.wire(previous.endpoint, left.endpoint);
+      previous = right;
+    }
+    const last = openProbe(network, 'last');
+    network.wire(previous.endpoint, last.endpoint);
+    send(first, 5);
+    test.runUntilIdle();
+    expect(last.frames.map(markOf)).toEqual([5]);
+    expect(test.logs).toEqual([]);
+  });
+});
+
 describe('link state', () => {
   it('keeps the administrator and the carrier apart: a reconnect does not undo set_link', () => {
     const { test, network, a, b } = setup();

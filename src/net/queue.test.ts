@@ -133,6 +133,18 @@ describe('FairQueue', () => {
     expect(dropped).toBe(36);
   });
 
+  it('keeps whose turn it is when another share vanishes', () => {
+    const queue = new FairQueue();
+    const large = (ingress: number) => plainFrame(frameBytes(9, ingress, 0, 69632));
+    queue.push(0, large(0));
+    queue.push(0, large(0));
+    queue.push(1, large(1));
+    expect(take(queue)).toBe(0);
+    let next = 2;
+    while (queue.push(next, large(next)) === 0) next++;
+    expect([take(queue), take(queue)]).toEqual([1, 2]);
+  });
+
   it('never drops a head that is being delivered', () => {
     const queue = new FairQueue();
     queue.push(1, plainFrame(new Uint8Array(69632)));

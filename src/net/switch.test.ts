@@ -190,6 +190,16 @@ describe('forwarding', () => {
     expect([a.readyCalls, user.readyCalls]).toEqual([0, 1]);
   });
 
+  it('wakes a sender that is taken off the switch after it was told BUSY', () => {
+    const { test, network, probes } = setup(['a', 'b']);
+    const [a, b] = probes as [Probe, Probe];
+    b.blocked = true;
+    while (send(a, 2, 1) !== BUSY);
+    createGuestPort(network, { id: 'vm', netdev: 'a' });
+    test.runUntilIdle();
+    expect(a.readyCalls).toBe(1);
+  });
+
   it('shares a slow egress between its ingresses, and lets the loud one lose', () => {
     const { test, probes } = setup(['loud', 'quiet', 'slow']);
     const [loud, quiet, slow] = probes as [Probe, Probe, Probe];
