@@ -3,11 +3,12 @@
  * (RFC 9293 §3.10.7.4), losses found by SACK or by three duplicates (RFC 6675, RFC 6582).
  */
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax, type TcpOptions } from '../wire/index.ts';
+import { releaseAcknowledged } from './tcp-buffer.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { refreshState } from './tcp-end.ts';
 import { flightSize, type TcpFlow, unsentBytes } from './tcp-flow.ts';
 import { MAX_RTO_MS, MAX_WINDOW, MIN_CWND_SEGMENTS, MIN_RTO_MS } from './tcp-limits.ts';
-import { pipeSize, releaseAcknowledged } from './tcp-output.ts';
+import { pipeSize } from './tcp-output.ts';
 import { startRetransmission } from './tcp-timer.ts';
 
 const DUPLICATES = 3;

@@ -12,6 +12,7 @@ import { createTcpOptions } from '../wire/index.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { FlowTable } from './flow-table.ts';
 import type { IpAddress, IpLayer } from './ip-layer.ts';
+import { TcpCounters } from './tcp-counters.ts';
 import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
 import { NEVER } from './tcp-flow.ts';
 import { IsnGenerator } from './tcp-isn.ts';
@@ -26,37 +27,6 @@ export interface TcpStackOptions {
   initialSequence?: () => number;
   /** Called at every change of state. */
   trace?: (flow: TcpFlow, from: TcpState, to: TcpState) => void;
-}
-
-/** Plain counters, shown by statistics() with the prefix `tcp.`. */
-export class TcpCounters {
-  segmentsIn = 0;
-  segmentsOut = 0;
-  bytesToHost = 0;
-  bytesToGuest = 0;
-  opened = 0;
-  accepted = 0;
-  refused = 0;
-  resetByGuest = 0;
-  resetByHost = 0;
-  timedOut = 0;
-  evicted = 0;
-  flowLimit = 0;
-  connectingLimit = 0;
-  retransmitted = 0;
-  retransmitTimeouts = 0;
-  fastRetransmits = 0;
-  tailProbes = 0;
-  windowProbes = 0;
-  keepalives = 0;
-  outOfOrder = 0;
-  outOfOrderRefused = 0;
-  duplicate = 0;
-  outOfWindow = 0;
-  challengeAcks = 0;
-  strayResets = 0;
-  frameDropped = 0;
-  parked = 0;
 }
 
 export class TcpCore implements BatchTask {

@@ -28,16 +28,14 @@ import {
 import { sameAddress } from './flow-table.ts';
 import type { IpPacket } from './ip-layer.ts';
 import { sampleRtt, takeAck } from './tcp-ack.ts';
+import { challenge, dubious } from './tcp-challenge.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { takeData } from './tcp-data.ts';
 import { abort, finish } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
-import { CHALLENGE_ACKS, DUBIOUS_ACKS, DUBIOUS_PERIOD_MS } from './tcp-limits.ts';
 import { established, openFromGuest, refuseStray, takeSyn } from './tcp-open.ts';
 import { acknowledge } from './tcp-output.ts';
 import { sendHandshake } from './tcp-timers.ts';
-
-const CHALLENGE_PERIOD_MS = 1000;
 
 /** A TCP packet of a guest. Borrowed. */
 export function input(core: TcpCore, packet: IpPacket): void {
@@ -228,36 +226,6 @@ function takeUnacceptable(core: TcpCore, flow: TcpFlow, flags: number, seq: numb
   else core.counters.outOfWindow++;
   if (length > 0) acknowledge(core, flow);
   else dubious(core, flow);
-}
-
-/** RFC 5961 §7: a limit per flow, and one for all. */
-function challenge(core: TcpCore, flow: TcpFlow): void {
-  const now = core.now();
-  if (now - core.challengeAt >= CHALLENGE_PERIOD_MS) {
-    core.challengeAt = now;
-    core.challengeCount = 0;
-  }
-  if (core.challengeCount >= CHALLENGE_ACKS) {
-    core.ip.drop('tcp-challenge-limit');
-    return;
-  }
-  core.challengeCount++;
-  core.counters.challengeAcks++;
-  dubious(core, flow);
-}
-
-function dubious(core: TcpCore, flow: TcpFlow): void {
-  const now = core.now();
-  if (now - flow.dubiousAt >= DUBIOUS_PERIOD_MS) {
-    flow.dubiousAt = now;
-    flow.dubiousCount = 0;
-  }
-  if (flow.dubiousCount >= DUBIOUS_ACKS) {
-    core.ip.drop('tcp-ack-limit');
-    return;
-  }
-  flow.dubiousCount++;
-  acknowledge(core, flow);
 }
 
 /** Sum of the pseudo header's addresses. */
