@@ -1,7 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createNodeHost } from '../../src/node/index.ts';
+/** The suite every host runs, over the test kit's own. */
 import { hostCompliance } from '../kit/compliance/host.ts';
 import { createTestHost } from '../kit/host.ts';
 
@@ -13,20 +10,5 @@ hostCompliance('test kit', () => {
     leaks: () => test.leaks(),
     unixPath: (name) => `/virtual/${name}`,
     close: () => {},
-  };
-});
-
-hostCompliance('Node', () => {
-  const host = createNodeHost();
-  const directory = mkdtempSync(join(tmpdir(), 'netyard-host-'));
-  return {
-    host,
-    step: () => new Promise((resolve) => setTimeout(resolve, 1)),
-    leaks: () => (host.openSockets === 0 ? [] : [`${host.openSockets} sockets`]),
-    unixPath: (name) => join(directory, name),
-    close: async () => {
-      await host.close();
-      rmSync(directory, { recursive: true, force: true });
-    },
   };
 });
