@@ -1,4 +1,4 @@
-/** `-netdev` arguments: the three syntaxes, their quirks, scalars in every spelling. */
+/** Command lines: `-netdev` in its three syntaxes, their quirks, scalars in every spelling, and several at once. */
 
 const BOOLEANS = ['on', 'off', 'yes', 'no', 'true', 'false', 'y', 'n', '1', '0', 'ON', 'maybe', ''];
 const INTEGERS = [
@@ -19,9 +19,63 @@ const INTEGERS = [
   '-2147483649',
   '9223372036854775808',
 ];
-const SIZES = ['x', '', '-1', '1 ', '1e3', '1kk', '16Gi', '0Z', '1.5', '16E', '18446744073709551616', 'inf', '1.5e1M'];
+const SIZES = [
+  '.5M',
+  'x',
+  '',
+  '-1',
+  '1 ',
+  '1e3',
+  '1kk',
+  '16Gi',
+  '0Z',
+  '1.5',
+  '16E',
+  '18446744073709551616',
+  'inf',
+  '1.5e1M',
+];
 
-export function netdevArguments(folder: string): string[] {
+/** Options of which the last one matters; each list is one command line. */
+export function commandLines(folder: string): string[][] {
+  const netdev = (...texts: string[]): string[] => texts.flatMap((text) => ['-netdev', text]);
+  return [
+    ...netdevArguments(folder).map((text) => netdev(text)),
+    netdev('user,id=a', 'user,id=a'),
+    netdev('user,id=a', '{"type":"user","id":"a"}'),
+    netdev('{"type":"user","id":"a"}', '{"type":"user","id":"a"}'),
+    netdev('hubport,id=h,hubid=0,netdev=u', '{"type":"user","id":"u"}'),
+    netdev('hubport,id=h,hubid=0,netdev=u', 'user,id=u'),
+    netdev('user,id=u', 'hubport,id=h,hubid=0,netdev=u'),
+    netdev('user,id=u', 'hubport,id=h,hubid=0,netdev=u', 'hubport,id=i,hubid=0', 'hubport,id=j,hubid=1'),
+    netdev('user,id=a,bogus=1', 'user,id=1b'),
+    netdev('user,id=a,bogus=1', '{"type":"user"}'),
+    netdev('user,id=a,net=x', 'user,id=b,bogus=1'),
+    netdev('user,id=a,restrict', 'user,id=b,bogus=1'),
+    netdev('user', 'user'),
+    ['--netdev', 'user,id=a'],
+    ['-nic', 'none', '-net', 'none'],
+    ['-foo'],
+    ['--foo'],
+    ['-netdev'],
+    ['-qmp'],
+    ['-qmp', 'bogus'],
+    ['-qmp', 'unix:/nonexistent/x,server=on,wait=off'],
+    ['-qmp', 'tcp:127.0.0.1:1'],
+    ['-chardev', 'socket,id=c'],
+    ['-chardev', 'bogus,id=c'],
+    ['-chardev', 'socket,path=/nonexistent/x,server=on,wait=off'],
+    ['-mon', 'nope,mode=control'],
+    ['-mon', 'chardev=nope,mode=control'],
+    ['-chardev', `socket,id=c,path=${folder}/mon,server=on,wait=off`, '-mon', 'c,mode=control'],
+    ['-m', '16'],
+    ['-nic', 'user'],
+    ['-net', 'user'],
+    ['-monitor', 'none'],
+  ];
+}
+
+function netdevArguments(folder: string): string[] {
   const path = `${folder}/peer`;
   return [
     ...[
@@ -80,6 +134,10 @@ export function netdevArguments(folder: string): string[] {
     ...INTEGERS.map((value) => `hubport,id=a,hubid=${value}`),
     ...INTEGERS.map((value) => `user,id=a,ipv6-prefixlen=${value}`),
     ...SIZES.map((value) => `tap,id=a,sndbuf=${value}`),
+    'tap,id=a,sndbuf=0x10k,vhost=maybe',
+    'help',
+    '?,id=a',
+    'type=help',
     ...['-1', '0o7', '65536', 'x'].map((value) => `vde,id=a,port=${value}`),
     ...[
       'stream,id=a',

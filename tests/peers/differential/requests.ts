@@ -17,7 +17,7 @@ const VALUES = [
   ],
 ];
 
-export interface Target {
+interface Target {
   readonly type: string;
   /** Members that make the request valid; JSON text by name. */
   readonly base: Readonly<Record<string, string>>;
@@ -34,7 +34,7 @@ const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
 const unixAddress = (folder: string): string => `{"type":"unix","path":"${folder}/peer"}`;
 const INET = '{"type":"inet","host":"127.0.0.1","port":"0"}';
 
-export function targets(folder: string): Target[] {
+function targets(folder: string): Target[] {
   const user = [
     ...[
       'hostname',
@@ -70,7 +70,8 @@ export function targets(folder: string): Target[] {
     { type: '"socket"', base: { listen: '"127.0.0.1:0"' }, members: ['listen', 'localaddr', 'mcast', 'udp', 'bogus'] },
     { type: '"socket"', base: {}, members: ['listen', 'connect', 'mcast', 'udp'] },
     { type: '"socket"', base: { localaddr: '"127.0.0.1:0"' }, members: ['udp'] },
-    { type: '"stream"', base: { addr: unixAddress(folder) }, members: ['addr', 'server', 'bogus'] },
+    { type: '"stream"', base: { addr: unixAddress(folder) }, members: ['addr', 'server', 'bogus', 'reconnect'] },
+    { type: '"stream"', base: { addr: unixAddress(folder), server: 'true' }, members: ['reconnect', 'reconnect-ms'] },
     { type: '"dgram"', base: { local: INET, remote: INET }, members: ['local', 'remote', 'bogus'] },
     { type: '"dgram"', base: {}, members: ['local', 'remote'] },
     { type: '"tap"', base: { vhost: '5' }, members: ['ifname', 'sndbuf', 'queues', 'poll-us', 'vnet_hdr', 'bogus'] },
@@ -93,8 +94,29 @@ export function targets(folder: string): Target[] {
   ];
 }
 
-/** Requests as JSON text, without duplicates. */
-export function memberRequests(folder: string): string[] {
+/** Every netdev_add request of this file as JSON text, without duplicates; each has an id of its own. */
+export function netdevRequests(folder: string): string[] {
+  const requests = new Set([
+    ...memberRequests(folder),
+    ...forwardRequests(),
+    ...addressRequests(),
+    ...hostPortRequests(),
+    ...dgramRequests(folder),
+    ...otherRequests(folder),
+  ]);
+  return [...requests].map((text, index) => text.replace('"id":"x"', `"id":"x${index}"`));
+}
+
+/**
+ * What undoes a request; nothing for a stream: QEMU 7.2 crashes when one is deleted while it connects (QEMU net/stream.c).
+ */
+export function undo(request: string): string | undefined {
+  if (request.includes('"type":"stream"')) return undefined;
+  const id = /"id":("[^"]*")/.exec(request)?.[1];
+  return id === undefined ? undefined : `{"execute":"netdev_del","arguments":{"id":${id}}}`;
+}
+
+function memberRequests(folder: string): string[] {
   const requests = new Set<string>();
   for (const target of targets(folder)) {
     requests.add(request(target.type, target.base));
@@ -126,7 +148,7 @@ function request(type: string, members: Readonly<Record<string, string>>): strin
 }
 
 /** `user` with one host forward: protocols, addresses and ports of every form, and broken separators. */
-export function forwardRequests(): string[] {
+function forwardRequests(): string[] {
   const rules = new Set<string>();
   for (const protocol of ['tcp', 'udp', '', 'TCP', 'sctp', 'tcp ']) rules.add(`${protocol}:127.0.0.1:0-:22`);
   for (const host of ['', '127.0.0.1', '127.1', '0x7f000001', '::1', 'localhost', '300.0.0.1', ' 127.0.0.1']) {
@@ -152,6 +174,15 @@ export function forwardRequests(): string[] {
     'tcp:127.0.0.1:0-22',
     '-',
     'a-b:c',
+    'tcp:127.0.0.1:-:22',
+    'tcp:127.0.0.1:0-:22-',
+    'tcp:127.0.0.1:0--:22',
+    'tcp:127.0.0.1:0-:22:',
+    'udp:127.0.0.1:0-10.0.2.15:x',
+    'tcp:0.0.0.0.0:0-:22',
+    'tcp:127.0.0.1:0-0:22',
+    'tcp:192.0.2.99:0-:22',
+    'udp:192.0.2.99:0-:22',
   ]) {
     rules.add(rule);
   }
@@ -170,7 +201,7 @@ function hostfwd(...rules: string[]): string {
 }
 
 /** `user` with combinations of addresses: network forms, masks, members outside of it. */
-export function addressRequests(): string[] {
+function addressRequests(): string[] {
   const nets = [
     ...[
       '10.0.2.0/24',
@@ -240,4 +271,100 @@ export function addressRequests(): string[] {
   return [...nets.map((net) => `"net":${JSON.stringify(net)}`), ...others].map(
     (members) => `{"execute":"netdev_add","arguments":{"type":"user","id":"x",${members}}}`,
   );
+}
+
+/** `socket` with its HOST:PORT texts. */
+function hostPortRequests(): string[] {
+  const socket = (members: Readonly<Record<string, string>>): string =>
+    request('"socket"', Object.fromEntries(Object.entries(members).map(([key, text]) => [key, JSON.stringify(text)])));
+  const hosts = ['', '127.0.0.1', '127.1', '0x7f.1', '1x', '127.0.0.256', '192.0.2.99', 'nohost.invalid', ' 127.0.0.1'];
+  const ports = ['0', 'x', '', ' 0', '00', '0x0', '0x', '0 ', '0x0g', '-1', '65536', '0:0', '1e1', '08', '+0'];
+  const texts = [...hosts.map((host) => `${host}:0`), ...ports.map((port) => `127.0.0.1:${port}`), 'x', ':', '::'];
+  return [
+    ...texts.map((listen) => socket({ listen })),
+    ...texts.map((localaddr) => socket({ udp: '127.0.0.1:9', localaddr })),
+    ...texts.map((udp) => socket({ udp, localaddr: '127.0.0.1:0' })),
+    ...['127.0.0.1:1', '127.0.0.1:x', 'x', ':1', '1x:1', 'nohost.invalid:1'].map((connect) => socket({ connect })),
+    ...[
+      '230.0.0.1:5555',
+      '127.0.0.1:5555',
+      '239.255.255.255:5555',
+      '240.0.0.1:1',
+      'x',
+      '230.0.0.1:x',
+      '224.0:5555',
+    ].map((mcast) => socket({ mcast })),
+    ...['127.0.0.1', '127.0.0.1:0', 'x', '', '127.1', '192.0.2.99'].map((localaddr) =>
+      socket({ mcast: '230.0.0.1:5555', localaddr }),
+    ),
+    socket({ listen: '127.0.0.1:0', localaddr: '127.0.0.1:0' }),
+    socket({ connect: '127.0.0.1:1', localaddr: '127.0.0.1:0' }),
+    socket({ listen: '127.0.0.1:0', mcast: '230.0.0.1:5555' }),
+    socket({ listen: 'x', connect: 'x', mcast: 'x', udp: 'x' }),
+    socket({ fd: '5', listen: 'x' }),
+    socket({ fd: 'nope' }),
+    socket({ fd: '999' }),
+  ];
+}
+
+/** `dgram` with every pair of kinds of address. A local path too long for a socket is left out: it aborts QEMU. */
+function dgramRequests(folder: string): string[] {
+  const inet = (host: string, port: string): string => JSON.stringify({ type: 'inet', host, port });
+  const unix = (name: string): string => JSON.stringify({ type: 'unix', path: `${folder}/${name}` });
+  const others = ['{"type":"fd","str":"nope"}', '{"type":"fd","str":"999"}', '{"type":"vsock","cid":"1","port":"1"}'];
+  const locals = ['', inet('127.0.0.1', '0'), inet('', '0'), inet('x.invalid', '0'), inet('::1', '0'), unix('local')];
+  const remotes = ['', inet('127.0.0.1', '9'), inet('230.0.0.1', '5555'), inet('300.0.0.1', '9'), unix('remote')];
+  const pairs = [...locals, ...others].flatMap((local) =>
+    [...remotes, ...others.slice(1)]
+      // QEMU reads a member of the wrong branch of the address.
+      .filter((remote) => !(remote.includes('230.') && local.includes('"fd"')))
+      .map((remote) => [local, remote] as const),
+  );
+  const ports = ['x', '', '0x9', ' 9', '9 ', '70000', '-1', '09'].flatMap((port) => [
+    [inet('127.0.0.1', '0'), inet('127.0.0.1', port)] as const,
+    [inet('127.0.0.1', `0${port}`), inet('127.0.0.1', '9')] as const,
+  ]);
+  const interfaces = ['127.0.0.1', 'x', '192.0.2.99'].map(
+    (host) => [inet(host, 'ignored'), inet('230.0.0.1', '5555')] as const,
+  );
+  return [...pairs, ...ports, ...interfaces].map(([local, remote]) =>
+    request('"dgram"', {
+      ...(local === '' ? {} : { local }),
+      ...(remote === '' ? {} : { remote }),
+    }),
+  );
+}
+
+function otherRequests(folder: string): string[] {
+  const named = (id: string): string => JSON.stringify({ execute: 'netdev_add', arguments: { type: 'user', id } });
+  const stream = (addr: string, more: Readonly<Record<string, string>> = {}): string =>
+    request('"stream"', { addr, ...more });
+  const inet = '{"type":"inet","host":"127.0.0.1","port":"1"';
+  return [
+    ...['a b', '1a', 'a.', '-a', 'a_b-c.d', '\u00e9', 'a\u00e9', 'a/b', 'a=b', 'a,b', '#net0', 'i'.repeat(300)].map(
+      named,
+    ),
+    ...['af-xdp', 'passt', 'listener', 'netmap', 'vhost-vdpa', 'vmnet-host', 'help', '?', 'USER', 'user '].map((type) =>
+      request(JSON.stringify(type), {}),
+    ),
+    request('"listener"', { addr: unixAddress(folder) }),
+    request('"af-xdp"', { ifname: '"lo"' }),
+    request('"passt"', {}),
+    stream('{"type":"fd","str":"nope"}'),
+    stream('{"type":"fd","str":"999"}'),
+    stream('{"type":"vsock","cid":"1","port":"1"}'),
+    stream(`${inet},"mptcp":true}`),
+    stream(`${inet},"ipv4":false,"ipv6":false}`),
+    stream('{"type":"unix","path":"ny-differential","abstract":true}', { server: 'true' }),
+    stream(unixAddress(folder), { 'reconnect-ms': '500' }),
+    stream(unixAddress(folder), { reconnect: '1', 'reconnect-ms': '500' }),
+    request('"nic"', {}),
+    request('"none"', {}),
+    // Arguments of which the second is wrong, to see which check comes first.
+    request('"none"', { id: '"1a"' }),
+    request('"hubport"', { hubid: '"x"', bogus: '1' }),
+    request('"user"', { net: '"x"', host: '"y"', hostfwd: '[{"str":"bad"}]' }),
+    request('"user"', { restrict: '5', ipv4: '5' }),
+    request('"user"', { 'ipv6-prefix': '"x"', net: '"x"' }),
+  ];
 }
