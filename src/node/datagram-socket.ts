@@ -95,6 +95,7 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
       socket.once('error', failed);
       socket.once('listening', () => {
         try {
+          if (context.isClosed) throw hostError('ECANCELED');
           if (multicast !== undefined) join(socket, multicast);
         } catch (error) {
           failed(error);

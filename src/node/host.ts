@@ -80,6 +80,7 @@ export class NodeHost implements Host {
       streamCapBytes: options.streamCapBytes ?? STREAM_CAP_BYTES,
       readViews: READ_VIEWS.map((bytes) => readBuffer.subarray(0, bytes)),
       open: new Set(),
+      isClosed: false,
       counters,
     };
     this.sockets = new NodeSockets(this.#context);
@@ -92,6 +93,7 @@ export class NodeHost implements Host {
 
   /** Closes whatever is still open, at once; nothing of this host keeps Node alive afterwards. */
   async close(): Promise<void> {
+    this.#context.isClosed = true;
     for (const socket of [...this.#context.open]) socket.destroy();
     this.#timers.close();
     this.#loop.close();

@@ -263,3 +263,16 @@ it('a closed host lets Node go and frees every name', async () => {
   socket.close();
   await Promise.all([listener.close(), datagram.close()]);
 });
+
+it('what is being opened while the host closes is not left behind', async () => {
+  const other = createNodeHost();
+  const path = join(directory, 's');
+  const opening = Promise.allSettled([
+    other.sockets.listen({ family: 'unix', path }),
+    other.sockets.datagram({ family: 'ipv4' }),
+  ]);
+  await other.close();
+  for (const result of await opening) expect(result.status).toBe('rejected');
+  expect(existsSync(path)).toBe(false);
+  expect(other.openSockets).toBe(0);
+});

@@ -55,6 +55,11 @@ export class NodeListener implements Listener, Destroyable {
       server.once('error', failed);
       server.once('listening', () => {
         server.off('error', failed);
+        if (context.isClosed) {
+          server.close();
+          reject(hostError('ECANCELED'));
+          return;
+        }
         resolve(new NodeListener(context, server, boundAddress(context, server, at)));
       });
       try {

@@ -1,5 +1,4 @@
 /** Names and name servers of the machine: getaddrinfo through node:dns, and /etc/resolv.conf. */
-import { lookup } from 'node:dns';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Family, InetAddress, ResolvedAddress, Resolver } from '../net/index.ts';
@@ -32,8 +31,10 @@ export class NodeResolver implements Resolver {
     return this.#servers;
   }
 
-  lookup(name: string, options: { family?: Family; signal?: AbortSignal }): Promise<readonly ResolvedAddress[]> {
+  async lookup(name: string, options: { family?: Family; signal?: AbortSignal }): Promise<readonly ResolvedAddress[]> {
     const { family, signal } = options;
+    if (signal?.aborted) throw hostError('ECANCELED', signal.reason);
+    const { lookup } = await import('node:dns');
     return new Promise((resolve, reject) => {
       const aborted = (): void => reject(hostError('ECANCELED', signal?.reason));
       if (signal?.aborted) {

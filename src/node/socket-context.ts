@@ -15,6 +15,8 @@ export interface SocketContext {
   readonly readViews: readonly Uint8Array[];
   /** Everything open: ended when the host closes. */
   readonly open: Set<Destroyable>;
+  /** The host is closed: what was being opened meanwhile must not stay. */
+  isClosed: boolean;
   readonly counters: NodeHostCounters;
 }
 

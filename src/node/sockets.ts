@@ -1,5 +1,5 @@
 import type { Capabilities, DatagramSocket, Listener, SocketAddress, Sockets, StreamSocket } from '../net/index.ts';
-import { type DatagramOptions, NodeDatagramSocket } from './datagram-socket.ts';
+import type { DatagramOptions } from './datagram-socket.ts';
 import { type ListenOptions, NodeListener } from './listener.ts';
 import type { SocketContext } from './socket-context.ts';
 import { type ConnectOptions, NodeStreamSocket } from './stream-socket.ts';
@@ -27,7 +27,9 @@ export class NodeSockets implements Sockets {
     return NodeListener.listen(this.#context, at, options);
   }
 
-  datagram(options: DatagramOptions): Promise<DatagramSocket> {
+  async datagram(options: DatagramOptions): Promise<DatagramSocket> {
+    // Loaded when first needed: many yards never do, and node:dgram takes its time to start.
+    const { NodeDatagramSocket } = await import('./datagram-socket.ts');
     return NodeDatagramSocket.open(this.#context, options);
   }
 }
