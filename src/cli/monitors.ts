@@ -63,7 +63,10 @@ async function located<T>(option: ScannedOption, work: () => T | Promise<T>): Pr
     return await work();
   } catch (error) {
     if (!(error instanceof QapiError || error instanceof HostError)) throw error;
-    const hint = error instanceof QapiError && error.hint !== undefined ? `\n${error.hint}` : '';
-    throw new CommandLineError(`-${option.name} ${option.argument}: ${error.message}${hint}`, { cause: error });
+    const where = `-${option.name} ${option.argument}: `;
+    const hint = error instanceof QapiError ? error.hint : undefined;
+    // A device text that cannot be read is an error of its own behind the first, not advice.
+    const second = hint?.startsWith('parse error: ') === true ? `netyard: ${where}${hint}` : hint;
+    throw new CommandLineError([`${where}${error.message}`, second ?? []].flat().join('\n'), { cause: error });
   }
 }

@@ -6,7 +6,8 @@
 import { HostError } from '../net/index.ts';
 import { isTraditional, parseNetdevArgument, parseNetdevOptions, parseOptionList, QapiError } from '../qapi/index.ts';
 import { parseJsonText } from '../qmp/index.ts';
-import type { NetdevOptions, Yard } from '../yard/index.ts';
+import type { Netdev } from '../schema/net.ts';
+import type { Yard } from '../yard/index.ts';
 import { CommandLineError } from './scan-options.ts';
 
 /** `-netdev help`: also as `type=help`, whatever follows. */
@@ -37,7 +38,7 @@ export async function addNetdevs(yard: Yard, texts: readonly string[], warn: (li
     });
   }
   for (const { text, options } of [...modern, ...traditional]) {
-    await located(text, async () => yard.addNetdev(options() as NetdevOptions));
+    await located(text, async () => yard.addNetdev(options() as Netdev));
   }
 }
 

@@ -3,5 +3,5 @@ export { deviceNotFound, UsageError } from './errors.ts';
 export { isIdentifier } from './identifier.ts';
 export { type LibraryYard, type LibraryYardOptions, openYard } from './library.ts';
 export { netdevHelp } from './netdev-help.ts';
-export type { DriverTable, NetdevOptions } from './netdev-registry.ts';
+export type { DriverTable } from './netdev-registry.ts';
 export { Yard, type YardEnvironment, type YardSettings } from './yard.ts';

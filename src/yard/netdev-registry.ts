@@ -16,19 +16,13 @@ import type {
   Port,
 } from '../net/index.ts';
 import { QapiError } from '../qapi/index.ts';
+import type { Netdev } from '../schema/net.ts';
 import { deviceNotFound } from './errors.ts';
 
 /** A netdev_del replies after this long even if the driver still holds something. */
 const RELEASE_LIMIT_MS = 1000;
 /** As vhost-user and tap limit their queues (QEMU MAX_QUEUE_NUM), and far beyond any real yard. */
 const MAX_NETDEVS = 4096;
-
-/** Options of a netdev as the schema's visitors give them: wire names, `type` and `id` among them. */
-export interface NetdevOptions {
-  readonly id: string;
-  readonly type: string;
-  readonly [member: string]: unknown;
-}
 
 /** Which drivers this program has: the rest of the schema's answers "not compiled into this binary". */
 export type DriverTable = { readonly [type: string]: NetdevFactory<never> };
@@ -68,7 +62,7 @@ export class NetdevRegistry {
    * Starts a netdev whose options passed the schema.
    * @throws QapiError in QEMU's words; HostError texts arrive as the driver worded them.
    */
-  add(options: NetdevOptions): Promise<void> {
+  add(options: Netdev): Promise<void> {
     return this.inOrder(() => this.start(options));
   }
 
@@ -104,7 +98,7 @@ export class NetdevRegistry {
     return result;
   }
 
-  private async start(options: NetdevOptions): Promise<void> {
+  private async start(options: Netdev): Promise<void> {
     const { id, type } = options;
     const { network, host, drivers } = this.env;
     this.shutdown.signal.throwIfAborted();
@@ -131,7 +125,7 @@ export class NetdevRegistry {
     };
     let client: NetClient;
     try {
-      client = await (factory as NetdevFactory<NetdevOptions>)(options, context);
+      client = await (factory as NetdevFactory<Netdev>)(options, context);
     } catch (error) {
       abort.abort(error);
       this.dropChildren(children);

@@ -5,12 +5,12 @@
 import { createGuestPort, type GuestPort, type GuestPortOptions, type Host, Network } from '../net/index.ts';
 import { type JsonObject, type JsonValue, parseNetdevArgument, QapiError, Schema } from '../qapi/index.ts';
 import { parseJsonText, type QmpEvent, type QmpTarget, type VersionInfo } from '../qmp/index.ts';
-import { NETYARD_TABLE } from '../schema/net.ts';
+import { NETYARD_TABLE, type Netdev } from '../schema/net.ts';
 import { commands } from './commands/index.ts';
 import { UsageError } from './errors.ts';
 import { EventBus } from './event-bus.ts';
 import { isIdentifier } from './identifier.ts';
-import { type DriverTable, type NetdevOptions, NetdevRegistry } from './netdev-registry.ts';
+import { type DriverTable, NetdevRegistry } from './netdev-registry.ts';
 
 export interface YardEnvironment {
   readonly host: Host;
@@ -88,7 +88,7 @@ export class Yard implements QmpTarget {
   }
 
   /** netdev_add with options that passed the schema. */
-  async addNetdev(options: NetdevOptions): Promise<void> {
+  async addNetdev(options: Netdev): Promise<void> {
     await this.netdevs.add(options);
   }
 
@@ -98,7 +98,7 @@ export class Yard implements QmpTarget {
    */
   async addNetdevText(text: string): Promise<string[]> {
     const { value, warnings } = parseNetdevArgument(this.schema, text, parseJsonText);
-    await this.addNetdev(value as unknown as NetdevOptions);
+    await this.addNetdev(value as unknown as Netdev);
     return warnings;
   }
 

@@ -1,12 +1,12 @@
 /** Types written from a live QEMU: a program that uses them type-checks, a wrong one does not, and the right one runs. */
-import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PROGRAM } from '../kit/guest/daemon.ts';
 import { describePeer } from '../kit/peers.ts';
-import { RawQmp } from './differential/raw-qmp.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 /** Inside the package, so that `netyard/qmp` is the package itself. */
@@ -52,20 +52,23 @@ async function typeErrors(name: string, text: string): Promise<string[]> {
 }
 
 describePeer('types from a live QEMU', ['qemu-system-x86_64'], () => {
-  let qemu: RawQmp;
+  let qemu: ChildProcess;
   beforeAll(async () => {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    qemu = await RawQmp.start(`${socket}.keep`, [
-      ...['qemu-system-x86_64', '-M', 'pc', '-accel', 'tcg', '-S', '-nodefaults', '-display', 'none'],
+    qemu = spawn('qemu-system-x86_64', [
+      ...['-M', 'pc', '-accel', 'tcg', '-S', '-nodefaults', '-display', 'none'],
       ...['-drive', 'if=none,id=cd0,media=cdrom', '-device', 'ide-cd,drive=cd0'],
-      ...['-qmp', `unix:${socket},server=on,wait=off`, '-qmp', `unix:${socket}.keep,server=on,wait=off`],
+      ...['-qmp', `unix:${socket},server=on,wait=off`],
     ]);
+    await expect.poll(() => existsSync(socket), { timeout: 20_000 }).toBe(true);
     const types = await run(process.execPath, [PROGRAM, 'schema', 'types', `qmp:${socket}`], { maxBuffer: 2 ** 24 });
     writeFileSync(join(folder, 'qemu.ts'), types.stdout);
   });
   afterAll(async () => {
-    await qemu?.stop();
+    const ended = once(qemu, 'exit');
+    qemu.kill();
+    await ended;
     rmSync(folder, { recursive: true, force: true });
   });
 

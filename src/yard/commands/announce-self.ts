@@ -1,16 +1,8 @@
+import type { AnnounceParameters } from '../../schema/net.ts';
 import type { Yard } from '../yard.ts';
 
-export interface AnnounceArguments {
-  initial: number | bigint;
-  max: number | bigint;
-  rounds: number | bigint;
-  step: number | bigint;
-  interfaces?: string[] | undefined;
-  id?: string | undefined;
-}
-
 /** QEMU net/announce.c qmp_announce_self. */
-export function announceSelf(yard: Yard, args: AnnounceArguments): void {
+export function announceSelf(yard: Yard, args: AnnounceParameters): void {
   yard.network.announce({
     initial: Number(args.initial),
     max: Number(args.max),

@@ -1,4 +1,7 @@
 /** The command table: one row for each command of the schema that this yard answers. */
+import type { CommandArguments, CommandReturns } from '../../qapi/index.ts';
+import type { NetyardSchema } from '../../schema/net.ts';
+import type { Yard } from '../yard.ts';
 import { announceSelf } from './announce-self.ts';
 import { humanMonitorCommand } from './human-monitor-command.ts';
 import { netdevAdd } from './netdev-add.ts';
@@ -14,6 +17,14 @@ import { queryVersion } from './query-version.ts';
 import { quit } from './quit.ts';
 import { setLink } from './set-link.ts';
 import { hostfwdAdd, hostfwdRemove, queryNetForwards, queryNetLeases } from './usernet.ts';
+
+type Command<K extends keyof NetyardSchema['commands']> = (
+  yard: Yard,
+  args: CommandArguments<NetyardSchema, K>,
+) => Result<K> | Promise<Result<K>>;
+/** A command without a result answers `{}`. */
+// biome-ignore lint/suspicious/noConfusingVoidType: what a handler that returns nothing returns
+type Result<K extends keyof NetyardSchema['commands']> = CommandReturns<NetyardSchema, K> | void;
 
 /** Arguments arrive checked by the schema; a result is written by it. qmp_capabilities belongs to the session. */
 export const commands = {
@@ -35,4 +46,4 @@ export const commands = {
   'query-version': queryVersion,
   quit,
   set_link: setLink,
-} as const;
+} satisfies { [K in keyof NetyardSchema['commands']]?: Command<K> };

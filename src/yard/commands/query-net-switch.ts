@@ -1,15 +1,9 @@
+import type { NetSwitchInfo } from '../../schema/net.ts';
 import { formatMac } from '../../wire/index.ts';
 import type { Yard } from '../yard.ts';
 
-export interface SwitchInfo {
-  addresses: { mac: string; port: string; static: boolean; 'age-seconds': number }[];
-  ports: string[];
-  'flooded-frames': number;
-  cap: number;
-}
-
 /** The yard's switch: its address table, ports and counters; empty with -nodefaults. */
-export function queryNetSwitch(yard: Yard): SwitchInfo {
+export function queryNetSwitch(yard: Yard): NetSwitchInfo {
   const { switch: bridge } = yard.network;
   if (bridge === undefined) return { addresses: [], ports: [], 'flooded-frames': 0, cap: 0 };
   return {

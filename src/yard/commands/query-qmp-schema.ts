@@ -1,6 +1,6 @@
-import type { JsonValue } from '../../qapi/index.ts';
+import type { SchemaInfo } from '../../schema/net.ts';
 import type { Yard } from '../yard.ts';
 
-export function queryQmpSchema(yard: Yard): JsonValue[] {
-  return yard.schema.introspect();
+export function queryQmpSchema(yard: Yard): SchemaInfo[] {
+  return yard.schema.introspect() as unknown as SchemaInfo[];
 }

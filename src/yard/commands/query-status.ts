@@ -1,4 +1,6 @@
-/** A yard has no stopped state: frames flow as long as it lives (QAPI StatusInfo). */
-export function queryStatus(): { status: string; running: boolean } {
+import type { StatusInfo } from '../../schema/net.ts';
+
+/** A yard has no stopped state: frames flow as long as it lives. */
+export function queryStatus(): StatusInfo {
   return { running: true, status: 'running' };
 }

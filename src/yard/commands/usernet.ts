@@ -1,6 +1,7 @@
 /** Queries and changes of the user networks: leases and host forwards. */
 import type { Forward, Lease, UsernetControl } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
+import type { NetForwardInfo, NetLeaseInfo } from '../../schema/net.ts';
 import { deviceNotFound } from '../errors.ts';
 import type { Yard } from '../yard.ts';
 
@@ -20,7 +21,7 @@ export function usernets(yard: Yard, id?: string): { id: string; control: Userne
   return found;
 }
 
-export function queryNetLeases(yard: Yard, args: Selection): object[] {
+export function queryNetLeases(yard: Yard, args: Selection): NetLeaseInfo[] {
   return usernets(yard, args.id).flatMap(({ id, control }) =>
     control.leases().map((lease: Lease) => ({
       id,
@@ -32,13 +33,13 @@ export function queryNetLeases(yard: Yard, args: Selection): object[] {
   );
 }
 
-export function queryNetForwards(yard: Yard, args: Selection): object[] {
+export function queryNetForwards(yard: Yard, args: Selection): NetForwardInfo[] {
   return usernets(yard, args.id).flatMap(({ id, control }) =>
     control.forwards().map((forward) => describe(id, forward)),
   );
 }
 
-export async function hostfwdAdd(yard: Yard, args: { id: string; rule: string }): Promise<object> {
+export async function hostfwdAdd(yard: Yard, args: { id: string; rule: string }): Promise<NetForwardInfo> {
   const [usernet] = usernets(yard, args.id);
   return describe(args.id, await usernet!.control.addForward(args.rule));
 }
@@ -50,7 +51,7 @@ export async function hostfwdRemove(yard: Yard, args: { id: string; rule: string
   }
 }
 
-function describe(id: string, forward: Forward): object {
+function describe(id: string, forward: Forward): NetForwardInfo {
   return {
     id,
     protocol: forward.protocol,

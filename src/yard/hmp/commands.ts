@@ -1,11 +1,11 @@
 /** The table of the human monitor: names, parameters and help lines as QEMU prints them. */
 import { parseNetdevOptions, parseOptionList, QapiError } from '../../qapi/index.ts';
+import type { Netdev } from '../../schema/net.ts';
 import { announceSelf } from '../commands/announce-self.ts';
 import { usernets } from '../commands/usernet.ts';
 import { deviceNotFound } from '../errors.ts';
 import { isIdentifier } from '../identifier.ts';
 import { netdevHelp } from '../netdev-help.ts';
-import type { NetdevOptions } from '../netdev-registry.ts';
 import type { Yard } from '../yard.ts';
 import { usernetText } from './usernet-text.ts';
 
@@ -134,7 +134,7 @@ async function netdevAdd(yard: Yard, [text]: readonly string[]): Promise<string>
   const type = text!.split(',')[0];
   if (type === 'help' || type === '?' || type === 'type=help') return netdevHelp(yard).join('\n');
   const { value, warnings } = parseNetdevOptions(yard.schema, parseOptionList(text!, 'type'));
-  const options = value as unknown as NetdevOptions;
+  const options = value as unknown as Netdev;
   if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");
   await yard.addNetdev(options);
   return warnings.map((warning) => `warning: ${warning}`).join('\n');
