@@ -8,7 +8,7 @@ import { CHUNK_BYTES, CHUNK_HEADROOM, type Chunk } from './chunk-pool.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { hostFailed } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
-import { MAX_WINDOW } from './tcp-limits.ts';
+import { GUEST_SHARE, MAX_WINDOW } from './tcp-limits.ts';
 
 const CHUNK_PAYLOAD = CHUNK_BYTES - CHUNK_HEADROOM;
 /** A chunk's last bytes are not worth a read. */
@@ -52,6 +52,8 @@ export function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
 }
 
 function takeChunk(core: TcpCore, flow: TcpFlow): Chunk | undefined {
+  const share = core.pool.limitBytes * GUEST_SHARE;
+  if ((flow.record.chunks + 1) * CHUNK_BYTES > share && flow.record.chunks > 0) return undefined;
   const held = flow.chunks * CHUNK_BYTES;
   if (held > 0 && held > core.pool.freeBytes) return undefined;
   const chunk = core.pool.take();
@@ -61,6 +63,7 @@ function takeChunk(core: TcpCore, flow: TcpFlow): Chunk | undefined {
   else flow.tail.next = chunk;
   flow.tail = chunk;
   flow.chunks++;
+  flow.record.chunks++;
   return chunk;
 }
 
@@ -74,6 +77,7 @@ function releaseEmptyTail(core: TcpCore, flow: TcpFlow): void {
   else before.next = undefined;
   flow.tail = before;
   flow.chunks--;
+  flow.record.chunks--;
   core.pool.give(tail);
 }
 
@@ -92,6 +96,7 @@ export function releaseAcknowledged(core: TcpCore, flow: TcpFlow): void {
     flow.head = chunk.next;
     if (chunk === flow.tail) flow.tail = undefined;
     flow.chunks--;
+    flow.record.chunks--;
     core.pool.give(chunk);
   }
 }

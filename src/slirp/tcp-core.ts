@@ -166,6 +166,7 @@ export class TcpCore implements BatchTask {
     if (flow.starving) return;
     flow.starving = true;
     this.#starving.push(flow);
+    this.counters.starved++;
     this.pool.wait(this);
   }
 
@@ -182,7 +183,7 @@ export class TcpCore implements BatchTask {
     const key = guestKey(guest);
     let record = this.guests.get(key);
     if (record === undefined) {
-      record = { key, flows: 0, connecting: 0, parked: [] };
+      record = { key, flows: 0, connecting: 0, chunks: 0, parked: [] };
       this.guests.set(key, record);
     }
     return record;
@@ -232,6 +233,7 @@ export class TcpCore implements BatchTask {
       this.pool.give(chunk);
     }
     flow.tail = undefined;
+    flow.record.chunks -= flow.chunks;
     flow.chunks = 0;
   }
 

@@ -27,4 +27,5 @@ export class TcpCounters {
   strayResets = 0;
   frameDropped = 0;
   parked = 0;
+  starved = 0;
 }

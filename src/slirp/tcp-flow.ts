@@ -46,6 +46,8 @@ export interface GuestRecord {
   readonly key: string;
   flows: number;
   connecting: number;
+  /** Of the pool. */
+  chunks: number;
   /** Flows that wait until the way to this guest is clear. */
   readonly parked: TcpFlow[];
 }

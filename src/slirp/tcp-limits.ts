@@ -4,7 +4,7 @@
 export const MAX_FLOWS = 16_384;
 /** Host connects under way, and dials towards guests. */
 export const MAX_CONNECTING = 1024;
-/** No guest takes more than this part of either, so that another one still gets through. */
+/** No guest takes more than this part of either, or of the pool, so that another one still gets through. */
 export const GUEST_SHARE = 0.75;
 /** Entries looked at when a new flow needs the place of an old one. */
 export const EVICTION_DEPTH = 64;

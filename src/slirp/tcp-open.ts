@@ -61,7 +61,6 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
   if (record === undefined) return;
   const flow = createFlow(core, source, guestPort, destination, remotePort, record, false);
   flow.tos = packet.tos & ~ECN_BITS;
-  flow.quote = copyPacket(packet);
   takeSyn(flow, packet, core.segmentOptions);
   core.setState(flow, 'SYN-SENT');
   flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
@@ -73,6 +72,7 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
 export function takeSyn(flow: TcpFlow, packet: IpPacket, options: TcpOptions): void {
   const { bytes, transportOffset } = packet;
   parseTcpOptions(bytes, transportOffset, tcpHeaderLength(bytes, transportOffset), options);
+  if (!flow.forwarded) flow.quote = copyPacket(packet);
   flow.irs = tcpSeq(bytes, transportOffset);
   flow.rcvNxt = seqAdd(flow.irs, 1);
   flow.rcvEdge = seqAdd(flow.rcvNxt, SYN_WINDOW);

@@ -266,7 +266,7 @@ describe('TcpStack', () => {
     world.test.advance(5000);
     for (const guest of guests) expect(sha(guest.received)).toBe(sha(bytes));
     expect(pool.peakBytes).toBeLessThanOrEqual(6 * CHUNK_BYTES);
-    expect(pool.refused).toBeGreaterThan(0);
+    expect(world.stack.statistics()['tcp.starved']).toBeGreaterThan(0);
     expect(pool.usedBytes).toBe(0);
   });
 
@@ -280,6 +280,23 @@ describe('TcpStack', () => {
     world.test.advance(100);
     expect(pool.usedBytes).toBeLessThanOrEqual(5 * CHUNK_BYTES);
     guest.vanish();
+  });
+
+  it('leaves some of the pool to another guest, whatever the number of flows', async () => {
+    const pool = new ChunkPool(8 * CHUNK_BYTES);
+    const world = createWorld({ pool });
+    const servers = await serve(world);
+    const guests = [...Array(20).keys()].map((n) => connect(world, { guestPort: 5000 + n }));
+    world.link.onSegment = () => {};
+    for (const server of servers) server.send(randomBytes(100_000));
+    world.test.advance(100);
+    expect(pool.usedBytes).toBe(6 * CHUNK_BYTES);
+    const other = connect(world, { guest: ipv4Address(0x0a000210), guestPort: 6000 });
+    const bytes = randomBytes(500_000);
+    servers[20]?.send(bytes);
+    world.test.advance(1000);
+    expect(sha(other.received)).toBe(sha(bytes));
+    for (const guest of guests) guest.vanish();
   });
 
   it('offers a wider window to a guest that fills it', async () => {
