@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { PROGRAM } from '../kit/guest/daemon.ts';
 import { describePeer } from '../kit/peers.ts';
 
@@ -61,7 +61,7 @@ describePeer('types from a live QEMU', ['qemu-system-x86_64'], () => {
       ...['-drive', 'if=none,id=cd0,media=cdrom', '-device', 'ide-cd,drive=cd0'],
       ...['-qmp', `unix:${socket},server=on,wait=off`],
     ]);
-    await expect.poll(() => existsSync(socket), { timeout: 20_000 }).toBe(true);
+    await vi.waitUntil(() => existsSync(socket), { timeout: 20_000 });
     const types = await run(process.execPath, [PROGRAM, 'schema', 'types', `qmp:${socket}`], { maxBuffer: 2 ** 24 });
     writeFileSync(join(folder, 'qemu.ts'), types.stdout);
   });
