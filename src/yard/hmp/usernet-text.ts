@@ -45,7 +45,8 @@ function forwardRow(forward: Forward): string {
 }
 
 function flowRow(flow: Flow): string {
-  const label = `  ${flow.protocol.toUpperCase()}[${flow.state}]`;
+  // RFC 9293 writes SYN-SENT, BSD and QEMU SYN_SENT.
+  const label = `  ${flow.protocol.toUpperCase()}[${flow.state.replaceAll('-', '_')}]`;
   const icmp = flow.protocol === 'icmp';
   return row(
     label,
