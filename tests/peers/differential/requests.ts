@@ -358,6 +358,7 @@ function otherRequests(folder: string): string[] {
     stream('{"type":"unix","path":"ny-differential","abstract":true}', { server: 'true' }),
     stream(unixAddress(folder), { 'reconnect-ms': '500' }),
     stream(unixAddress(folder), { reconnect: '1', 'reconnect-ms': '500' }),
+    request('"user"', { guestfwd: '[{"str":"tcp:10.0.2.100:80-cmd:true"}]' }),
     request('"nic"', {}),
     request('"none"', {}),
     // Arguments of which the second is wrong, to see which check comes first.

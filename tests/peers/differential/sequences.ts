@@ -3,6 +3,7 @@
  * netdev that has a peer) and what netyard refuses on purpose (loops of hubs).
  */
 import type { Prng } from '../../kit/prng.ts';
+import type { Exchange } from './raw-qmp.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e'];
 const HUBS = 3;
@@ -98,30 +99,25 @@ const OTHERS: readonly object[] = [
   { type: 'user', net: '192.168.76.0/24', restrict: true },
   { type: 'socket', listen: '127.0.0.1:0' },
   { type: 'socket', udp: '127.0.0.1:9', localaddr: '127.0.0.1:0' },
-  { type: 'socket', connect: '127.0.0.1:1' },
   { type: 'dgram', local: inet('127.0.0.1', 0), remote: inet('230.0.0.1', 5555) },
 ];
 
 const request = (name: string, args: object): string => JSON.stringify({ execute: name, arguments: args });
 
-/** Histories that show known differences; each starts from a yard without netdevs. */
-export function knownHistories(folder: string): string[][] {
+/** Steps that show known differences, for a yard without netdevs. */
+export function knownSteps(folder: string): Exchange[] {
   const add = (args: object): string => request('netdev_add', args);
+  const del = (id: string): string => request('netdev_del', { id });
   return [
-    [
-      add({ type: 'dgram', id: 'a', local: inet('127.0.0.1', 0), remote: inet('127.0.0.2', 9) }),
-      request('netdev_del', { id: 'a' }),
-    ],
-    [
-      add({ type: 'hubport', id: 'a', hubid: 0 }),
-      add({ type: 'hubport', id: 'b', hubid: 0, netdev: 'a' }),
-      request('netdev_del', { id: 'b' }),
-      request('netdev_del', { id: 'a' }),
-    ],
+    {
+      text: add({ type: 'dgram', id: 'a', local: inet('127.0.0.1', 0), remote: inet('127.0.0.2', 9) }),
+      cleanup: del('a'),
+    },
+    { text: add({ type: 'hubport', id: 'a', hubid: 0 }) },
+    { text: add({ type: 'hubport', id: 'b', hubid: 0, netdev: 'a' }), cleanup: del('b') },
+    { text: del('a') },
     // Last: QEMU 7.2 crashes when a stream is deleted while it connects.
-    [
-      add({ type: 'stream', id: 'a', server: true, addr: { type: 'unix', path: `${folder}/listening` } }),
-      add({ type: 'stream', id: 'b', addr: { type: 'unix', path: `${folder}/nobody` } }),
-    ],
+    { text: add({ type: 'stream', id: 'a', server: true, addr: { type: 'unix', path: `${folder}/listening` } }) },
+    { text: add({ type: 'stream', id: 'b', addr: { type: 'unix', path: `${folder}/nobody` } }) },
   ];
 }
