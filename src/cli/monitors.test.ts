@@ -24,5 +24,5 @@ it.each([
       "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
   ],
 ])('-%s %s', async (name, argument, message) => {
-  await expect(start(name, argument)).rejects.toThrow(new Error(message));
+  await expect(start(name, argument)).rejects.toMatchObject({ message });
 });
