@@ -10,6 +10,10 @@ const LARGE_BYTES = 256 * 1024;
 /** Free chunks kept for the next batch. */
 const MAX_FREE_SMALL = 64;
 const MAX_FREE_LARGE = 16;
+/** One stream takes at most this part of what the pool has left: those that nobody reads from leave room for the others. */
+const SHARE_SHIFT = 6;
+/** What a stream may queue even if the pool is used up, bytes. */
+const RESERVED_BYTES = SMALL_BYTES;
 /** Below this a loop beats making a view. */
 const COPY_BY_HAND = 24;
 
@@ -66,12 +70,16 @@ export class WriteQueue {
   }
 
   get room(): number {
-    return Math.min(Math.max(0, this.#capBytes - this.queued), this.#pool.room);
+    return Math.max(0, this.#limit - this.queued);
   }
 
   /** At least half empty: worth waking who waits. */
   get isLow(): boolean {
-    return this.queued * 2 <= this.#capBytes && this.#pool.room > 0;
+    return this.queued * 2 <= this.#limit;
+  }
+
+  get #limit(): number {
+    return Math.min(this.#capBytes, Math.max(RESERVED_BYTES, this.#pool.room >> SHARE_SHIFT));
   }
 
   /** Copies up to room bytes. Returns the count. */
