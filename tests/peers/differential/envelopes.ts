@@ -85,7 +85,9 @@ function brokenTexts(): string[] {
     ...['/* c */', '{"a":%d}', '{"a":1}}', '{"execute":"query-name"} x ', '\f', '\v{"execute":"query-name"}'],
     ...['{"execute":"query-name","id":nulL}', '{"execute":"query-name",}', '{"a":tru}', '{"a":"\\u00"}', '\ufeff'],
     ...['{"a":1e400}', '{"execute":"nope","id":123456789012345678901234567890}', '{"a":{]}'],
-    `{"a":${'['.repeat(40)}${']'.repeat(40)}}`,
+    ...[40, 1023, 1024, 1025].map((depth) => `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`),
+    `{"${'k'.repeat(3000)}":1,"${'k'.repeat(3000)}":2}`,
+    `{"execute":"${'x'.repeat(3000)}"}`,
   ];
 }
 

@@ -104,6 +104,11 @@ const choices: readonly KnownDifference[] = [
     const isWarning = qemu === '""' && ours.startsWith('"warning: short-form');
     return isWarning || (TRY_HELP.test(qemu) && (/^"Error: /.test(ours) || ours.endsWith(qemu.slice(1))));
   }),
+  known('info-usernet', ({ input, qemu, ours }) => {
+    // Descriptors, and ports that the kernel chose.
+    const shape = (text: string): string => text.replaceAll(/(HOST_FORWARD\]) +\S+( +\S+) +\d+/g, '$1$2');
+    return input === 'info usernet' && shape(qemu) === shape(ours);
+  }),
   known(
     'monitor-repeated-keys',
     ({ input, ours }) => input.includes('hostfwd=bad,hostfwd=tcp::0') && ours.includes("rule 'bad'"),

@@ -30,7 +30,7 @@ export const MONITOR_LINES: readonly string[] = [
   ...['announce_self', 'announce_self a', 'announce_self a,b t', 'announce_self a b c', 'announce_self ""'],
   ...['hostfwd_add', 'hostfwd_add bad', 'hostfwd_add a bad', 'hostfwd_add nope tcp::0-:22', 'hostfwd_add h tcp::0-:22'],
   ...['hostfwd_add a tcp:127.0.0.1:0-:22', 'hostfwd_add tcp:127.0.0.1:0-:x', 'hostfwd_add a tcp:127.0.0.1:0-:22 x'],
-  ...['hostfwd_add a tcp:192.0.2.99:0-:22', 'hostfwd_add a udp:127.0.0.1:0-:22'],
+  ...['hostfwd_add a tcp:192.0.2.99:0-:22', 'hostfwd_add a udp:127.0.0.1:0-:22', 'info usernet'],
   ...['hostfwd_remove', 'hostfwd_remove bad', 'hostfwd_remove a tcp:127.0.0.1:1', 'hostfwd_remove nope tcp::1'],
   ...['hostfwd_remove a udp:127.0.0.1:1', 'hostfwd_remove a tcp:127.0.0.1:x', 'hostfwd_remove h tcp::1'],
   ...['hostfwd_remove a sctp::1', 'hostfwd_remove a tcp:x:1', 'hostfwd_remove a tcp', 'hostfwd_remove a :127.0.0.1:1'],

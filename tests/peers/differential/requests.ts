@@ -359,6 +359,12 @@ function otherRequests(folder: string): string[] {
     stream(unixAddress(folder), { 'reconnect-ms': '500' }),
     stream(unixAddress(folder), { reconnect: '1', 'reconnect-ms': '500' }),
     request('"user"', { guestfwd: '[{"str":"tcp:10.0.2.100:80-cmd:true"}]' }),
+    request('"tap"', { fd: '"nope"' }),
+    request('"tap"', { fd: '"999"', ifname: '"x"' }),
+    request('"bridge"', { helper: '"/bin/false"' }),
+    request('"vhost-user"', { chardev: '"nope"' }),
+    request('"vde"', { sock: JSON.stringify(`${folder}/no-switch`) }),
+    request('"netmap"', { ifname: '"x"' }),
     request('"nic"', {}),
     request('"none"', {}),
     // Arguments of which the second is wrong, to see which check comes first.
