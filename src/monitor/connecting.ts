@@ -2,12 +2,10 @@
 import * as net from 'node:net';
 import { toHostError } from '../node/index.ts';
 import { QapiError } from '../qapi/index.ts';
-import type { Chardev, ChardevAddress } from './chardev.ts';
-import { checkUnixPath, isResolution, portNumber, socketSession, unresolved } from './listening.ts';
-import type { MonitorContext, QmpMonitor } from './qmp-monitor.ts';
-import type { StreamSession } from './stream-session.ts';
-
-type SocketDevice = Extract<Chardev, { kind: 'socket' }>;
+import type { ChardevAddress } from './chardev.ts';
+import type { MonitorContext, QmpMonitor } from './monitor.ts';
+import { checkUnixPath, isResolution, portNumber, type SocketDevice, unresolved } from './socket-device.ts';
+import { type StreamSession, socketSession } from './stream-session.ts';
 
 /**
  * Connects. With a reconnect time, failures are not errors: the next attempt follows.

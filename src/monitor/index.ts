@@ -9,4 +9,5 @@ export {
   parseMon,
   parseQmpDevice,
 } from './chardev.ts';
-export { type MonitorCounters, type MonitorOptions, type QmpMonitor, startQmpMonitor } from './qmp-monitor.ts';
+export type { MonitorCounters, MonitorOptions, QmpMonitor } from './monitor.ts';
+export { startQmpMonitor } from './qmp-monitor.ts';

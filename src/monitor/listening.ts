@@ -5,19 +5,16 @@ import { dirname } from 'node:path';
 import type { HostError } from '../net/index.ts';
 import { hostError, removeStale, toHostError } from '../node/index.ts';
 import { QapiError } from '../qapi/index.ts';
-import type { Chardev, ChardevAddress } from './chardev.ts';
-import type { MonitorContext, QmpMonitor } from './qmp-monitor.ts';
-import { StreamSession } from './stream-session.ts';
+import type { ChardevAddress } from './chardev.ts';
+import type { MonitorContext, QmpMonitor } from './monitor.ts';
+import { checkUnixPath, isResolution, portNumber, type SocketDevice, unresolved } from './socket-device.ts';
+import { type StreamSession, socketSession } from './stream-session.ts';
 
 /** Clients at once on one socket: enough for tools, little enough that forgotten ones show. */
 export const MAX_CLIENTS = 64;
 /** A client turned away has this long to read why. */
 const REFUSAL_LIMIT_MS = 500;
-/** sun_path without its final NUL, as far as Node binds it. */
-const MAX_UNIX_PATH = 107;
 const SOCKET_MODE = 0o600;
-
-type SocketDevice = Extract<Chardev, { kind: 'socket' }>;
 
 /** @throws QapiError with QEMU's text; the signal's reason */
 export async function startListening(device: SocketDevice, context: MonitorContext): Promise<QmpMonitor> {
@@ -118,15 +115,6 @@ class ListeningMonitor implements QmpMonitor {
   }
 }
 
-/** A session that owns its socket. */
-export function socketSession(socket: net.Socket, { target, sessionOptions }: MonitorContext): StreamSession {
-  return new StreamSession(
-    target,
-    { input: socket, output: socket, end: () => socket.destroySoon(), destroy: () => socket.destroy() },
-    sessionOptions,
-  );
-}
-
 async function bind(server: net.Server, address: ChardevAddress): Promise<void> {
   if ('path' in address) {
     checkUnixPath(address.path);
@@ -164,24 +152,6 @@ function listenPrivately(server: net.Server, path: string): void {
   }
 }
 
-/** @throws QapiError */
-export function checkUnixPath(path: string): void {
-  if (Buffer.byteLength(path) <= MAX_UNIX_PATH) return;
-  throw new QapiError(`UNIX socket path '${path}' is too long`, { hint: 'Path must be less than 108 bytes' });
-}
-
-/** @throws QapiError */
-export function portNumber(address: { readonly host: string; readonly port: string }): number {
-  const port = /^\d{1,5}$/.test(address.port) ? Number(address.port) : Number.NaN;
-  if (port <= 65535) return port;
-  throw unresolved(address, 'Servname not supported for ai_socktype');
-}
-
-/** Names that do not resolve have one text for both directions (QEMU util/qemu-sockets.c). */
-export function unresolved(address: { readonly host: string; readonly port: string }, text: string): QapiError {
-  return new QapiError(`address resolution failed for ${address.host}:${address.port}: ${text}`);
-}
-
 function bindError(address: ChardevAddress, error: unknown): QapiError {
   if ('path' in address) {
     const { message } = unixBindError(address.path, error);
@@ -198,11 +168,6 @@ function bindError(address: ChardevAddress, error: unknown): QapiError {
 function unixBindError(path: string, error: unknown): HostError {
   const reason = toHostError(error);
   return reason.code === 'EACCES' && !existsSync(dirname(path)) ? hostError('ENOENT', error) : reason;
-}
-
-/** getaddrinfo failed, not a call on a socket. */
-export function isResolution(error: unknown): boolean {
-  return (error as { syscall?: unknown } | null)?.syscall === 'getaddrinfo';
 }
 
 function addressText(server: net.Server, address: ChardevAddress): string {

@@ -9,7 +9,8 @@ import { connect } from '../node/qmp.ts';
 import type { JsonObject, JsonValue } from '../qapi/index.ts';
 import type { QmpEvent, QmpTarget } from '../qmp/index.ts';
 import { parseQmpDevice } from './chardev.ts';
-import { type MonitorOptions, type QmpMonitor, startQmpMonitor } from './qmp-monitor.ts';
+import type { MonitorOptions, QmpMonitor } from './monitor.ts';
+import { startQmpMonitor } from './qmp-monitor.ts';
 
 class Target implements QmpTarget {
   readonly version = { qemu: { major: 9, minor: 1, micro: 0 }, package: 'netyard test' };

@@ -2,54 +2,14 @@
  * QMP monitors: a target behind a listening socket, a connecting one, or stdio. A listening socket serves any number
  * of clients at once, each with a session of its own; QEMU serves one and lets the next hang.
  */
-import type { Readable, Writable } from 'node:stream';
-import type { Log } from '../net/index.ts';
+import type { Readable } from 'node:stream';
 import { QapiError } from '../qapi/index.ts';
 import type { QmpServerOptions, QmpTarget } from '../qmp/index.ts';
 import type { MonitorSpec } from './chardev.ts';
 import { startConnecting } from './connecting.ts';
 import { startListening } from './listening.ts';
+import type { MonitorContext, MonitorCounters, MonitorOptions, QmpMonitor } from './monitor.ts';
 import { StreamSession } from './stream-session.ts';
-
-export interface MonitorOptions {
-  readonly log?: Log | undefined;
-  /** Gives up waiting for the first client, or for a connection. */
-  readonly signal?: AbortSignal | undefined;
-  /** A server with wait=on waits for its first client at the address given: QEMU prints that. */
-  readonly onWaiting?: ((address: string) => void) | undefined;
-  /** For `stdio`; the process's own unless given. */
-  readonly stdio?: { readonly input: Readable; readonly output: Writable } | undefined;
-  /** Clients of a listening socket at once. Default 64. */
-  readonly maxClients?: number | undefined;
-}
-
-export interface MonitorCounters {
-  /** Sessions since the start. */
-  sessions: number;
-  /** Clients turned away over the cap. */
-  refused: number;
-  /** Clients disconnected because they did not read. */
-  overflowed: number;
-}
-
-export interface QmpMonitor {
-  /** `unix:PATH`, `tcp:HOST:PORT` with the real port, or `stdio`. */
-  readonly address: string;
-  readonly usesStdio: boolean;
-  readonly counters: Readonly<MonitorCounters>;
-  /** Sessions open now. */
-  readonly clients: number;
-  /** Running commands are answered, queued output is sent, within 1.5 s; then the address is free. Idempotent. */
-  close(): Promise<void>;
-}
-
-/** What the ways to be reached share. */
-export interface MonitorContext {
-  readonly target: QmpTarget;
-  readonly options: MonitorOptions;
-  readonly sessionOptions: QmpServerOptions;
-  readonly counters: MonitorCounters;
-}
 
 /**
  * Starts a monitor. With wait=on (the default of `server`) it resolves when the first client is there.

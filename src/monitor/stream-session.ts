@@ -1,6 +1,8 @@
 /** A QMP session on a byte stream of Node: socket or stdio. */
+import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { type QmpServerOptions, QmpServerSession, type QmpTarget } from '../qmp/index.ts';
+import type { MonitorContext } from './monitor.ts';
 
 /** After the session's end, what the client does not take within this time is dropped. */
 const FLUSH_LIMIT_MS = 500;
@@ -93,4 +95,13 @@ export class StreamSession {
     if (this.#limit !== undefined || this.#gone) return;
     this.#limit = setTimeout(() => this.#pair.destroy(), milliseconds);
   }
+}
+
+/** A session that owns its socket. */
+export function socketSession(socket: Socket, { target, sessionOptions }: MonitorContext): StreamSession {
+  return new StreamSession(
+    target,
+    { input: socket, output: socket, end: () => socket.destroySoon(), destroy: () => socket.destroy() },
+    sessionOptions,
+  );
 }
