@@ -22,7 +22,7 @@ import {
   DROP_TOO_LONG,
   DROP_TOO_SHORT,
 } from './drop-reasons.ts';
-import { FairQueue } from './fair-queue.ts';
+import { FairQueue, type QueueBudget } from './fair-queue.ts';
 import { ETHERNET_HEADER_LENGTH, Frame, GSO_NONE, MAX_FRAME_LENGTH } from './frame.ts';
 import { type BatchTask, type Host, PRODUCE } from './host.ts';
 import type { Trace } from './trace.ts';
@@ -55,6 +55,7 @@ export interface EndpointContext {
   readonly trace: Trace;
   /** How many clients are entered at this moment, one from inside the other. */
   depth: number;
+  readonly budget: QueueBudget;
   claimed(endpoint: Endpoint, mac: number): void;
 }
 
@@ -103,7 +104,7 @@ export class Endpoint implements Port, BatchTask {
   #wireUp = false;
   #reportedUp = true;
 
-  readonly #queue = new FairQueue();
+  readonly #queue: FairQueue;
   /** receive() returned false, or there is no client yet. */
   #blocked = true;
   #inReceive = false;
@@ -118,6 +119,7 @@ export class Endpoint implements Port, BatchTask {
 
   constructor(context: EndpointContext, serial: number, name: string, driver: string, options: EndpointOptions) {
     this.#context = context;
+    this.#queue = new FairQueue(context.budget);
     this.serial = serial;
     this.name = name;
     this.driver = driver;

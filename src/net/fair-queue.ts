@@ -12,12 +12,35 @@ export const QUEUE_CAP_FRAMES = 1024;
 export const HIGH_WATER_BYTES = 1_048_576;
 export const HIGH_WATER_FRAMES = 256;
 
+/** What waits for all clients of a network: from half of it on, every queue's cap shrinks with what is left. */
+export const BUDGET_TOTAL_BYTES = 268_435_456;
+/** A queue takes at most this part of what is left, 1/32. */
+const BUDGET_SHARE_SHIFT = 5;
+/** What a queue may hold even if the budget is used up: a few frames of any size. */
+export const QUEUE_RESERVED_BYTES = 262_144;
+
+/** Shared by the queues of one network, so that a thousand clients that read nothing cannot use up the memory. */
+export class QueueBudget {
+  usedBytes = 0;
+  readonly #totalBytes: number;
+
+  constructor(totalBytes: number = BUDGET_TOTAL_BYTES) {
+    this.#totalBytes = totalBytes;
+  }
+
+  get queueCapBytes(): number {
+    const share = (this.#totalBytes - this.usedBytes) >> BUDGET_SHARE_SHIFT;
+    return Math.min(QUEUE_CAP_BYTES, Math.max(QUEUE_RESERVED_BYTES, share));
+  }
+}
+
 interface Share {
   ingress: number;
   readonly queue: FrameQueue;
 }
 
 export class FairQueue {
+  readonly #budget: QueueBudget;
   readonly #shares: Share[] = [];
   /** Kept for the next ingress, so that a queue that fills and empties all the time allocates nothing. */
   #spare: Share | undefined;
@@ -30,6 +53,10 @@ export class FairQueue {
   held = false;
   /** Counts clear(): who held the head learns that it is gone. */
   generation = 0;
+
+  constructor(budget: QueueBudget) {
+    this.#budget = budget;
+  }
 
   get frames(): number {
     return this.#frames;
@@ -45,11 +72,15 @@ export class FairQueue {
   }
 
   get isHigh(): boolean {
-    return this.#bytes > HIGH_WATER_BYTES || this.#frames > HIGH_WATER_FRAMES;
+    return this.#frames > HIGH_WATER_FRAMES || this.#bytes > this.#highWaterBytes;
   }
 
   get isLow(): boolean {
-    return this.#bytes <= HIGH_WATER_BYTES / 2 && this.#frames <= HIGH_WATER_FRAMES / 2;
+    return this.#frames <= HIGH_WATER_FRAMES / 2 && this.#bytes <= this.#highWaterBytes / 2;
+  }
+
+  get #highWaterBytes(): number {
+    return (this.#budget.queueCapBytes * HIGH_WATER_BYTES) / QUEUE_CAP_BYTES;
   }
 
   /**
@@ -58,13 +89,15 @@ export class FairQueue {
    */
   push(ingress: number, frame: Frame): number {
     const share = this.#share(ingress);
+    // What waits already stays when the cap shrinks.
+    const cap = Math.max(this.#bytes, this.#budget.queueCapBytes);
     share.queue.push(frame);
     this.#frames++;
-    this.#bytes += frame.length;
-    if (this.#frames <= QUEUE_CAP_FRAMES && this.#bytes <= QUEUE_CAP_BYTES) return 0;
+    this.#grow(frame.length);
+    if (this.#frames <= QUEUE_CAP_FRAMES && this.#bytes <= cap) return 0;
     let dropped = 0;
     let own = false;
-    while (this.#frames > QUEUE_CAP_FRAMES || this.#bytes > QUEUE_CAP_BYTES) {
+    while (this.#frames > QUEUE_CAP_FRAMES || this.#bytes > cap) {
       const longest = this.#longest(this.#frames > QUEUE_CAP_FRAMES);
       if (longest === share) own = true;
       this.#dropNewest(longest);
@@ -86,7 +119,7 @@ export class FairQueue {
     const before = share.queue.bytes;
     share.queue.shift();
     this.#frames--;
-    this.#bytes -= before - share.queue.bytes;
+    this.#grow(share.queue.bytes - before);
     this.resume = 0;
     if (share.queue.length === 0) this.#retire(this.#cursor);
     else this.#cursor++;
@@ -99,12 +132,17 @@ export class FairQueue {
     for (const { queue } of this.#shares) queue.clear();
     this.#shares.length = 0;
     this.#frames = 0;
-    this.#bytes = 0;
+    this.#grow(-this.#bytes);
     this.#cursor = 0;
     this.resume = 0;
     this.held = false;
     this.generation++;
     return gone;
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes;
+    this.#budget.usedBytes += bytes;
   }
 
   #share(ingress: number): Share {
@@ -135,7 +173,7 @@ export class FairQueue {
     const before = share.queue.bytes;
     share.queue.pop();
     this.#frames--;
-    this.#bytes -= before - share.queue.bytes;
+    this.#grow(share.queue.bytes - before);
     if (share.queue.length === 0) this.#retire(this.#shares.indexOf(share));
   }
 

@@ -6,6 +6,7 @@ import { QapiError } from '../qapi/error.ts';
 import { type AnnounceParameters, Announcer } from './announce.ts';
 import type { NetClient } from './client.ts';
 import { Endpoint, type EndpointContext, type EndpointOptions, SWITCH_PORT } from './endpoint.ts';
+import { QueueBudget } from './fair-queue.ts';
 import type { Host } from './host.ts';
 import { Hub, HubPort } from './hub.ts';
 import { clientLine, infoText } from './info.ts';
@@ -46,6 +47,7 @@ export class Network {
       host: options.host,
       trace,
       depth: 0,
+      budget: new QueueBudget(),
       claimed: (endpoint, mac) => {
         const port = endpoint.peer?.relay;
         if (port instanceof SwitchPort) this.switch?.claim(port, mac);

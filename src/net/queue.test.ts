@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { frameBytes, markOf, plainFrame } from '../../tests/kit/probe.ts';
-import { FairQueue, QUEUE_CAP_BYTES, QUEUE_CAP_FRAMES } from './fair-queue.ts';
+import { FairQueue, QUEUE_CAP_BYTES, QUEUE_CAP_FRAMES, QUEUE_RESERVED_BYTES, QueueBudget } from './fair-queue.ts';
 import { Frame } from './frame.ts';
 import { FrameQueue } from './frame-queue.ts';
 
@@ -78,7 +78,7 @@ describe('FairQueue', () => {
     const arbitrary = fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.boolean()), { maxLength: 300 });
     fc.assert(
       fc.property(arbitrary, (steps) => {
-        const queue = new FairQueue();
+        const queue = new FairQueue(new QueueBudget());
         const model = new Map<number, number[]>();
         let mark = 0;
         for (const [ingress, serve] of steps) {
@@ -102,7 +102,7 @@ describe('FairQueue', () => {
   it('is fair while all have something waiting, however unequal the loads', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 10, max: 60 }), { minLength: 2, maxLength: 8 }), (loads) => {
-        const queue = new FairQueue();
+        const queue = new FairQueue(new QueueBudget());
         for (const [ingress, load] of loads.entries()) {
           for (let i = 0; i < load; i++) queue.push(ingress, plainFrame(frameBytes(9, ingress)));
         }
@@ -118,14 +118,14 @@ describe('FairQueue', () => {
   });
 
   it('drops the newest of the longest share when a cap is reached', () => {
-    const queue = new FairQueue();
+    const queue = new FairQueue(new QueueBudget());
     for (let i = 0; i < QUEUE_CAP_FRAMES; i++) expect(queue.push(1, plainFrame(frameBytes(9, 1, i)))).toBe(0);
     expect(queue.push(2, plainFrame(frameBytes(9, 2)))).toBe(1);
     expect(queue.push(1, plainFrame(frameBytes(9, 1)))).toBe(-1);
     expect(queue.frames).toBe(QUEUE_CAP_FRAMES);
     expect([take(queue), take(queue), take(queue)]).toEqual([1, 2, 1]);
 
-    const heavy = new FairQueue();
+    const heavy = new FairQueue(new QueueBudget());
     let dropped = 0;
     for (let i = 0; i < 100; i++) dropped += Math.abs(heavy.push(1, plainFrame(new Uint8Array(65536))));
     for (let i = 0; i < 20; i++) expect(heavy.push(2, plainFrame(frameBytes(9, 2)))).toBeGreaterThanOrEqual(0);
@@ -134,7 +134,7 @@ describe('FairQueue', () => {
   });
 
   it('keeps whose turn it is when another share vanishes', () => {
-    const queue = new FairQueue();
+    const queue = new FairQueue(new QueueBudget());
     const large = (ingress: number) => plainFrame(frameBytes(9, ingress, 0, 69632));
     queue.push(0, large(0));
     queue.push(0, large(0));
@@ -146,12 +146,29 @@ describe('FairQueue', () => {
   });
 
   it('never drops a head that is being delivered', () => {
-    const queue = new FairQueue();
+    const queue = new FairQueue(new QueueBudget());
     queue.push(1, plainFrame(new Uint8Array(69632)));
     queue.resume = 5;
     for (let i = 0; i < 2000; i++) queue.push(2, plainFrame(frameBytes(9, 2)));
     expect(queue.waiting).toBe(queue.frames - 1);
     queue.peek(into);
     expect(into.length).toBe(69632);
+  });
+
+  it('leaves memory for the others when many clients read nothing', () => {
+    const budget = new QueueBudget(64 * 1024 * 1024);
+    const frame = plainFrame(new Uint8Array(65536));
+    const stuck = Array.from({ length: 200 }, () => new FairQueue(budget));
+    for (const queue of stuck) for (let i = 0; i < 80; i++) queue.push(1, frame);
+    expect(budget.usedBytes).toBeLessThanOrEqual(64 * 1024 * 1024 + 200 * QUEUE_RESERVED_BYTES);
+    const late = new FairQueue(budget);
+    expect([late.push(1, frame), late.push(1, frame), late.push(1, frame)]).toEqual([0, 0, 0]);
+    expect(late.isHigh).toBe(true);
+    const before = stuck[0]?.bytes;
+    stuck[0]?.push(2, frame);
+    expect(stuck[0]?.bytes).toBe(before);
+    for (const queue of stuck) queue.clear();
+    expect(budget.usedBytes).toBe(late.bytes);
+    expect(late.isHigh).toBe(false);
   });
 });
