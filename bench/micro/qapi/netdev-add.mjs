@@ -43,10 +43,14 @@ group('input', () => {
   bench('netdev_add stream, nested', () => do_not_optimize(schema.inputCommand('netdev_add', stream)));
   bench('set_link', () => do_not_optimize(schema.inputCommand('set_link', { name: 'u0', up: false })));
   bench('-netdev user,...', () =>
-    do_not_optimize(parseNetdevArgument(schema, 'user,id=u0,net=10.0.2.0/24,restrict=off,hostfwd=tcp::1-:2', JSON.parse)),
+    do_not_optimize(
+      parseNetdevArgument(schema, 'user,id=u0,net=10.0.2.0/24,restrict=off,hostfwd=tcp::1-:2', JSON.parse),
+    ),
   );
   bench('-netdev stream,... (dotted keys)', () =>
-    do_not_optimize(parseNetdevArgument(schema, 'stream,id=s0,server=on,addr.type=inet,addr.host=h,addr.port=1', JSON.parse)),
+    do_not_optimize(
+      parseNetdevArgument(schema, 'stream,id=s0,server=on,addr.type=inet,addr.host=h,addr.port=1', JSON.parse),
+    ),
   );
 });
 group('output', () => {
