@@ -16,7 +16,8 @@ export default defineConfig({
   cleanUrls: true,
   lastUpdated: false,
   // Monitor transcripts; tests/peers/docs.test.ts runs them.
-  markdown: { languageAlias: { qmp: 'json' } },
+  // Without emoji: `(fec0::)` is an address.
+  markdown: { languageAlias: { qmp: 'json' }, config: (md) => void md.disable('emoji') },
   srcExclude: ['**/README.md', 'adr/**'],
   themeConfig: {
     search: { provider: 'local' },
