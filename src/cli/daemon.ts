@@ -2,7 +2,7 @@
 import type { QmpMonitor } from '../monitor/index.ts';
 import type { NetClient } from '../net/index.ts';
 import { portableDrivers } from '../netdevs/index.ts';
-import { createNodeHost } from '../node/index.ts';
+import { createNodeHost, diagnosticsTrace } from '../node/index.ts';
 import { VERSION } from '../version.ts';
 import { netdevHelp, Yard } from '../yard/index.ts';
 import { banner } from './banner.ts';
@@ -39,7 +39,7 @@ export async function runYard(argv: readonly string[]): Promise<number> {
 async function serve(plan: Plan, claim: Claim | undefined): Promise<number> {
   const host = createNodeHost({ log: createLog() });
   const yard = new Yard(
-    { host, drivers: portableDrivers, version: VERSION },
+    { host, drivers: portableDrivers, version: VERSION, trace: diagnosticsTrace },
     { name: plan.name, switch: plan.useSwitch },
   );
   const monitors: QmpMonitor[] = [];

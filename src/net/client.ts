@@ -1,6 +1,7 @@
 /** Net clients and their ports: the two halves of every end of a wire. QEMU: NetClientState (net/net.c). */
 import type { Frame } from './frame.ts';
 import type { Host, Log } from './host.ts';
+import type { Trace } from './trace.ts';
 
 /** Port.send: delivered or queued, the way is clear. */
 export const TAKEN = 0;
@@ -76,6 +77,7 @@ export interface NetdevContext {
   readonly port: Port;
   readonly host: Host;
   readonly log: Log;
+  readonly trace: Trace;
   /** Aborted by netdev_del and by the yard's end, also while the factory is still running. */
   readonly signal: AbortSignal;
   readonly emit: EmitEvent;

@@ -1,4 +1,4 @@
-/** Trace points of the core: one list, published by whoever is injected. None of them is on the way of a good frame. */
+/** Trace points: one list, published by whoever is injected. None of them is on the way of a good frame. */
 
 export const TRACE_POINTS = [
   'client-open',
@@ -15,6 +15,7 @@ export const TRACE_POINTS = [
   'switch-leave',
   'switch-move',
   'announce',
+  'tcp-state',
 ] as const;
 
 export type TracePoint = (typeof TRACE_POINTS)[number];

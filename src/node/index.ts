@@ -3,3 +3,4 @@ export { errnoText, hostError, toHostError } from './errno.ts';
 export { createNodeHost, NodeHost, type NodeHostOptions } from './host.ts';
 export { removeStale } from './listener.ts';
 export type { NodeHostCounters } from './socket-context.ts';
+export { diagnosticsTrace } from './trace.ts';

@@ -3,5 +3,5 @@ export { addressText, ipv4Address, ipv4Of, parseAddress } from './address.ts';
 export { inNetwork, MTU, type StackConfig, subnetBroadcast, virtualMac } from './config.ts';
 export type { IpAddress } from './ip-layer.ts';
 export { UserStack } from './stack.ts';
-export { TcpStack } from './tcp-stack.ts';
+export { TcpStack, type TcpStackOptions } from './tcp-stack.ts';
 export type { UdpForward } from './udp.ts';

@@ -14,6 +14,7 @@ import type {
   NetdevFactory,
   Network,
   Port,
+  Trace,
 } from '../net/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import type { Netdev } from '../schema/net.ts';
@@ -43,6 +44,7 @@ export interface RegistryEnvironment {
   readonly host: Host;
   readonly network: Network;
   readonly drivers: DriverTable;
+  readonly trace: Trace;
   readonly emit: (name: string, data: Record<string, unknown>) => void;
 }
 
@@ -118,6 +120,7 @@ export class NetdevRegistry {
       port: endpoint,
       host,
       log: host.log,
+      trace: this.env.trace,
       signal,
       emit: this.env.emit,
       openChild: (name, create, kick) => this.openChild(children, name, create, kick),

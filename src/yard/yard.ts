@@ -2,7 +2,15 @@
  * A yard: one set of net clients and the commands that steer them. It is given a Host and a table of drivers, knows
  * nothing of sockets, JSON text or processes, and is what a daemon runs, what the library returns and what a page holds.
  */
-import { createGuestPort, type GuestPort, type GuestPortOptions, type Host, Network } from '../net/index.ts';
+import {
+  createGuestPort,
+  type GuestPort,
+  type GuestPortOptions,
+  type Host,
+  Network,
+  noTrace,
+  type Trace,
+} from '../net/index.ts';
 import { type JsonObject, type JsonValue, parseNetdevArgument, QapiError, Schema } from '../qapi/index.ts';
 import { parseJsonText, type QmpEvent, type QmpTarget, type VersionInfo } from '../qmp/index.ts';
 import { NETYARD_TABLE, type Netdev } from '../schema/net.ts';
@@ -15,6 +23,8 @@ import { type DriverTable, NetdevRegistry } from './netdev-registry.ts';
 export interface YardEnvironment {
   readonly host: Host;
   readonly drivers: DriverTable;
+  /** Gets the trace points of this yard; default: nobody. */
+  readonly trace?: Trace | undefined;
   /** netyard's own version, shown as the package in QMP's greeting. */
   readonly version: string;
 }
@@ -49,10 +59,12 @@ export class Yard implements QmpTarget {
     this.version = { qemu: REFERENCE_VERSION, package: `netyard ${environment.version}` };
     this.schema = new Schema(NETYARD_TABLE);
     this.events = new EventBus(this.host.clock);
-    this.network = new Network({ host: this.host, switch: settings.switch !== false });
+    const trace = environment.trace ?? noTrace;
+    this.network = new Network({ host: this.host, switch: settings.switch !== false, trace });
     this.netdevs = new NetdevRegistry({
       host: this.host,
       network: this.network,
+      trace,
       drivers: environment.drivers,
       emit: (name, data) => this.emit(name, data),
     });

@@ -14,6 +14,7 @@ import {
 } from '../../src/net/client.ts';
 import { Frame } from '../../src/net/frame.ts';
 import type { Host } from '../../src/net/host.ts';
+import { noTrace } from '../../src/net/trace.ts';
 import { QapiError } from '../../src/qapi/error.ts';
 
 export class RecordingPort implements Port {
@@ -83,6 +84,7 @@ export function createRecordingContext(host: Host, id = 'n0'): RecordingContext 
     port: new RecordingPort(id),
     host,
     log: host.log,
+    trace: noTrace,
     signal: controller.signal,
     events,
     children,

@@ -35,6 +35,7 @@ async function start(
     port: endpoint,
     host: test.host,
     log: test.host.log,
+    trace: () => {},
     signal: new AbortController().signal,
     emit: () => {},
     openChild: (name, make) => {

@@ -15,6 +15,7 @@ function setup() {
       port: endpoint,
       host: test.host,
       log: test.host.log,
+      trace: () => {},
       signal: new AbortController().signal,
       emit: () => {},
       openChild: () => expect.unreachable('no children'),
