@@ -79,6 +79,24 @@ describe('a hub', () => {
     expect([x.readyCalls, y.frames.length]).toEqual([1, sent]);
   });
 
+  it('wakes a sender again that was told BUSY from within its wake-up', () => {
+    const { test, network, hubport } = setup();
+    const x = openProbe(network, 'x');
+    const y = openProbe(network, 'y');
+    hubport('hx', 0, 'x');
+    hubport('hy', 0, 'y');
+    y.blocked = true;
+    while (send(x) !== BUSY);
+    let rounds = 0;
+    x.endpoint.onReady = () => {
+      if (++rounds < 3) while (send(x) !== BUSY);
+    };
+    y.release();
+    test.runUntilIdle();
+    expect(rounds).toBe(3);
+    expect(y.endpoint.queuedFrames).toBe(0);
+  });
+
   it('drops and counts when there is nobody else', () => {
     const { network, hubport } = setup();
     const x = openProbe(network, 'x');

@@ -41,6 +41,7 @@ export class Hub {
   leave(port: HubPort): void {
     const index = this.members.indexOf(port);
     if (index >= 0) this.members.splice(index, 1);
+    for (const member of this.members) member.forget(port);
   }
 }
 
@@ -82,8 +83,15 @@ export class HubPort implements NetClient, Relay {
   }
 
   egressReady(): void {
-    for (const port of this.#told) port.endpoint.peer?.wake();
+    // Who is woken may send at once and be told BUSY again: that stays.
+    const waiting = [...this.#told];
     this.#told.clear();
+    for (const port of waiting) port.endpoint.peer?.wake();
+  }
+
+  /** That port left: nobody is behind it any more. */
+  forget(port: HubPort): void {
+    this.#told.delete(port);
   }
 
   /** Frames reach a hub port through forward(). */

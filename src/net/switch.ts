@@ -104,6 +104,7 @@ export class Switch {
     const index = this.#ports.indexOf(port);
     if (index < 0) return;
     this.#ports.splice(index, 1);
+    for (const other of this.#ports) other.told.delete(port);
     this.#bySerial.delete(port.endpoint.serial);
     this.#table.forget(port.endpoint.serial, true);
     this.#trace('switch-leave', port.clientName, this.#ports.length);
