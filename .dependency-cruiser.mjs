@@ -27,7 +27,7 @@ const MAY_IMPORT = {
  * index.ts so that it stays out of the browser's bundle.
  */
 const DOORS = [
-  '^src/net/(frame|host|client)\\.ts$',
+  '^src/net/(frame|host|client|trace)\\.ts$',
   '^src/qapi/(error|value)\\.ts$',
   '^src/qapi/(front|emit-markdown|emit-typescript|compile-table)\\.ts$',
   '^src/schema/net\\.ts$',
@@ -55,8 +55,8 @@ export default {
       name: 'contract-leads-nowhere',
       comment: 'a contract is safe to import because it brings nothing with it but other contracts',
       severity: 'error',
-      from: { path: '^src/(net/(frame|host|client)|qapi/(error|value))\\.ts$' },
-      to: { pathNot: '^src/(net/(frame|host|client)|qapi/(error|value))\\.ts$' },
+      from: { path: '^src/(net/(frame|host|client|trace)|qapi/(error|value))\\.ts$' },
+      to: { pathNot: '^src/(net/(frame|host|client|trace)|qapi/(error|value))\\.ts$' },
     },
     {
       name: 'entry-is-for-cli',
