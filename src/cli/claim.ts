@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A rival that is still claiming after this long is taken for the winner. */
 const CLAIM_LIMIT_MS = 5000;
-const PATTERN = /^claim\.(\d+)\.(\d+)$/;
+const PATTERN = /^claim\.([1-9]\d{0,9})\.(\d+)$/;
 
 export class NameTakenError extends Error {
   override readonly name = 'NameTakenError';

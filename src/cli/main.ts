@@ -1,9 +1,13 @@
 #!/usr/bin/env node
 /** The `netyard` program. A first word that is no option names a subcommand; everything else is QEMU's options. */
+import { guardOutput } from './output.ts';
 import { CommandLineError } from './scan-options.ts';
 
 const argv = process.argv.slice(2);
-process.exitCode = await main(argv);
+guardOutput();
+const status = await main(argv);
+// Output that could not be written may have set it already.
+if (status !== 0 || process.exitCode === undefined) process.exitCode = status;
 
 async function main(words: readonly string[]): Promise<number> {
   if (process.platform === 'win32') {
@@ -19,14 +23,19 @@ async function main(words: readonly string[]): Promise<number> {
     const { runSubcommand } = await import('./subcommands.ts');
     return await runSubcommand(words);
   } catch (error) {
-    process.stderr.write(`netyard: ${explain(error)}\n`);
+    process.stderr.write(`netyard: ${await explain(error)}\n`);
     return 1;
   }
 }
 
 /** The world's and the user's errors are a line; our own bugs show where they are. */
-function explain(error: unknown): string {
+async function explain(error: unknown): Promise<string> {
   if (!(error instanceof Error)) return String(error);
+  if ('syscall' in error && 'code' in error) {
+    const { toHostError } = await import('../node/index.ts');
+    const where = 'path' in error ? error.path : error.syscall;
+    return `${where}: ${toHostError(error).message}`;
+  }
   const known =
     error instanceof CommandLineError || ['QapiError', 'QmpError', 'QmpSessionError', 'HostError'].includes(error.name);
   const hint = 'hint' in error && typeof error.hint === 'string' ? `\n${error.hint}` : '';

@@ -9,6 +9,7 @@ export const MAX_SOCKET_PATH = 107;
 export const QMP_SOCKET = 'qmp.sock';
 export const GUEST_SOCKET = 'guests.sock';
 export const DEFAULT_NAME = 'default';
+const MAX_ATTEMPTS = 50;
 
 export function runtimeRoot(env: NodeJS.ProcessEnv = process.env): string {
   const xdg = env['XDG_RUNTIME_DIR'];
@@ -28,14 +29,30 @@ export function knownNames(): string[] {
   return existsSync(root) ? readdirSync(root).sort() : [];
 }
 
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+const NAME_RULE = "a name is letters, digits, '-', '.', '_' and starts with a letter or digit";
+
+export function isName(word: string): boolean {
+  return NAME.test(word);
+}
+
 /** @throws CommandLineError for a name that is no single path component. */
 export function checkName(name: string): void {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
-    throw new CommandLineError(
-      `-name ${name}: a name is letters, digits, '-', '.', '_' and starts with a letter or digit`,
-    );
-  }
+  if (!isName(name)) throw new CommandLineError(`-name ${name}: ${NAME_RULE}`);
   checkSocketPath(join(runtimeDirectory(name), GUEST_SOCKET));
+}
+
+/**
+ * The directory of a yard that may be running. In a place that others can write to, somebody else's directory could name
+ * any process as the yard, or any socket as its monitor.
+ * @throws CommandLineError for a word that is no name, or if a directory on the way is not this user's.
+ */
+export function ownDirectory(name: string): string {
+  if (!isName(name)) throw new CommandLineError(`'${name}' is not the name of a yard: ${NAME_RULE}`);
+  const directory = runtimeDirectory(name);
+  checkSocketPath(join(directory, GUEST_SOCKET));
+  for (const path of [runtimeRoot(), directory]) if (existsSync(path)) checkOwner(path);
+  return directory;
 }
 
 /** @throws CommandLineError for a path a unix socket cannot have. */
@@ -51,14 +68,26 @@ export function checkSocketPath(path: string): void {
 /** Makes the directory, 0700 and ours. @throws CommandLineError if somebody else owns it or it is no directory. */
 export function makeRuntimeDirectory(name: string): string {
   const directory = runtimeDirectory(name);
-  for (const path of [runtimeRoot(), directory]) {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    const found = lstatSync(path);
-    const uid = process.getuid?.();
-    if (!found.isDirectory() || (uid !== undefined && found.uid !== uid)) {
-      throw new CommandLineError(`${path} is not a directory of this user: remove it, or set XDG_RUNTIME_DIR`);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      for (const path of [runtimeRoot(), directory]) {
+        mkdirSync(path, { recursive: true, mode: 0o700 });
+        checkOwner(path);
+        chmodSync(path, 0o700);
+      }
+      return directory;
+    } catch (error) {
+      // A yard that ends removes what is empty, also between two of these steps.
+      const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (!isGone || attempt === MAX_ATTEMPTS) throw error;
     }
-    chmodSync(path, 0o700);
   }
-  return directory;
+}
+
+function checkOwner(path: string): void {
+  const found = lstatSync(path);
+  const uid = process.getuid?.();
+  if (!found.isDirectory() || (uid !== undefined && found.uid !== uid)) {
+    throw new CommandLineError(`${path} is not a directory of this user: remove it, or set XDG_RUNTIME_DIR`);
+  }
 }

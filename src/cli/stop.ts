@@ -1,7 +1,7 @@
 /** `netyard stop`: asks the yard's process to end and returns when it is gone. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holderOf } from './claim.ts';
-import { DEFAULT_NAME, runtimeDirectory } from './runtime-directory.ts';
+import { DEFAULT_NAME, ownDirectory } from './runtime-directory.ts';
 import { CommandLineError } from './scan-options.ts';
 
 const STOP_LIMIT_MS = 10_000;
@@ -9,7 +9,7 @@ const POLL_MS = 20;
 
 /** @throws CommandLineError if no yard of that name runs, or it does not end. */
 export async function stopYard(name: string = DEFAULT_NAME): Promise<void> {
-  const directory = runtimeDirectory(name);
+  const directory = ownDirectory(name);
   const pid = holderOf(directory);
   if (pid === undefined) throw new CommandLineError(`no yard named '${name}' is running`);
   process.kill(pid, 'SIGTERM');

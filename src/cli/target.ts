@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type QmpSession } from '../node/qmp.ts';
 import { holderOf } from './claim.ts';
-import { DEFAULT_NAME, knownNames, QMP_SOCKET, runtimeDirectory } from './runtime-directory.ts';
+import { DEFAULT_NAME, isName, knownNames, ownDirectory, QMP_SOCKET, runtimeDirectory } from './runtime-directory.ts';
 import { CommandLineError } from './scan-options.ts';
 
 /** A monitor that does not greet within this time is not going to. */
@@ -16,7 +16,7 @@ export function isAddress(word: string): boolean {
 
 /** A name whose directory is there. */
 export function isYardName(word: string): boolean {
-  return !isAddress(word) && existsSync(runtimeDirectory(word));
+  return isName(word) && existsSync(runtimeDirectory(word));
 }
 
 /** @throws CommandLineError that says which yards run. */
@@ -31,7 +31,7 @@ export async function connectTo(target: string = DEFAULT_NAME): Promise<QmpSessi
 }
 
 function socketOf(name: string): string {
-  const directory = runtimeDirectory(name);
+  const directory = ownDirectory(name);
   const pid = holderOf(directory);
   if (pid === undefined) {
     const running = knownNames().filter((other) => holderOf(runtimeDirectory(other)) !== undefined);
