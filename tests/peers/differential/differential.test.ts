@@ -13,6 +13,7 @@ import { envelopeRequests, firstRequests } from './envelopes.ts';
 import { knownDifferences } from './known-differences.ts';
 import { MONITOR_LINES } from './monitor-lines.ts';
 import { inParallel, QEMU, runOnce, type Side, startProgram } from './programs.ts';
+import { faultyRequests, optionTexts, userRequests } from './random-cases.ts';
 import { type Exchange, type Message, type Program, RawQmp } from './raw-qmp.ts';
 import { netdevRequests, undo } from './requests.ts';
 import { History, knownSteps } from './sequences.ts';
@@ -21,10 +22,13 @@ import { type Area, Tally } from './tally.ts';
 const SEED = Number(process.env['DIFFERENTIAL_SEED'] ?? (Math.random() * 2 ** 31) | 0);
 const HISTORIES = 40;
 const STEPS = 30;
-const INFO_NETWORK = JSON.stringify({
-  execute: 'human-monitor-command',
-  arguments: { 'command-line': 'info network' },
-});
+const RANDOM_CASES = 600;
+
+const monitorLine = (line: string): string =>
+  JSON.stringify({ execute: 'human-monitor-command', arguments: { 'command-line': line } });
+const INFO_NETWORK = monitorLine('info network');
+/** Netdevs that traditional options may have made; an empty flag `id` is one named `on`. */
+const DELETE_ANY = ['a', 'b', 'on', 'off'].map((id) => monitorLine(`netdev_del ${id}`)).join('\n');
 
 describePeer('QEMU and netyard', [QEMU], () => {
   const tally = new Tally();
@@ -70,6 +74,29 @@ describePeer('QEMU and netyard', [QEMU], () => {
     });
     const qemu = await ask('qemu', 'add', exchanges);
     compare('netdev_add', requests, qemu, await ask('netyard', 'add', exchanges));
+  });
+
+  it('check options of user in the same order', async () => {
+    const exchanges = userRequests(new Prng(SEED), RANDOM_CASES);
+    const qemu = await ask('qemu', 'user', exchanges);
+    const requests = exchanges.map(({ text }) => text);
+    compare('user options', requests, qemu, await ask('netyard', 'user', exchanges));
+  });
+
+  it('read traditional options alike', async () => {
+    const texts = optionTexts(new Prng(SEED), RANDOM_CASES);
+    const exchanges = texts.map(
+      (text): Exchange => ({ text: monitorLine(`netdev_add ${quoted(text)}`), cleanup: DELETE_ANY }),
+    );
+    const qemu = await ask('qemu', 'options', exchanges);
+    compare('option text', texts, qemu, await ask('netyard', 'options', exchanges));
+  });
+
+  it('recover from faulty bytes alike', async () => {
+    const exchanges = faultyRequests(new Prng(SEED), RANDOM_CASES);
+    const qemu = await ask('qemu', 'faulty', exchanges);
+    const requests = exchanges.map(({ text }) => text);
+    compare('faulty request', requests, qemu, await ask('netyard', 'faulty', exchanges));
   });
 
   it('answer other commands and broken requests alike', async () => {
@@ -130,7 +157,7 @@ describePeer('QEMU and netyard', [QEMU], () => {
 
   it('answer monitor lines alike', async () => {
     const exchanges = MONITOR_LINES.map((line): Exchange => {
-      const text = JSON.stringify({ execute: 'human-monitor-command', arguments: { 'command-line': line } });
+      const text = monitorLine(line);
       // Added in QEMU only.
       return line.includes('id=k,') ? { text, cleanup: '{"execute":"netdev_del","arguments":{"id":"k"}}' } : { text };
     });
@@ -157,6 +184,11 @@ function outcome(message: Message): string {
   const id = message.id === undefined ? '' : ` id=${canonical(message.id)}`;
   if (message.error !== undefined) return `${message.error.class}: ${message.error.desc}${id}`;
   return `${canonical(message.return)}${id}`;
+}
+
+/** A word of the human monitor. */
+function quoted(text: string): string {
+  return `"${text.replaceAll(/[\\"]/g, '\\$&')}"`;
 }
 
 /** JSON text with members in one order: the wire's order is free. */

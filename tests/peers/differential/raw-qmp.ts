@@ -22,6 +22,8 @@ export interface Message {
 /** A request, and what undoes it. */
 export interface Exchange {
   readonly text: string;
+  /** Sent instead of the text. */
+  readonly bytes?: Uint8Array;
   /** Sent after it; the reply does not matter. */
   readonly cleanup?: string;
 }
@@ -58,8 +60,9 @@ export class RawQmp {
     let sent = 0;
     const send = (): void => {
       for (; sent < exchanges.length && sent < answers.length + WINDOW; sent++) {
-        const { text, cleanup } = exchanges[sent]!;
-        this.#socket.write(`${text}\n${mark(`m${this.#marks + sent}`)}\n`);
+        const { text, bytes, cleanup } = exchanges[sent]!;
+        this.#socket.write(bytes ?? text);
+        this.#socket.write(`\n${mark(`m${this.#marks + sent}`)}\n`);
         if (cleanup !== undefined) this.#socket.write(`${cleanup}\n${mark(`c${this.#marks + sent}`)}\n`);
       }
     };

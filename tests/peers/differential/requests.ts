@@ -75,7 +75,11 @@ function targets(folder: string): Target[] {
     { type: '"dgram"', base: { local: INET, remote: INET }, members: ['local', 'remote', 'bogus'] },
     { type: '"dgram"', base: {}, members: ['local', 'remote'] },
     { type: '"tap"', base: { vhost: '5' }, members: ['ifname', 'sndbuf', 'queues', 'poll-us', 'vnet_hdr', 'bogus'] },
-    { type: '"l2tpv3"', base: { src: '"a"', dst: '"b"' }, members: ['txsession', 'rxcookie', 'offset', 'udp'] },
+    {
+      type: '"l2tpv3"',
+      base: { src: '"192.0.2.99"', dst: '"127.0.0.1"' },
+      members: ['txsession', 'rxcookie', 'offset', 'udp'],
+    },
     { type: '"vde"', base: { group: '5' }, members: ['sock', 'port', 'mode', 'bogus'] },
     { type: '"bridge"', base: { br: '5' }, members: ['helper'] },
     { type: '"vhost-user"', base: { chardev: '5' }, members: ['vhostforce', 'queues'] },
@@ -318,6 +322,8 @@ function dgramRequests(folder: string): string[] {
     [...remotes, ...others.slice(1)]
       // QEMU reads a member of the wrong branch of the address.
       .filter((remote) => !(remote.includes('230.') && local.includes('"fd"')))
+      // One look-up of a name is enough.
+      .filter((remote) => !local.includes('x.invalid') || remote.includes('"9"'))
       .map((remote) => [local, remote] as const),
   );
   const ports = ['x', '', '0x9', ' 9', '9 ', '70000', '-1', '09'].flatMap((port) => [
