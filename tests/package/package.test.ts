@@ -64,7 +64,7 @@ describe('the tarball', () => {
   test('carries the build and nothing else', () => {
     expect(shipped).toContain('package/dist/index.js');
     expect(shipped).toContain('package/dist/index.d.ts');
-    expect(shipped).toContain('package/dist/cli/main.js');
+    expect(shipped).toContain('package/dist/program/main.js');
     expect(shipped).toContain('package/LICENSE');
     expect(shipped.filter((path) => /left-over|\.test\.|tsbuildinfo|^package\/(src|tests)\//.test(path))).toEqual([]);
   });

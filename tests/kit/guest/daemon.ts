@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connectQmp, type QmpWire } from './qmp-wire.ts';
 
 /** The built program; `npm run build` makes it. */
-export const PROGRAM = new URL('../../../dist/cli/main.js', import.meta.url).pathname;
+export const PROGRAM = new URL('../../../dist/program/main.js', import.meta.url).pathname;
 
 export interface DaemonOptions {
   readonly name: string;
