@@ -58,7 +58,7 @@ async function serve(plan: Plan, claim: Claim | undefined): Promise<number> {
     });
     if (!plan.useSwitch) for (const warning of peerlessWarnings(yard)) warn(`warning: ${warning}`);
     // `-qmp stdio` owns stdout: a banner there would not be QMP.
-    if (!monitors.some((monitor) => monitor.usesStdio)) await printBanner(plan, yard, monitors);
+    if (!monitors.some((monitor) => monitor.usesStdio)) await printBanner(plan, yard, monitors, ended);
     await ended.promise;
     return 0;
   } catch (error) {
@@ -126,8 +126,11 @@ function untilEnd(yard: Yard): End {
   };
 }
 
-async function printBanner(plan: Plan, yard: Yard, monitors: readonly QmpMonitor[]): Promise<void> {
-  const qemu = plan.guestSocket === undefined ? undefined : await findQemu();
+async function printBanner(plan: Plan, yard: Yard, monitors: readonly QmpMonitor[], ended: End): Promise<void> {
+  // A QEMU that does not answer must not hold up the end.
+  const qemu =
+    plan.guestSocket === undefined ? undefined : await Promise.race([findQemu(), ended.promise.then(() => undefined)]);
+  if (ended.happened) return;
   const facts = {
     version: VERSION,
     name: plan.name,

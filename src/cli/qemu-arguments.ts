@@ -9,12 +9,12 @@ export interface QemuVersion {
 
 const PROGRAM = 'qemu-system-x86_64';
 /** A QEMU that does not answer `--version` in this time is treated as absent. */
-const VERSION_LIMIT_MS = 5000;
+const VERSION_LIMIT_MS = 2000;
 
 /** The QEMU on PATH, undefined if there is none or it does not say its version. */
 export function findQemu(): Promise<QemuVersion | undefined> {
   return new Promise((resolve) => {
-    execFile(PROGRAM, ['--version'], { timeout: VERSION_LIMIT_MS }, (error, stdout) => {
+    execFile(PROGRAM, ['--version'], { timeout: VERSION_LIMIT_MS, killSignal: 'SIGKILL' }, (error, stdout) => {
       const match = /version (\d+)\.(\d+)\.\d+/.exec(stdout);
       if (error !== null || match === null) resolve(undefined);
       else resolve({ major: Number(match[1]), minor: Number(match[2]), text: match[0].replace('version ', '') });

@@ -31,6 +31,7 @@ describe('key=value arguments', () => {
   it.each([
     [['name'], "Expected key=value or one JSON object, got 'name'"],
     [['=x'], "Expected key=value or one JSON object, got '=x'"],
+    [[`${'a.'.repeat(20_000)}b=1`], 'is nested too deeply (limit 32)'],
     [['up=maybe'], "Parameter 'up' expects 'on' or 'off'"],
     [['name=a', 'name.b=c'], "Parameters 'name.b' used inconsistently"],
   ])('refuses %j', (words, message) => {

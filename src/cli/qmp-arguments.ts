@@ -6,6 +6,9 @@
 import { type JsonObject, type JsonValue, QapiError } from '../qapi/index.ts';
 import { parseJsonText } from '../qmp/index.ts';
 
+/** Dots in a key; no command of any server nests so far. */
+const MAX_DEPTH = 32;
+
 interface SchemaInfo {
   name: string;
   'meta-type': string;
@@ -130,6 +133,8 @@ function isEntity(info: SchemaInfo): boolean {
 }
 
 function setDotted(target: JsonObject, path: readonly string[], value: JsonValue, key: string): void {
+  if (path.length > MAX_DEPTH)
+    throw new QapiError(`Parameter '${key.slice(0, 40)}...' is nested too deeply (limit ${MAX_DEPTH})`);
   let at = target;
   for (const part of path.slice(0, -1)) {
     at[part] ??= Object.create(null) as JsonObject;

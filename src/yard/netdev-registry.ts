@@ -53,7 +53,9 @@ export class NetdevRegistry {
   private readonly running = new Map<string, Running>();
   private readonly owners = new Map<string, Running>();
   private readonly releasing = new Map<string, Promise<void>>();
-  private readonly shutdown = new AbortController();
+  /** Set when the yard ends: no start from then on. */
+  private closing: QapiError | undefined;
+  private starting: AbortController | undefined;
   private tail: Promise<unknown> = Promise.resolve();
 
   constructor(env: RegistryEnvironment) {
@@ -87,7 +89,8 @@ export class NetdevRegistry {
 
   /** Ends everything, also starts under way. */
   async close(): Promise<void> {
-    this.shutdown.abort(new QapiError('the yard is closing'));
+    this.closing = new QapiError('the yard is closing');
+    this.starting?.abort(this.closing);
     await this.inOrder(async () => {
       for (const id of [...this.running.keys()].reverse()) await this.stop(id);
     });
@@ -103,7 +106,7 @@ export class NetdevRegistry {
   private async start(options: Netdev): Promise<void> {
     const { id, type } = options;
     const { network, host, drivers } = this.env;
-    this.shutdown.signal.throwIfAborted();
+    if (this.closing !== undefined) throw this.closing;
     const factory = Object.hasOwn(drivers, type) ? drivers[type] : undefined;
     if (factory === undefined) throw new QapiError(`network backend '${type}' is not compiled into this binary`);
     await this.releasing.get(id);
@@ -113,7 +116,6 @@ export class NetdevRegistry {
 
     const endpoint = network.open(id, type, { isNetdev: true });
     const abort = new AbortController();
-    const signal = AbortSignal.any([abort.signal, this.shutdown.signal]);
     const children = new Map<string, Child>();
     const context: NetdevContext = {
       id,
@@ -121,11 +123,12 @@ export class NetdevRegistry {
       host,
       log: host.log,
       trace: this.env.trace,
-      signal,
+      signal: abort.signal,
       emit: this.env.emit,
       openChild: (name, create, kick) => this.openChild(children, name, create, kick),
       joinHub: (hubId, netdev) => network.joinHub(endpoint, hubId, netdev),
     };
+    this.starting = abort;
     let client: NetClient;
     try {
       client = await (factory as NetdevFactory<Netdev>)(options, context);
@@ -134,6 +137,8 @@ export class NetdevRegistry {
       this.dropChildren(children);
       network.remove(endpoint);
       throw error;
+    } finally {
+      this.starting = undefined;
     }
     const running: Running = { endpoint, client, abort, children };
     this.running.set(id, running);

@@ -22,6 +22,8 @@ import { StreamConnection } from '../framing/index.ts';
 
 /** As many as QEMU allows queues, and far beyond the guests of one machine. */
 const MAX_CONNECTIONS = 1024;
+/** Names of other netdevs that a new connection steps over before it is refused. */
+const MAX_NAME_TRIES = 64;
 /** For its owner only: whoever connects is on the network. */
 const UNIX_MODE = 0o600;
 const BACKLOG = 128;
@@ -98,30 +100,40 @@ class ListenerNetdev implements NetClient {
       socket.close();
       return;
     }
-    const number = this.#lowestFree;
-    const name = `${id}.${number}`;
     // As with stream: a unix client has no name of its own.
     const own = this.#listener.address;
     const address = own.family === 'unix' ? own : socket.remoteAddress;
-    let client: ConnectedPort | undefined;
-    let port: ChildPort;
-    try {
-      port = this.#context.openChild(
-        name,
-        (childPort) => {
-          const onEnd = (reason: string, detail: string): void => this.#ended(number, name, reason, detail);
-          client = new ConnectedPort(socket, childPort, this.#context.host.loop, addressUri(address), onEnd);
-          return client;
-        },
-        () => this.#remove(number),
-      );
-    } catch (error) {
-      log.warn(`listener '${id}': no port '${name}'`, {
-        error: error instanceof Error ? error.message : String(error),
-      });
-      socket.close();
-      return;
+    let failure: unknown;
+    for (let number = this.#lowestFree, tries = 0; tries < MAX_NAME_TRIES; number++) {
+      if (this.#children.has(number)) continue;
+      tries++;
+      try {
+        this.#open(number, socket, address);
+        return;
+      } catch (error) {
+        // Another netdev has this name: the next number is as good.
+        failure = error;
+      }
     }
+    log.warn(`listener '${id}': no port for a connection`, {
+      error: failure instanceof Error ? failure.message : String(failure),
+    });
+    socket.close();
+  }
+
+  /** @throws QapiError if the child's name is taken; nothing is left open then. */
+  #open(number: number, socket: StreamSocket, address: SocketAddress | undefined): void {
+    const name = `${this.#context.id}.${number}`;
+    let client: ConnectedPort | undefined;
+    const port = this.#context.openChild(
+      name,
+      (childPort) => {
+        const onEnd = (reason: string, detail: string): void => this.#ended(number, name, reason, detail);
+        client = new ConnectedPort(socket, childPort, this.#context.host.loop, addressUri(address), onEnd);
+        return client;
+      },
+      () => this.#remove(number),
+    );
     if (client === undefined) return;
     this.#children.set(number, { client, port });
     while (this.#children.has(this.#lowestFree)) this.#lowestFree++;

@@ -95,15 +95,31 @@ describe('listener', () => {
     await end(client);
   });
 
-  it('a name that is taken costs that connection only', async () => {
+  const takeName = (name: string) =>
     context.openChild(
-      'l0.0',
+      name,
       () => ({}) as NetClient,
       () => {},
     );
+
+  it('steps over a name that another netdev has', async () => {
+    takeName('l0.0');
+    takeName('l0.2');
     const client = await createListener({ addr: ADDR }, context);
     await guest();
-    expect(test.logs.at(-1)?.message).toBe("listener 'l0': no port 'l0.0'");
+    await guest();
+    expect([...context.children.keys()].sort()).toEqual(['l0.0', 'l0.1', 'l0.2', 'l0.3']);
+    context.children.delete('l0.0');
+    context.children.delete('l0.2');
+    await end(client);
+  });
+
+  it('refuses a connection when all names within reach are taken', async () => {
+    for (let number = 0; number < 64; number++) takeName(`l0.${number}`);
+    const client = await createListener({ addr: ADDR }, context);
+    await guest();
+    expect(test.logs.at(-1)?.message).toBe("listener 'l0': no port for a connection");
+    expect(context.children.size).toBe(64);
     context.children.clear();
     await end(client);
   });
