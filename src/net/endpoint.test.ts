@@ -244,6 +244,29 @@ describe('no re-entry', () => {
     expect(unaccounted(a.endpoint, b.endpoint)).toBe(0);
   });
 
+  it('goes on with a half-taken frame before what others sent it meanwhile', () => {
+    const test = createTestHost();
+    const network = new Network({ host: test.host, switch: true });
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => {
+      const probe = openProbe(network, name);
+      network.autoSwitch(probe.endpoint);
+      return probe;
+    }) as [Probe, Probe, Probe];
+    c.onReceive = () => void c.endpoint.send(plainFrame(frameBytes(0xff, 3, 77)));
+    b.onReceive = () => {
+      if (b.frames.length !== 1) return;
+      b.endpoint.send(plainFrame(frameBytes(0xff, 9, 1)));
+      b.blocked = true;
+    };
+    b.endpoint.claimAddress(0x020000000009);
+    a.endpoint.send(tsoFrame(3000, 1000));
+    expect(b.frames).toHaveLength(1);
+    b.release();
+    test.runUntilIdle();
+    expect(b.frames.map((bytes) => bytes.length)).toEqual([1054, 1054, 1054, 60]);
+    expect(b.endpoint.counters.receivedFrames).toBe(2);
+  });
+
   it('does not go deep: a long chain of clients that pass frames on is no recursion', () => {
     const test = createTestHost();
     const network = new Network({ host: test.host, switch: false });

@@ -373,7 +373,8 @@ export class Endpoint implements Port, BatchTask {
         return DROPPED;
       }
     }
-    const dropped = queue.push(ingress, frame);
+    // Half taken, it goes on before what others sent from within receive.
+    const dropped = resume > 0 && queue.frames > 0 ? queue.pushFirst(frame, resume) : queue.push(ingress, frame);
     if (resume > 0) queue.resume = resume;
     if (!this.#blocked) this.#schedule();
     if (dropped !== 0) {

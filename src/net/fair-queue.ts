@@ -34,6 +34,9 @@ export class QueueBudget {
   }
 }
 
+/** The share of a half-delivered frame: no client has this serial. */
+const NO_INGRESS = 0;
+
 interface Share {
   ingress: number;
   readonly queue: FrameQueue;
@@ -88,22 +91,19 @@ export class FairQueue {
    * @returns how many frames were dropped; negative when the new one is among them.
    */
   push(ingress: number, frame: Frame): number {
-    const share = this.#share(ingress);
-    // What waits already stays when the cap shrinks.
-    const cap = Math.max(this.#bytes, this.#budget.queueCapBytes);
-    share.queue.push(frame);
-    this.#frames++;
-    this.#grow(frame.length);
-    if (this.#frames <= QUEUE_CAP_FRAMES && this.#bytes <= cap) return 0;
-    let dropped = 0;
-    let own = false;
-    while (this.#frames > QUEUE_CAP_FRAMES || this.#bytes > cap) {
-      const longest = this.#longest(this.#frames > QUEUE_CAP_FRAMES);
-      if (longest === share) own = true;
-      this.#dropNewest(longest);
-      dropped++;
-    }
-    return own ? -dropped : dropped;
+    return this.#add(this.#share(ingress), frame);
+  }
+
+  /**
+   * Copies a frame whose delivery has begun in front of all others: its turn was before theirs.
+   * @param resume the segment to go on with, more than 0. @returns as push().
+   */
+  pushFirst(frame: Frame, resume: number): number {
+    // Known before the caps are looked at: a half-delivered head is never dropped.
+    this.resume = resume;
+    const share: Share = { ingress: NO_INGRESS, queue: new FrameQueue() };
+    this.#shares.splice(this.#cursor, 0, share);
+    return this.#add(share, frame);
   }
 
   /** Points `into` at the next frame in turn. Valid until shift() or push(). */
@@ -138,6 +138,24 @@ export class FairQueue {
     this.held = false;
     this.generation++;
     return gone;
+  }
+
+  #add(share: Share, frame: Frame): number {
+    // What waits already stays when the cap shrinks.
+    const cap = Math.max(this.#bytes, this.#budget.queueCapBytes);
+    share.queue.push(frame);
+    this.#frames++;
+    this.#grow(frame.length);
+    if (this.#frames <= QUEUE_CAP_FRAMES && this.#bytes <= cap) return 0;
+    let dropped = 0;
+    let own = false;
+    while (this.#frames > QUEUE_CAP_FRAMES || this.#bytes > cap) {
+      const longest = this.#longest(this.#frames > QUEUE_CAP_FRAMES);
+      if (longest === share) own = true;
+      this.#dropNewest(longest);
+      dropped++;
+    }
+    return own ? -dropped : dropped;
   }
 
   #grow(bytes: number): void {
