@@ -14,76 +14,28 @@
  */
 import { Frame } from '../net/frame.ts';
 import type { DatagramSocket, InetAddress, Timer } from '../net/host.ts';
-import {
-  DNS_HEADER_LENGTH,
-  DNS_OPCODE_MASK,
-  DNS_PORT,
-  dnsFlags,
-  dnsId,
-  dnsIsResponse,
-  dnsQuestionCount,
-  dnsQuestionEnd,
-  emitUdp,
-  PROTOCOL_UDP,
-  put16,
-  UDP_HEADER_LENGTH,
-} from '../wire/index.ts';
+import { DNS_PORT, dnsId, emitUdp, PROTOCOL_UDP, put16, UDP_HEADER_LENGTH } from '../wire/index.ts';
+import { DNS_MAX_QUERY, DnsQuery, isAnswer, isQuery, sameQuestion } from './dns-query.ts';
 import { sameAddress } from './flow-table.ts';
-import { QUOTE } from './icmp.ts';
-import type { IpAddress, IpPacket } from './ip-layer.ts';
+import type { IpPacket } from './ip-layer.ts';
 import type { UdpLayer } from './udp.ts';
 import { newBatch } from './udp-sender.ts';
 
 export const MAX_QUERIES = 256;
 export const NEXT_SERVER_MS = 2000;
 export const ATTEMPTS = 5;
-/** Longer queries are no queries. */
-const MAX_QUERY = 4096;
 const HEADROOM = 64;
 const ARENA = 65_536;
-
-class Query {
-  readonly guest: IpAddress;
-  readonly guestPort: number;
-  readonly server: IpAddress;
-  readonly guestId: number;
-  readonly id: number;
-  readonly message: Uint8Array;
-  readonly questionEnd: number;
-  readonly quote: Uint8Array;
-  readonly tos: number;
-  readonly servers: readonly InetAddress[];
-  readonly sockets: DatagramSocket[] = [];
-  attempts = 0;
-  refusals = 0;
-  deadline = 0;
-  done = false;
-
-  constructor(packet: IpPacket, guestPort: number, message: Uint8Array, id: number, servers: readonly InetAddress[]) {
-    this.guest = Uint32Array.from(packet.source);
-    this.server = Uint32Array.from(packet.destination);
-    this.guestPort = guestPort;
-    this.guestId = dnsId(message, 0);
-    this.questionEnd = dnsQuestionEnd(message, 0, message.length);
-    this.id = id;
-    this.message = message;
-    this.tos = packet.tos;
-    this.servers = servers;
-    const length = packet.transportOffset - packet.ipOffset + packet.transportLength;
-    this.quote = packet.bytes.slice(packet.ipOffset, packet.ipOffset + Math.min(QUOTE, length));
-    put16(message, 0, id);
-  }
-}
 
 export class DnsForwarder {
   readonly #layer: UdpLayer;
   /** In the order of their deadlines. */
-  readonly #queries = new Set<Query>();
+  readonly #queries = new Set<DnsQuery>();
   readonly #timer: Timer;
   readonly #pending = new Set<Promise<void>>();
   readonly #arena = new Uint8Array(HEADROOM + ARENA);
   readonly #receive = newBatch(this.#arena.subarray(HEADROOM), 1);
-  readonly #send = newBatch(new Uint8Array(MAX_QUERY), 1);
+  readonly #send = newBatch(new Uint8Array(DNS_MAX_QUERY), 1);
   readonly #frame = new Frame();
   #answered = 0;
   #failed = 0;
@@ -110,7 +62,7 @@ export class DnsForwarder {
       this.#layer.drop('dns-evicted');
       if (oldest !== undefined) this.#finish(oldest);
     }
-    const query = new Query(packet, guestPort, message, this.#layer.host.random.u32() & 0xffff, servers);
+    const query = new DnsQuery(packet, guestPort, message, this.#layer.host.random.u32() & 0xffff, servers);
     this.#attempt(query);
     return true;
   }
@@ -135,7 +87,7 @@ export class DnsForwarder {
     return false;
   }
 
-  #attempt(query: Query): void {
+  #attempt(query: DnsQuery): void {
     this.#queries.delete(query);
     const server = query.servers[query.attempts % query.servers.length];
     if (query.attempts >= ATTEMPTS || server === undefined) {
@@ -155,7 +107,7 @@ export class DnsForwarder {
     );
   }
 
-  #opened(query: Query, socket: DatagramSocket, server: InetAddress): void {
+  #opened(query: DnsQuery, socket: DatagramSocket, server: InetAddress): void {
     if (query.done) {
       this.#track(socket.close());
       return;
@@ -180,7 +132,7 @@ export class DnsForwarder {
     socket.sendBatch(batch);
   }
 
-  #readable(query: Query, socket: DatagramSocket): void {
+  #readable(query: DnsQuery, socket: DatagramSocket): void {
     const batch = this.#receive;
     while (!query.done && socket.receiveBatch(batch) > 0) {
       const at = HEADROOM + (batch.offset[0] ?? 0);
@@ -188,7 +140,7 @@ export class DnsForwarder {
     }
   }
 
-  #answer(query: Query, at: number, length: number): void {
+  #answer(query: DnsQuery, at: number, length: number): void {
     const bytes = this.#arena;
     if (!isAnswer(query, bytes, at, at + length)) {
       this.#layer.drop('dns-mismatch');
@@ -204,7 +156,7 @@ export class DnsForwarder {
     path.send(this.#frame.setPlain(bytes, udp - path.headroom, path.headroom + UDP_HEADER_LENGTH + length));
   }
 
-  #socketFailed(query: Query, socket: DatagramSocket): void {
+  #socketFailed(query: DnsQuery, socket: DatagramSocket): void {
     const index = query.sockets.indexOf(socket);
     if (index < 0) return;
     query.sockets.splice(index, 1);
@@ -213,7 +165,7 @@ export class DnsForwarder {
     this.#refused(query);
   }
 
-  #refused(query: Query): void {
+  #refused(query: DnsQuery): void {
     if (query.done) return;
     query.refusals++;
     if (query.refusals < query.servers.length) {
@@ -227,7 +179,7 @@ export class DnsForwarder {
     this.#finish(query);
   }
 
-  #finish(query: Query): void {
+  #finish(query: DnsQuery): void {
     query.done = true;
     this.#queries.delete(query);
     if (this.#queries.size === 0) this.#timer.cancel();
@@ -255,27 +207,3 @@ export class DnsForwarder {
     if (next !== undefined) this.#timer.set(next.deadline);
   }
 }
-
-/** A standard query with one question. */
-function isQuery(bytes: Uint8Array, offset: number, end: number): boolean {
-  const length = end - offset;
-  if (length < DNS_HEADER_LENGTH || length > MAX_QUERY || dnsIsResponse(bytes, offset)) return false;
-  if ((dnsFlags(bytes, offset) & DNS_OPCODE_MASK) !== 0 || dnsQuestionCount(bytes, offset) !== 1) return false;
-  return dnsQuestionEnd(bytes, offset, end) > 0;
-}
-
-function isAnswer(query: Query, bytes: Uint8Array, at: number, end: number): boolean {
-  if (end - at < DNS_HEADER_LENGTH || !dnsIsResponse(bytes, at) || dnsId(bytes, at) !== query.id) return false;
-  // A server that could not read the query may leave the question out.
-  return dnsQuestionCount(bytes, at) === 0 || sameQuestion(query, bytes, at, end);
-}
-
-function sameQuestion(query: Query, bytes: Uint8Array, at: number, end: number): boolean {
-  if (dnsQuestionEnd(bytes, at, end) - at !== query.questionEnd) return false;
-  for (let i = DNS_HEADER_LENGTH; i < query.questionEnd; i++) {
-    if (lower(bytes[at + i] ?? 0) !== lower(query.message[i] ?? 0)) return false;
-  }
-  return true;
-}
-
-const lower = (byte: number): number => (byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte);
