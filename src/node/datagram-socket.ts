@@ -254,7 +254,12 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   #shift(bytes: Buffer): void {
     this.#waitingBytes -= bytes.length;
     this.#head++;
-    if (this.#head === this.#waiting.length) this.#waiting.length = this.#sources.length = this.#head = 0;
+    // Also for an owner that never empties it: what was pulled must not stay.
+    if (this.#head === this.#waiting.length || this.#head >= MAX_WAITING) {
+      this.#waiting.splice(0, this.#head);
+      this.#sources.splice(0, this.#head);
+      this.#head = 0;
+    }
   }
 
   #failed(error: unknown): void {
