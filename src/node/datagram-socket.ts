@@ -118,7 +118,8 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
       if (this.#connected) this.#socket.disconnect();
       this.#connected = false;
       this.#socket.connect(to.port, to.host);
-      this.#connected = true;
+      // A refusal (no route, no permission) is told as an event later; there is no peer to leave then.
+      this.#connected = hasPeer(this.#socket);
     } catch (error) {
       this.#failed(error);
     }
@@ -296,6 +297,15 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
       this.#context.counters.callbackErrors++;
       this.#context.log.error('a datagram event handler threw', { error });
     }
+  }
+}
+
+function hasPeer(socket: dgram.Socket): boolean {
+  try {
+    socket.remoteAddress();
+    return true;
+  } catch {
+    return false;
   }
 }
 

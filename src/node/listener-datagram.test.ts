@@ -207,6 +207,26 @@ describe('datagrams', () => {
     await until(() => receive(b).length === 1);
   });
 
+  it('a peer that was refused is not left: no error comes of that', async () => {
+    const [a, b] = [await open({ bind: { ...LOOPBACK, host: '0.0.0.0' } }), await open()];
+    const errors: (string | undefined)[] = [];
+    a.onEvent = (event) => {
+      if (event === 'error') errors.push(a.takeError()?.code);
+    };
+    // Broadcast without SO_BROADCAST: the kernel refuses at once.
+    a.connect({ family: 'ipv4', host: '255.255.255.255', port: 9 });
+    await until(() => errors.length === 1);
+    a.disconnect?.();
+    expect(send(a, b.localAddress, Uint8Array.of(7))).toBe(1);
+    let found: Uint8Array[] = [];
+    await until(() => {
+      found = [...found, ...receive(b)];
+      return found.length === 1;
+    });
+    expect(errors).toEqual(['EACCES']);
+    await Promise.all([a.close(), b.close()]);
+  });
+
   it('multicast over loopback: bound to the group, shared, heard by all members', async () => {
     const bind: InetAddress = { family: 'ipv4', host: '230.7.7.7', port: 0 };
     const multicast = { group: bind.host, interfaceAddress: '127.0.0.1', loopback: true };
