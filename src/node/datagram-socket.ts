@@ -1,44 +1,30 @@
 /**
  * Datagrams over node:dgram, in batches.
  *
- * Node pushes each datagram; they wait here in a ring capped in datagrams and bytes until the owner pulls a batch, and
- * overflow is dropped and counted, as the kernel would. Sent bytes are copied first: Node may refer to them until the
- * kernel takes them.
+ * Node pushes each datagram; they wait in a capped queue until the owner pulls a batch, and overflow is dropped and
+ * counted, as the kernel would. Sent bytes are copied first: Node may refer to them until the kernel takes them.
  */
-import * as dgram from 'node:dgram';
+import type * as dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import {
   type BatchTask,
   type DatagramBatch,
   type DatagramEvent,
   type DatagramSocket,
-  type Family,
-  HostError,
-  type Multicast,
+  type HostError,
   type SocketAddress,
   WOULD_BLOCK,
 } from '../net/index.ts';
+import { type DatagramOptions, openDatagram } from './datagram-open.ts';
+import { DatagramQueue } from './datagram-queue.ts';
 import { hostError, toHostError } from './errno.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';
 
-/** Received and not yet pulled. */
-const MAX_WAITING = 1024;
-const MAX_WAITING_BYTES = 2 * 1024 * 1024;
 /** Given to Node and not yet taken by the kernel. */
 const MAX_SENDING_BYTES = 1024 * 1024;
 const ARENA_BYTES = 256 * 1024;
 
 const ignoreEvent = (_event: DatagramEvent): void => {};
-/** Addresses are numeric: no resolver in the way, and the send happens at once. */
-const noLookup: dgram.SocketOptions['lookup'] = (host, _options, callback) =>
-  callback(null, host, isIPv6(host) ? 6 : 4);
-
-export interface DatagramOptions {
-  readonly family: Family;
-  readonly bind?: SocketAddress;
-  readonly reuseAddress?: boolean;
-  readonly multicast?: Multicast;
-}
 
 export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   onEvent: (event: DatagramEvent) => void = ignoreEvent;
@@ -47,10 +33,7 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   readonly #socket: dgram.Socket;
   readonly #pollTask: BatchTask = { run: () => this.#poll() };
   readonly #onSent = (error: Error | null): void => this.#sent(error);
-  readonly #waiting: Buffer[] = [];
-  readonly #sources: (SocketAddress | undefined)[] = [];
-  #head = 0;
-  #waitingBytes = 0;
+  readonly #received: DatagramQueue;
   #arena = Buffer.allocUnsafeSlow(0);
   #arenaUsed = 0;
   #ttl = 0;
@@ -63,53 +46,17 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   private constructor(context: SocketContext, socket: dgram.Socket) {
     this.#context = context;
     this.#socket = socket;
+    this.#received = new DatagramQueue(context.counters);
     const local = socket.address();
     this.localAddress = context.addresses.inet(local.address, local.port, isIPv6(local.address));
     context.open.add(this);
-    socket.on('message', (bytes, source) => this.#received(bytes, source));
+    socket.on('message', (bytes, source) => this.#receive(bytes, source));
     socket.on('error', (error) => this.#failed(error));
   }
 
   /** Rejects with HostError when bind or joining the group fails. */
   static open(context: SocketContext, options: DatagramOptions): Promise<NodeDatagramSocket> {
-    const { family, bind, multicast } = options;
-    if (bind?.family === 'unix') {
-      return Promise.reject(
-        new HostError('ENOTSUP', 'unix datagram sockets need the native layer, which this build does not have'),
-      );
-    }
-    const socket = dgram.createSocket({
-      type: family === 'ipv6' ? 'udp6' : 'udp4',
-      reuseAddr: options.reuseAddress === true || multicast !== undefined,
-      ...(noLookup === undefined ? {} : { lookup: noLookup }),
-    });
-    return new Promise((resolve, reject) => {
-      const failed = (error: unknown): void => {
-        try {
-          socket.close();
-        } catch {
-          // It closed itself.
-        }
-        reject(toHostError(error));
-      };
-      socket.once('error', failed);
-      socket.once('listening', () => {
-        try {
-          if (context.isClosed) throw hostError('ECANCELED');
-          if (multicast !== undefined) join(socket, multicast);
-        } catch (error) {
-          failed(error);
-          return;
-        }
-        socket.off('error', failed);
-        resolve(new NodeDatagramSocket(context, socket));
-      });
-      try {
-        socket.bind({ port: bind?.port ?? 0, ...(bind === undefined ? {} : { address: bind.host }), exclusive: true });
-      } catch (error) {
-        failed(error);
-      }
-    });
+    return openDatagram(context, options, (socket) => new NodeDatagramSocket(context, socket));
   }
 
   connect(to: SocketAddress): void {
@@ -147,27 +94,7 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   }
 
   receiveBatch(batch: DatagramBatch): number {
-    const capacity = batch.offset.length;
-    let used = 0;
-    let count = 0;
-    while (count < capacity && this.#head < this.#waiting.length) {
-      const bytes = this.#waiting[this.#head] as Buffer;
-      if (used + bytes.length > batch.bytes.length) {
-        if (used > 0) break;
-        this.#context.counters.droppedDatagrams++;
-        this.#shift(bytes);
-        continue;
-      }
-      batch.bytes.set(bytes, used);
-      batch.offset[count] = used;
-      batch.length[count] = bytes.length;
-      batch.peer[count] = this.#sources[this.#head];
-      used += bytes.length;
-      count++;
-      this.#shift(bytes);
-    }
-    batch.count = count;
-    return count;
+    return this.#received.pull(batch);
   }
 
   interest(readable: boolean, writable: boolean): void {
@@ -186,7 +113,7 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
     this.#closing ??= new Promise((resolve) => {
       this.onEvent = ignoreEvent;
       this.#context.open.delete(this);
-      this.#waiting.length = this.#sources.length = this.#head = this.#waitingBytes = 0;
+      this.#received.clear();
       this.#socket.close(() => resolve());
     });
     return this.#closing;
@@ -239,28 +166,16 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
     if (this.#wantWrite) this.#pollIfDue();
   }
 
-  #received(bytes: Buffer, source: dgram.RemoteInfo): void {
-    if (this.#waiting.length - this.#head >= MAX_WAITING || this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) {
+  #receive(bytes: Buffer, source: dgram.RemoteInfo): void {
+    const queue = this.#received;
+    if (!queue.hasRoom(bytes.length)) {
       this.#context.counters.droppedDatagrams++;
       return;
     }
-    const first = this.#head === this.#waiting.length;
-    this.#waiting.push(bytes);
-    this.#sources.push(this.#context.addresses.inet(source.address, source.port, source.family === 'IPv6'));
-    this.#waitingBytes += bytes.length;
+    const first = queue.isEmpty;
+    queue.push(bytes, this.#context.addresses.inet(source.address, source.port, source.family === 'IPv6'));
     // Node hands over one after the other out of one poll: the owner is told once, when all are here.
     if (first) this.#pollIfDue();
-  }
-
-  #shift(bytes: Buffer): void {
-    this.#waitingBytes -= bytes.length;
-    this.#head++;
-    // Also for an owner that never empties it: what was pulled must not stay.
-    if (this.#head === this.#waiting.length || this.#head >= MAX_WAITING) {
-      this.#waiting.splice(0, this.#head);
-      this.#sources.splice(0, this.#head);
-      this.#head = 0;
-    }
   }
 
   #failed(error: unknown): void {
@@ -270,7 +185,7 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   }
 
   #isReadable(): boolean {
-    return this.#wantRead && this.#head < this.#waiting.length;
+    return this.#wantRead && !this.#received.isEmpty;
   }
 
   #isWritable(): boolean {
@@ -307,10 +222,4 @@ function hasPeer(socket: dgram.Socket): boolean {
   } catch {
     return false;
   }
-}
-
-function join(socket: dgram.Socket, multicast: Multicast): void {
-  socket.addMembership(multicast.group, multicast.interfaceAddress);
-  socket.setMulticastLoopback(multicast.loopback);
-  if (multicast.interfaceAddress !== undefined) socket.setMulticastInterface(multicast.interfaceAddress);
 }

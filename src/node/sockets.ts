@@ -1,5 +1,6 @@
 import type { Capabilities, DatagramSocket, Listener, SocketAddress, Sockets, StreamSocket } from '../net/index.ts';
-import type { DatagramOptions } from './datagram-socket.ts';
+import type { DatagramOptions } from './datagram-open.ts';
+import { hostError } from './errno.ts';
 import { type ListenOptions, NodeListener } from './listener.ts';
 import type { SocketContext } from './socket-context.ts';
 import { type ConnectOptions, NodeStreamSocket } from './stream-socket.ts';
@@ -28,8 +29,15 @@ export class NodeSockets implements Sockets {
   }
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {
-    // Loaded when first needed: many yards never do, and node:dgram takes its time to start.
-    const { NodeDatagramSocket } = await import('./datagram-socket.ts');
-    return NodeDatagramSocket.open(this.#context, options);
+    const { descriptors, open } = this.#context;
+    if (!descriptors.mayOpen(open.size)) throw hostError('EMFILE');
+    descriptors.opening++;
+    try {
+      // Loaded when first needed: many yards never do, and node:dgram takes its time to start.
+      const { NodeDatagramSocket } = await import('./datagram-socket.ts');
+      return await NodeDatagramSocket.open(this.#context, options);
+    } finally {
+      descriptors.opening--;
+    }
   }
 }
