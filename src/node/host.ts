@@ -2,6 +2,7 @@
 import type { BatchLoop, Clock, Files, Host, Log, Random, Resolver, Sockets, Timers } from '../net/index.ts';
 import { AddressTable } from './address.ts';
 import { nodeClock } from './clock.ts';
+import { DescriptorBudget } from './descriptors.ts';
 import { NodeFiles } from './files.ts';
 import { NodeBatchLoop } from './loop.ts';
 import { NodeRandom } from './random.ts';
@@ -28,6 +29,8 @@ export interface NodeHostOptions {
   readonly resolvConf?: string;
   /** Most bytes one stream queues for the kernel; 1 MiB unless set. */
   readonly streamCapBytes?: number;
+  /** The process's limit of descriptors; what the kernel says unless set. */
+  readonly descriptorLimit?: () => number;
 }
 
 const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -80,6 +83,7 @@ export class NodeHost implements Host {
       streamCapBytes: options.streamCapBytes ?? STREAM_CAP_BYTES,
       readViews: READ_VIEWS.map((bytes) => readBuffer.subarray(0, bytes)),
       open: new Set(),
+      descriptors: new DescriptorBudget(options.descriptorLimit),
       isClosed: false,
       counters,
     };

@@ -1,5 +1,6 @@
 import type { BatchLoop, Log, Timers } from '../net/index.ts';
 import type { AddressTable } from './address.ts';
+import type { DescriptorBudget } from './descriptors.ts';
 import type { ChunkPool } from './write-queue.ts';
 
 /** What the sockets of one host share. */
@@ -15,6 +16,7 @@ export interface SocketContext {
   readonly readViews: readonly Uint8Array[];
   /** Everything open: ended when the host closes. */
   readonly open: Set<Destroyable>;
+  readonly descriptors: DescriptorBudget;
   /** The host is closed: what was being opened meanwhile must not stay. */
   isClosed: boolean;
   readonly counters: NodeHostCounters;
@@ -26,7 +28,7 @@ export interface Destroyable {
 
 /** Counters of a Node host. Plain numbers, readable at any time. */
 export interface NodeHostCounters {
-  /** Accepted connections refused because too many were already waiting behind a paused listener. */
+  /** Accepted connections refused: too many waited behind a paused listener, or too few descriptors were left. */
   refusedConnections: number;
   /** accept(2) failures, out of descriptors for one. */
   acceptErrors: number;

@@ -1,0 +1,53 @@
+import { afterEach, expect, it } from 'vitest';
+import type { InetAddress, StreamSocket } from '../net/index.ts';
+import { createNodeHost, type NodeHost } from './host.ts';
+
+const LOOPBACK: InetAddress = { family: 'ipv4', host: '127.0.0.1', port: 0 };
+/** 24 are others', 40 are left for sockets. */
+const LIMIT = 64;
+
+let host: NodeHost;
+
+afterEach(async () => {
+  await host.close();
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  const limit = performance.now() + 5000;
+  while (!condition()) {
+    if (performance.now() > limit) throw new Error(`never: ${condition.toString()}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+it('datagram sockets opened without end leave descriptors, also when all are asked for at once', async () => {
+  host = createNodeHost({ descriptorLimit: () => LIMIT });
+  const asked = Array.from({ length: 100 }, () => host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK }));
+  const results = await Promise.allSettled(asked);
+  expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(30);
+  const refused = results.find((result) => result.status === 'rejected');
+  expect(refused?.reason).toMatchObject({ code: 'EMFILE', message: 'Too many open files' });
+  const [first] = results;
+  if (first?.status === 'fulfilled') await first.value.close();
+  await expect(host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK })).resolves.toBeDefined();
+});
+
+it('accepted connections may use a few more than opened ones, then are refused and counted', async () => {
+  host = createNodeHost({ descriptorLimit: () => LIMIT });
+  const client = createNodeHost();
+  try {
+    const listener = await host.sockets.listen(LOOPBACK);
+    const accepted: StreamSocket[] = [];
+    listener.onConnection = (socket) => accepted.push(socket);
+    for (let i = 0; i < 50; i++) client.sockets.connect(listener.address);
+    await until(() => accepted.length + host.counters.refusedConnections === 50);
+    expect(host.openSockets).toBe(35);
+    const late = host.sockets.connect(listener.address);
+    const events: string[] = [];
+    late.onEvent = (event) => events.push(event);
+    await until(() => events.includes('error'));
+    expect(late.error).toMatchObject({ code: 'EMFILE' });
+  } finally {
+    await client.close();
+  }
+});

@@ -1,0 +1,47 @@
+/**
+ * How many sockets one host may hold. Guests cause sockets by UDP and TCP flows, strangers by connecting to forwards:
+ * both may reach the process's limit of descriptors, and then nobody could connect to a monitor any more. So what is
+ * opened on the way out stops first, what is accepted next, and the rest is left for monitors and files.
+ */
+import { readFileSync } from 'node:fs';
+
+/** Node's own, the standard streams and a few files. */
+const OTHERS = 24;
+const OPENED_SHARE = 0.75;
+const ACCEPTED_SHARE = 0.875;
+
+export class DescriptorBudget {
+  /** Sockets being opened: not yet in the host's list, but soon. */
+  opening = 0;
+  readonly #readLimit: () => number;
+  #sockets: number | undefined;
+
+  constructor(readLimit: () => number = descriptorLimit) {
+    this.#readLimit = readLimit;
+  }
+
+  /** @param open sockets that are open now */
+  mayOpen(open: number): boolean {
+    return open + this.opening < this.#most() * OPENED_SHARE;
+  }
+
+  mayAccept(open: number): boolean {
+    return open + this.opening < this.#most() * ACCEPTED_SHARE;
+  }
+
+  /** Read at the first socket: a start without any does not pay for it. */
+  #most(): number {
+    this.#sockets ??= Math.max(0, this.#readLimit() - OTHERS);
+    return this.#sockets;
+  }
+}
+
+/** The soft limit, which Node raised to the hard one at its start. Infinity where it cannot be read. */
+function descriptorLimit(): number {
+  try {
+    const found = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return found === undefined ? Number.POSITIVE_INFINITY : Number(found);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
