@@ -19,7 +19,7 @@ export interface UdpHostSideHooks {
   drop(reason: string): void;
   event(owner: UdpHostSocket, socket: DatagramSocket, event: DatagramEvent): void;
   /** The socket could not be had: its flows are to go. */
-  failed(owner: UdpHostSocket): void;
+  failed(owner: UdpHostSocket, error: unknown): void;
 }
 
 export class UdpHostSide {
@@ -42,7 +42,7 @@ export class UdpHostSide {
           if (owner.live) this.start(owner, socket);
           else this.#track(socket.close());
         },
-        () => this.#hooks.failed(owner),
+        (error: unknown) => this.#hooks.failed(owner, error),
       ),
     );
   }

@@ -50,6 +50,9 @@ const HEADROOM = 64;
 const RECEIVE_ARENA = 256 * 1024;
 const RECEIVE_COUNT = 64;
 const RECEIVE_ROUNDS = 4;
+/** When the host is out of sockets, this part of the flows gives way, the longest unused first. */
+const SHED_PART = 8;
+const OUT_OF_SOCKETS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 const NOWHERE: IpAddress = new Uint32Array(4);
 
 /** What the stack adds to IpLayer for UDP. */
@@ -93,7 +96,7 @@ export class UdpStack {
     this.#hostSide = new UdpHostSide(layer.host, {
       drop: (reason) => layer.drop(reason),
       event: (owner, socket, event) => this.#onEvent(owner, socket, event),
-      failed: (owner) => this.#failedToOpen(owner),
+      failed: (owner, error) => this.#failedToOpen(owner, error),
     });
     this.#timer = layer.host.timers.create(() => this.#sweep());
   }
@@ -261,9 +264,23 @@ export class UdpStack {
     }
   }
 
-  #failedToOpen(owner: UdpHostSocket): void {
+  #failedToOpen(owner: UdpHostSocket, error: unknown): void {
     this.#layer.drop('udp-socket-failed');
     for (let flow = owner.firstFlow(); flow !== undefined; flow = owner.firstFlow()) this.#remove(flow);
+    if (error instanceof HostError && OUT_OF_SOCKETS.has(error.code)) this.#makeRoom();
+  }
+
+  /** The host has no more sockets for us: a scan by one guest must not hold them all until its flows are idle. */
+  #makeRoom(): void {
+    let excess = Math.ceil(this.#flows.size / SHED_PART);
+    this.#flows.forEach((flow) => {
+      if (excess <= 0 || flow.socket.permanent) return;
+      // One that is still opening holds nothing yet, and to shed it frees nothing.
+      if (flow.socket.socket === undefined) return;
+      excess--;
+      this.#evicted++;
+      this.#remove(flow);
+    });
   }
 
   /** Resolves when the socket's port is free. */

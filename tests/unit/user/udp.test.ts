@@ -106,6 +106,17 @@ describe('mapping', () => {
     expect((await on.exchange(udpFrame(5000, 9000, 'x'))).length).toBe(1);
   });
 
+  it('a scan that used up the sockets of the host gives way to the next endpoint, the longest unused flows first', async () => {
+    const on = await open();
+    for (let i = 0; i < 16; i++) await on.exchange(udpFrame(5000 + i, 9000, 'x'), 10);
+    on.test.network.fail({ on: 'datagram', code: 'EMFILE', count: 1 });
+    await on.exchange(udpFrame(6000, 9000, 'x'));
+    const ports = on.client.usernet?.flows().map((flow) => flow.sourcePort);
+    expect(ports).toEqual(Array.from({ length: 14 }, (_, i) => 5015 - i));
+    expect(on.client.usernet?.statistics()['udp.flowsEvicted']).toBe(2);
+    expect((await on.exchange(udpFrame(6000, 9000, 'x'))).length).toBe(1);
+  });
+
   it('tries other ports when the picked one is taken', async () => {
     const on = await open();
     on.test.network.fail({ on: 'datagram', code: 'EADDRINUSE', count: 4 });
