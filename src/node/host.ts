@@ -12,7 +12,7 @@ import { NodeSockets } from './sockets.ts';
 import { NodeTimers } from './timers.ts';
 import { ChunkPool } from './write-queue.ts';
 
-/** Streams of one host read into views of one buffer: see stream-socket.ts. Bytes. */
+/** Streams of one host read into views of one buffer: see read-buffer.ts. Bytes. */
 const READ_VIEWS = [16 * 1024, 64 * 1024, 256 * 1024] as const;
 /** Queued for the kernel over all streams, bytes. */
 const POOL_CAP_BYTES = 256 * 1024 * 1024;

@@ -5,6 +5,7 @@ import { HostError, type Listener, type SocketAddress, type StreamSocket } from 
 import { unixNameError } from './address.ts';
 import { hostError, toHostError } from './errno.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';
+import { acceptedOrigin } from './stream-origin.ts';
 import { NodeStreamSocket } from './stream-socket.ts';
 
 /** Connections accepted but held unread while the listener is paused: Node cannot leave them in the kernel's queue. */
@@ -122,6 +123,12 @@ export class NodeListener implements Listener, Destroyable {
       accepted.destroy();
       return;
     }
+    const { descriptors, open } = this.#context;
+    if (!descriptors.mayAccept(open.size + this.#held.length)) {
+      this.#context.counters.refusedConnections++;
+      accepted.destroy();
+      return;
+    }
     if (!this.#paused && this.#onConnection !== undefined && this.#held.length === 0) {
       this.#serve(accepted);
       return;
@@ -146,7 +153,7 @@ export class NodeListener implements Listener, Destroyable {
   #serve(accepted: net.Socket): void {
     accepted.off('error', ignoreError);
     const path = this.address.family === 'unix' ? this.address.path : undefined;
-    const socket = NodeStreamSocket.adopt(this.#context, accepted, path);
+    const socket = new NodeStreamSocket(this.#context, acceptedOrigin(accepted, path));
     try {
       this.#onConnection?.(socket);
     } catch (error) {

@@ -1,8 +1,10 @@
 /**
- * Bytes read and not yet pulled, of one stream. libuv reads into a view of one buffer that all streams of a host share; the
+ * Bytes read and not yet pulled, of one stream, and the stream's end behind them. libuv reads into a view of one buffer that all streams of a host share; the
  * owner pulls out of it inside the read callback, and what it leaves is copied to memory of this stream. A view grows for
  * an owner that takes all of a full read and shrinks for one that leaves some, which bounds what stalled streams hold.
  */
+import { WOULD_BLOCK } from '../net/index.ts';
+
 const EMPTY = new Uint8Array(0);
 const FIRST_VIEW = 1;
 
@@ -15,6 +17,8 @@ export class ReadBuffer {
   #nextView = FIRST_VIEW;
   #given = false;
   #isShared = false;
+  #ended = false;
+  #endTold = false;
 
   /** @param views of one buffer, smallest first. */
   constructor(views: readonly Uint8Array[]) {
@@ -24,6 +28,16 @@ export class ReadBuffer {
   /** Bytes that wait to be pulled. */
   get waiting(): number {
     return this.#end - this.#start;
+  }
+
+  /** Nothing comes behind what waits. */
+  get isEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** Bytes wait, or the end that was not told yet. */
+  get isReadable(): boolean {
+    return this.waiting > 0 || (this.#ended && !this.#endTold);
   }
 
   /** Inside the read callback: the bytes are in the shared buffer. */
@@ -72,6 +86,17 @@ export class ReadBuffer {
     this.#start += count;
     if (this.#start === this.#end && !this.#isShared) this.clear();
     return count;
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** In place of pull() when nothing waits: 0 = the end, or WOULD_BLOCK. */
+  pullEnd(): number {
+    if (!this.#ended) return WOULD_BLOCK;
+    this.#endTold = true;
+    return 0;
   }
 
   clear(): void {

@@ -3,7 +3,8 @@ import type { DatagramOptions } from './datagram-open.ts';
 import { hostError } from './errno.ts';
 import { type ListenOptions, NodeListener } from './listener.ts';
 import type { SocketContext } from './socket-context.ts';
-import { type ConnectOptions, NodeStreamSocket } from './stream-socket.ts';
+import { type ConnectOptions, connectingOrigin } from './stream-origin.ts';
+import { NodeStreamSocket } from './stream-socket.ts';
 
 export class NodeSockets implements Sockets {
   readonly can: Capabilities = {
@@ -21,7 +22,7 @@ export class NodeSockets implements Sockets {
   }
 
   connect(to: SocketAddress, options: ConnectOptions = {}): StreamSocket {
-    return NodeStreamSocket.connect(this.#context, to, options);
+    return new NodeStreamSocket(this.#context, connectingOrigin(this.#context, to, options));
   }
 
   listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {

@@ -4,17 +4,13 @@
  * Reading: see read-buffer.ts; reading stops while bytes are left there. Against 'data' events this halves the CPU time
  * per byte: no allocation per read, reads of up to 256 KiB. A full view ends the socket's share of this turn.
  *
- * `onread` is documented for sockets that connect; an accepted one gets it by moving its handle to a new Socket.
- * Where that handle is not as expected, 'data' events serve instead, with the same behaviour.
- *
  * Writing: see write-queue.ts. Flushed once per batch.
  */
-import * as net from 'node:net';
+import type * as net from 'node:net';
 import {
   type BatchTask,
   FLUSH,
   type HostError,
-  type InetAddress,
   SOCKET_FAILED,
   type SocketAddress,
   type StreamEvent,
@@ -22,28 +18,22 @@ import {
   type Timer,
   WOULD_BLOCK,
 } from '../net/index.ts';
-import { unixNameError } from './address.ts';
 import { toHostError } from './errno.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';
+import { StreamAddresses } from './stream-addresses.ts';
+import { endWhenSent, resetSocket } from './stream-end.ts';
+import type { StreamOrigin } from './stream-origin.ts';
 import { WriteQueue } from './write-queue.ts';
 
-/** How long a closed stream may take to hand its last bytes to a peer that reads slowly. */
-const LINGER_MS = 30_000;
-
 const ignoreEvent = (_event: StreamEvent): void => {};
-
-export interface ConnectOptions {
-  readonly bind?: InetAddress;
-  readonly noDelay?: boolean;
-  readonly keepAlive?: boolean;
-}
 
 export class NodeStreamSocket implements StreamSocket, Destroyable {
   onEvent: (event: StreamEvent) => void = ignoreEvent;
   readonly #context: SocketContext;
   readonly #input: ReadBuffer;
   readonly #output: WriteQueue;
+  readonly #addresses: StreamAddresses;
   readonly #flushTask: BatchTask = { run: () => this.#flush() };
   readonly #pollTask: BatchTask = { run: () => this.#poll() };
   readonly #onTaken = (): void => this.#taken();
@@ -52,80 +42,27 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   };
   #socket: net.Socket | undefined;
   #error: HostError | undefined;
-  #local: SocketAddress | undefined;
-  #remote: SocketAddress | undefined;
-  #unixPath: string | undefined;
   #linger: Timer | undefined;
-  #connected = false;
+  #connected: boolean;
   #closed = false;
   #shut = false;
   #wantRead = false;
   #wantWrite = false;
   /** Between readStart and readStop, as far as we caused it. */
   #reading = false;
-  #ended = false;
-  #endTold = false;
 
-  private constructor(context: SocketContext) {
+  constructor(context: SocketContext, origin: StreamOrigin) {
     this.#context = context;
     this.#input = new ReadBuffer(context.readViews);
     this.#output = new WriteQueue(context.pool, context.streamCapBytes);
+    this.#addresses = new StreamAddresses(context.addresses, origin.unixPath, origin.remote);
+    this.#connected = origin.isConnected;
     context.open.add(this);
-  }
-
-  static connect(context: SocketContext, to: SocketAddress, options: ConnectOptions): NodeStreamSocket {
-    const self = new NodeStreamSocket(context);
-    const refused = to.family === 'unix' ? unixNameError(to) : undefined;
-    if (refused !== undefined) {
-      self.#failLater(refused);
-      return self;
-    }
     try {
-      const common = { allowHalfOpen: true, onread: self.#onread() };
-      if (to.family === 'unix') {
-        self.#unixPath = to.path;
-        self.#attach(net.connect({ ...common, path: to.path }));
-      } else {
-        const { bind } = options;
-        self.#remote = to;
-        self.#attach(
-          net.connect({
-            ...common,
-            host: to.host,
-            port: to.port,
-            family: to.family === 'ipv6' ? 6 : 4,
-            noDelay: options.noDelay !== false,
-            keepAlive: options.keepAlive === true,
-            autoSelectFamily: false,
-            ...(bind === undefined ? {} : { localAddress: bind.host, localPort: bind.port }),
-          }),
-        );
-      }
+      this.#attach(origin.open(this.#onread()));
     } catch (error) {
-      self.#failLater(toHostError(error));
+      this.#failLater(toHostError(error));
     }
-    return self;
-  }
-
-  /** Takes over a connection that a server accepted with pauseOnConnect. */
-  static adopt(context: SocketContext, accepted: net.Socket, unixPath: string | undefined): NodeStreamSocket {
-    const self = new NodeStreamSocket(context);
-    self.#connected = true;
-    self.#unixPath = unixPath;
-    const handle = (accepted as HandleOwner)._handle;
-    if (typeof handle?.useUserBuffer !== 'function') {
-      self.#attach(accepted);
-      accepted.on('data', (bytes: Uint8Array) => {
-        if (!self.#ingest(bytes.length, bytes)) accepted.pause();
-      });
-      accepted.pause();
-      return self;
-    }
-    (accepted as HandleOwner)._handle = null;
-    accepted.destroy();
-    const options = { handle, allowHalfOpen: true, pauseOnCreate: true, readable: true, writable: true };
-    self.#attach(new net.Socket({ ...options, onread: self.#onread() } as net.SocketConstructorOpts));
-    return self;
   }
 
   get error(): HostError | undefined {
@@ -133,30 +70,16 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   }
 
   get localAddress(): SocketAddress | undefined {
-    if (this.#local === undefined && this.#connected) {
-      if (this.#unixPath !== undefined) this.#local = { family: 'unix', path: this.#unixPath };
-      else this.#local = this.#inet(this.#socket?.localAddress, this.#socket?.localPort);
-    }
-    return this.#local;
+    return this.#connected ? this.#addresses.local(this.#socket) : undefined;
   }
 
   get remoteAddress(): SocketAddress | undefined {
-    if (!this.#connected) return undefined;
-    if (this.#remote === undefined) {
-      if (this.#unixPath !== undefined) this.#remote = { family: 'unix', path: this.#unixPath };
-      else this.#remote = this.#inet(this.#socket?.remoteAddress, this.#socket?.remotePort);
-    }
-    return this.#remote;
+    return this.#connected ? this.#addresses.remote(this.#socket) : undefined;
   }
 
   readInto(bytes: Uint8Array, offset: number, length: number): number {
     const input = this.#input;
-    if (input.waiting === 0) {
-      if (this.#error !== undefined) return SOCKET_FAILED;
-      if (!this.#ended) return WOULD_BLOCK;
-      this.#endTold = true;
-      return 0;
-    }
+    if (input.waiting === 0) return this.#error === undefined ? input.pullEnd() : SOCKET_FAILED;
     const count = input.pull(bytes, offset, length);
     if (input.waiting === 0) this.#updateReading();
     return count;
@@ -203,18 +126,11 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   reset(): void {
     if (this.#closed) return;
     const socket = this.#socket;
-    const tcp = this.#connected && this.#unixPath === undefined && this.#error === undefined;
+    const tcp = this.#connected && !this.#addresses.isUnix && this.#error === undefined;
     this.#detach();
     if (socket === undefined) return;
-    if (tcp && !socket.destroyed) {
-      try {
-        socket.resetAndDestroy();
-        return;
-      } catch {
-        // A handle that is no longer there cannot be reset; it is closed already.
-      }
-    }
-    socket.destroy();
+    if (tcp) resetSocket(socket);
+    else socket.destroy();
   }
 
   close(): void {
@@ -222,18 +138,10 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     const socket = this.#socket;
     this.#detach();
     if (socket === undefined) return;
-    if (!this.#connected || this.#error !== undefined || socket.destroyed) {
-      socket.destroy();
-      return;
-    }
-    this.#output.flushAll(socket, this.#onTaken);
-    if (this.#output.queued === 0) {
-      socket.destroy();
-      return;
-    }
-    this.#linger = this.#context.timers.create(() => socket.destroy());
-    this.#linger.set(performance.now() + LINGER_MS);
-    socket.destroySoon();
+    const isOpen = this.#connected && this.#error === undefined && !socket.destroyed;
+    if (isOpen) this.#output.flushAll(socket, this.#onTaken);
+    if (isOpen && this.#output.queued > 0) this.#linger = endWhenSent(socket, this.#context.timers);
+    else socket.destroy();
   }
 
   /** At once, unsent bytes dropped: the host closes. */
@@ -252,7 +160,6 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
 
   #attach(socket: net.Socket): void {
     this.#socket = socket;
-    if (!this.#connected) socket.pause();
     socket.on('connect', () => {
       if (this.#closed) return;
       this.#connected = true;
@@ -261,7 +168,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
       this.#pollIfDue();
     });
     socket.on('end', () => {
-      this.#ended = true;
+      this.#input.end();
       if (this.#wantRead && !this.#closed) this.#emit('readable');
     });
     socket.on('error', (error) => {
@@ -311,7 +218,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   #updateReading(): void {
     const socket = this.#socket;
     if (socket === undefined || !this.#connected || this.#input.isReading || socket.destroyed) return;
-    const wanted = this.#wantRead && this.#input.waiting === 0 && !this.#ended;
+    const wanted = this.#wantRead && this.#input.waiting === 0 && !this.#input.isEnded;
     if (wanted === this.#reading) return;
     this.#reading = wanted;
     if (wanted) socket.resume();
@@ -319,7 +226,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   }
 
   #isReadable(): boolean {
-    return this.#wantRead && (this.#input.waiting > 0 || (this.#ended && !this.#endTold));
+    return this.#wantRead && this.#input.isReadable;
   }
 
   #isWritable(): boolean {
@@ -362,14 +269,4 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
       this.#context.log.error('a stream event handler threw', { error });
     }
   }
-
-  #inet(host: string | undefined, port: number | undefined): InetAddress | undefined {
-    if (host === undefined || port === undefined) return undefined;
-    return this.#context.addresses.inet(host, port, net.isIPv6(host));
-  }
-}
-
-/** The part of Node's socket handle that is looked at. */
-interface HandleOwner extends Omit<net.Socket, '_handle'> {
-  _handle?: { useUserBuffer?: unknown } | null;
 }
