@@ -110,6 +110,8 @@ class InProcessGuest implements NetClient, GuestPort {
   }
 
   send(bytes: Uint8Array): SendResult {
+    // A plain JavaScript caller's mistake must not reach the data path, where lengths are trusted.
+    if (!(bytes instanceof Uint8Array)) throw new TypeError('a frame is a Uint8Array');
     return this.sendFrame(this.#frame.setPlain(bytes, 0, bytes.length));
   }
 

@@ -1,6 +1,8 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestHost, type TestHost } from '../../tests/kit/host.ts';
-import { HostError, type NetClient, type NetdevContext, type NetdevFactory } from '../net/index.ts';
+import { DROPPED, HostError, type NetClient, type NetdevContext, type NetdevFactory } from '../net/index.ts';
 import { createHubport, createUserNetdev } from '../netdevs/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import type { DriverTable } from './netdev-registry.ts';
@@ -152,6 +154,44 @@ describe('netdev_del', () => {
     gated.release();
     await deleted;
     expect(kicked).toEqual(['v.0', 'v.1']);
+    expect(yard.network.clients()).toHaveLength(0);
+  });
+});
+
+describe('in-process guests', () => {
+  it('that came and went leave nothing behind', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const gone: WeakRef<object>[] = [];
+    for (let i = 0; i < 100; i++) {
+      const guest = yard.attach({ id: `vm${i}` });
+      gone.push(new WeakRef(guest));
+      await guest.close();
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(gone.filter((guest) => guest.deref() !== undefined).length).toBeLessThan(10);
+  });
+
+  it('without an id are refused, whatever the caller passed', () => {
+    for (const options of [undefined, {}, { mac: '52:54:00:aa:bb:cc' }])
+      expect(() => yard.attach(options as never)).toThrow("Parameter 'id' is missing");
+    expect(yard.network.clients()).toHaveLength(0);
+  });
+
+  it('a frame that is no Uint8Array is refused and counts nothing', () => {
+    const guest = yard.attach({ id: 'vm0' });
+    const other = yard.attach({ id: 'vm1' });
+    for (const bytes of [undefined, null, 'x', [], new ArrayBuffer(60), { length: 60 }])
+      expect(() => guest.send(bytes as never)).toThrow(TypeError);
+    expect(guest.counters).toMatchObject({ sentFrames: 0, sentBytes: 0 });
+    expect(other.counters).toMatchObject({ receivedFrames: 0, receivedBytes: 0 });
+  });
+
+  it('are unplugged when the yard closes', async () => {
+    const guest = yard.attach({ id: 'vm0' });
+    await yard.close();
+    expect(guest.send(new Uint8Array(60))).toBe(DROPPED);
     expect(yard.network.clients()).toHaveLength(0);
   });
 });

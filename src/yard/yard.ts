@@ -48,7 +48,6 @@ export class Yard implements QmpTarget {
   /** Greeting and query-version. */
   readonly version: VersionInfo;
   private readonly events: EventBus;
-  private readonly guests = new Set<GuestPort>();
   private closing: Promise<void> | undefined;
   /** What `quit` does once it is answered. */
   onQuit: () => void = () => void this.close();
@@ -117,18 +116,16 @@ export class Yard implements QmpTarget {
   /** An in-process guest: a NIC on the yard's switch, or wired to `netdev` alone. */
   attach(options: GuestPortOptions): GuestPort {
     if (this.closing !== undefined) throw new UsageError('NY_CLOSED', 'the yard is closed: create a new one');
-    if (options.id !== undefined && !isIdentifier(options.id))
-      throw new QapiError("Parameter 'id' expects an identifier");
-    const guest = createGuestPort(this.network, options);
-    this.guests.add(guest);
-    return guest;
+    // A program in plain JavaScript may leave it out, whatever the type says.
+    if (options?.id === undefined) throw new QapiError("Parameter 'id' is missing");
+    if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");
+    return createGuestPort(this.network, options);
   }
 
   /** Closes every netdev and guest; resolves when all their names are free. Idempotent. */
   close(): Promise<void> {
     this.closing ??= (async () => {
-      await Promise.all([...this.guests].map((guest) => guest.close()));
-      this.guests.clear();
+      for (const client of this.network.clients()) if (client.isNic) this.network.remove(client);
       await this.netdevs.close();
       this.network.close();
     })();
