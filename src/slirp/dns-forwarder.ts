@@ -18,7 +18,7 @@ import { DNS_PORT, dnsId, emitUdp, PROTOCOL_UDP, put16, UDP_HEADER_LENGTH } from
 import { DNS_MAX_QUERY, DnsQuery, isAnswer, isQuery, sameQuestion } from './dns-query.ts';
 import { sameAddress } from './flow-table.ts';
 import type { IpPacket } from './ip-layer.ts';
-import type { UdpLayer } from './udp.ts';
+import type { UdpLayer } from './udp-layer.ts';
 import { newBatch } from './udp-sender.ts';
 
 export const MAX_QUERIES = 256;

@@ -52,7 +52,8 @@ import { Ipv4Path } from './ipv4-path.ts';
 import type { LeaseSlot } from './lease-table.ts';
 import { NeighbourTable } from './neighbours.ts';
 import { Reassembler } from './reassembly.ts';
-import { type UdpLayer, UdpStack, udpCheckPacket } from './udp.ts';
+import { UdpStack } from './udp.ts';
+import { type UdpLayer, udpCheckPacket } from './udp-layer.ts';
 
 /** QEMU answers TFTP on this port of the host alias; nothing of the host's stands behind it. */
 const TFTP_PORT = 69;

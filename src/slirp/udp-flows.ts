@@ -1,0 +1,186 @@
+/**
+ * The flows of the UDP NAT with the host sockets that they share: how they come about, give way and end.
+ *
+ * Limits: MAX_FLOWS (the longest unused goes); a host that is out of sockets makes a part of them give way. Timers:
+ * IDLE_MS since the last datagram, DNS_IDLE_MS after an answer from port 53; one sweep every SWEEP_MS while there are
+ * flows.
+ */
+import type { Flow } from '../net/client.ts';
+import type { InetAddress, Timer } from '../net/host.ts';
+import { DNS_PORT } from '../wire/index.ts';
+import { addressText, isIpv4 } from './address.ts';
+import { FlowTable } from './flow-table.ts';
+import type { IpAddress } from './ip-layer.ts';
+import { UdpFlow, UdpHostSocket } from './udp-flow.ts';
+import type { UdpLayer } from './udp-layer.ts';
+
+export const MAX_FLOWS = 8192;
+export const IDLE_MS = 240_000;
+export const DNS_IDLE_MS = 10_000;
+const SWEEP_MS = 5000;
+/** When the host is out of sockets, this part of the flows gives way, the longest unused first. */
+const SHED_PART = 8;
+const NOWHERE: IpAddress = new Uint32Array(4);
+
+export interface UdpFlowsHooks {
+  /** A guest endpoint needs its host socket. */
+  open(owner: UdpHostSocket, family: 'ipv4' | 'ipv6'): void;
+  /** It lost its last flow. */
+  stop(owner: UdpHostSocket): void;
+}
+
+export class UdpFlows {
+  /** For lookups and touches of the data path. */
+  readonly table: FlowTable<UdpFlow>;
+  readonly #layer: UdpLayer;
+  readonly #hooks: UdpFlowsHooks;
+  readonly #sockets: FlowTable<UdpHostSocket>;
+  readonly #timer: Timer;
+  #closed = false;
+  #created = 0;
+  #evicted = 0;
+
+  constructor(layer: UdpLayer, hooks: UdpFlowsHooks) {
+    this.#layer = layer;
+    this.#hooks = hooks;
+    this.table = new FlowTable(layer.host.random.u32());
+    this.#sockets = new FlowTable(layer.host.random.u32());
+    this.#timer = layer.host.timers.create(() => this.#sweep());
+  }
+
+  get sockets(): number {
+    return this.#sockets.size;
+  }
+
+  get created(): number {
+    return this.#created;
+  }
+
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  /** For a datagram of a guest. The flow is not in the table yet; undefined = closed. */
+  open(
+    guest: IpAddress,
+    guestPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    peer: InetAddress,
+  ): UdpFlow | undefined {
+    if (this.#closed) return undefined;
+    let owner = this.#sockets.find(guest, guestPort, NOWHERE, 0);
+    if (owner === undefined) {
+      owner = new UdpHostSocket(guest, guestPort, false);
+      this.#sockets.add(owner);
+      this.#hooks.open(owner, isIpv4(guest) ? 'ipv4' : 'ipv6');
+    }
+    return this.#add(guest, guestPort, remote, remotePort, owner, peer, this.#layer.replySource(remote));
+  }
+
+  /** For a datagram of a sender that the guest has not written to. */
+  openFrom(owner: UdpHostSocket, from: InetAddress): UdpFlow | undefined {
+    if (this.#closed) return undefined;
+    const remote = this.#layer.guestView(from);
+    const taken = this.table.find(owner.guest, owner.guestPort, remote, from.port);
+    if (taken !== undefined) {
+      if (taken.socket === owner) return taken;
+      // The same pair through another socket: who wrote last is answered.
+      this.#remove(taken);
+    }
+    return this.#add(owner.guest, owner.guestPort, remote, from.port, owner, from, remote);
+  }
+
+  removeOf(owner: UdpHostSocket): void {
+    for (let flow = owner.firstFlow(); flow !== undefined; flow = owner.firstFlow()) this.#remove(flow);
+  }
+
+  /** The host has no more sockets for us: a scan by one guest must not hold them all until its flows are idle. */
+  makeRoom(): void {
+    let excess = Math.ceil(this.table.size / SHED_PART);
+    this.table.forEach((flow) => {
+      if (excess <= 0 || flow.socket.permanent) return;
+      // One that is still opening holds nothing yet, and to shed it frees nothing.
+      if (flow.socket.socket === undefined) return;
+      excess--;
+      this.#evicted++;
+      this.#remove(flow);
+    });
+  }
+
+  /** For people, the most recently used first. */
+  list(): Flow[] {
+    const found: Flow[] = [];
+    const now = this.#layer.host.clock.now();
+    this.table.forEach((flow) => {
+      found.push({
+        protocol: 'udp',
+        state: `${Math.max(0, Math.ceil((expiryOf(flow) - now) / 1000))} sec`,
+        sourceAddress: addressText(flow.guest),
+        sourcePort: flow.guestPort,
+        destinationAddress: addressText(flow.remote),
+        destinationPort: flow.remotePort,
+        receiveQueue: 0,
+        sendQueue: 0,
+      });
+    });
+    return found.reverse();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer.cancel();
+    this.table.forEach((flow) => {
+      this.#remove(flow);
+    });
+  }
+
+  #add(
+    guest: IpAddress,
+    guestPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    owner: UdpHostSocket,
+    peer: InetAddress,
+    seen: IpAddress,
+  ): UdpFlow {
+    const { oldest } = this.table;
+    // The newcomer's socket counts as used already, or evicting its last flow would close it.
+    owner.flows++;
+    if (this.table.size >= MAX_FLOWS && oldest !== undefined) {
+      this.#evicted++;
+      this.#remove(oldest);
+    }
+    owner.flows--;
+    const now = this.#layer.host.clock.now();
+    const path = this.#layer.openPath(guest, seen);
+    const flow = new UdpFlow(guest, guestPort, remote, remotePort, owner, peer, path, now);
+    this.table.add(flow);
+    owner.adopt(flow);
+    this.#created++;
+    if (this.#timer.deadlineMs === undefined) this.#timer.set(now + SWEEP_MS);
+    return flow;
+  }
+
+  #remove(flow: UdpFlow): void {
+    this.table.remove(flow);
+    const owner = flow.socket;
+    owner.forget(flow);
+    if (owner.flows === 0 && !owner.permanent) {
+      this.#sockets.remove(owner);
+      this.#hooks.stop(owner);
+    }
+  }
+
+  #sweep(): void {
+    const now = this.#layer.host.clock.now();
+    this.table.forEach((flow) => {
+      if (expiryOf(flow) <= now) this.#remove(flow);
+    });
+    if (this.table.size > 0) this.#timer.set(now + SWEEP_MS);
+  }
+}
+
+function expiryOf(flow: UdpFlow): number {
+  return flow.usedAt + (flow.remotePort === DNS_PORT && flow.answered ? DNS_IDLE_MS : IDLE_MS);
+}
