@@ -4,7 +4,7 @@
  * line is written twice for two families.
  */
 
-import type { SendResult } from '../net/client.ts';
+import type { Flow, SendResult } from '../net/client.ts';
 import type { Frame } from '../net/frame.ts';
 import type { Host, InetAddress } from '../net/host.ts';
 
@@ -83,4 +83,13 @@ export interface IpLayer {
   drop(reason: string): void;
   /** BUSY from the port towards `guest`: the flows towards that address wait until `resume` of their protocol is called. */
   readonly busyGuests: { has(guest: IpAddress): boolean };
+}
+
+/** What the IP layer needs of TCP. */
+export interface TcpTransport {
+  input(packet: IpPacket): void;
+  resumeGuest(guest: IpAddress): void;
+  flows(): Flow[];
+  statistics(): Record<string, number>;
+  close(): Promise<void>;
 }

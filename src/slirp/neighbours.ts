@@ -11,7 +11,7 @@
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
 import { isMulticastMac } from '../wire/index.ts';
-import { type FlowNode, FlowTable } from './flow-table.ts';
+import { type FlowNode, FlowTable, sameAddress } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
 
 export const MAX_NEIGHBOURS = 1024;
@@ -20,6 +20,8 @@ export const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 export const WAIT_MS = 1000;
 export const AGE_MS = 20 * 60 * 1000;
 const RETRY_MS = WAIT_MS / 2;
+/** A pair that was confirmed so recently is not looked up again. */
+const CONFIRM_MS = 1000;
 
 const NOWHERE: IpAddress = new Uint32Array(4);
 
@@ -72,6 +74,10 @@ export class NeighbourTable {
   readonly #hooks: NeighbourHooks;
   readonly #timer: Timer;
   readonly #asking = new Set<Neighbour>();
+  /** The pair that was confirmed last. */
+  readonly #confirmedAddress: IpAddress = new Uint32Array(4);
+  #confirmedMac = 0;
+  #confirmedAt = Number.NEGATIVE_INFINITY;
   #waitingBytes = 0;
 
   constructor(clock: Clock, timers: Timers, secret: number, hooks: NeighbourHooks) {
@@ -109,8 +115,14 @@ export class NeighbourTable {
 
   /** A packet came from this pair: the entry is alive. Nothing is learnt from it. */
   confirm(address: IpAddress, mac: number): void {
+    const now = this.#clock.now();
+    const known = mac === this.#confirmedMac && sameAddress(address, this.#confirmedAddress);
+    if (known && now - this.#confirmedAt < CONFIRM_MS) return;
+    this.#confirmedMac = mac;
+    this.#confirmedAddress.set(address);
+    this.#confirmedAt = now;
     const neighbour = this.find(address);
-    if (neighbour !== undefined && neighbour.mac === mac) neighbour.confirmedAt = this.#clock.now();
+    if (neighbour !== undefined && neighbour.mac === mac) neighbour.confirmedAt = now;
   }
 
   /** The mac if it is known and fresh, else 0. */

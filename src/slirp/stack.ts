@@ -5,7 +5,7 @@
  * Only frames to our own Ethernet addresses, broadcast and multicast are taken; QEMU's stack takes everything, which
  * behind a switch would answer for others.
  */
-import type { Flow, Port } from '../net/client.ts';
+import type { Port } from '../net/client.ts';
 import type { Frame } from '../net/frame.ts';
 import type { Host, InetAddress, Log } from '../net/host.ts';
 import {
@@ -29,23 +29,15 @@ import {
   udpLength,
   udpSourcePort,
 } from '../wire/index.ts';
-import {
-  IPV4_BROADCAST,
-  ipv4Address,
-  ipv4Of,
-  isIpv4,
-  isIpv4Multicast,
-  isLoopbackOrAny,
-  parseAddress,
-  toInetAddress,
-} from './address.ts';
+import { IPV4_BROADCAST, ipv4Of } from './address.ts';
 import { ArpResponder } from './arp-responder.ts';
 import { BusyGuests } from './busy-guests.ts';
 import { type StackConfig, virtualMac } from './config.ts';
+import { Destinations } from './destinations.ts';
 import { DhcpServer } from './dhcp-server.ts';
 import { DnsForwarder } from './dns-forwarder.ts';
 import { Icmp } from './icmp.ts';
-import type { GuestPath, IpAddress, IpPacket, UnreachableReason } from './ip-layer.ts';
+import type { GuestPath, IpAddress, IpPacket, TcpTransport, UnreachableReason } from './ip-layer.ts';
 import { fillPacket, Ipv4Input, newPacket } from './ipv4-input.ts';
 import { Ipv4Output } from './ipv4-output.ts';
 import { Ipv4Path } from './ipv4-path.ts';
@@ -57,19 +49,6 @@ import { type UdpLayer, udpCheckPacket } from './udp-layer.ts';
 
 /** QEMU answers TFTP on this port of the host alias; nothing of the host's stands behind it. */
 const TFTP_PORT = 69;
-const LOOPBACK = '127.0.0.1';
-/** A pair that was confirmed so recently is not looked up again. */
-const CONFIRM_MS = 1000;
-
-/** What the stack needs of TCP. */
-export interface TcpTransport {
-  input(packet: IpPacket): void;
-  resumeGuest(guest: IpAddress): void;
-  flows(): Flow[];
-  statistics(): Record<string, number>;
-  close(): Promise<void>;
-}
-
 export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLayer {
   readonly host: Host;
   readonly config: StackConfig;
@@ -78,10 +57,10 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   readonly udp: UdpStack;
   readonly #port: Port;
   readonly #log: Log;
-  readonly #hostAlias: IpAddress;
   readonly #hostMac: number;
   readonly #dnsMac: number;
   readonly #output: Ipv4Output;
+  readonly #destinations: Destinations;
   readonly #neighbours: NeighbourTable;
   readonly #reassembler: Reassembler;
   readonly #input: Ipv4Input;
@@ -91,9 +70,6 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   readonly #dns: DnsForwarder;
   readonly #quoted = newPacket();
   readonly #drops = new Map<string, number>();
-  #confirmedMac = 0;
-  #confirmedAddress = 0;
-  #confirmedAt = Number.NEGATIVE_INFINITY;
   #sawIpv6 = false;
   #closed = false;
 
@@ -103,12 +79,13 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.host = host;
     this.#port = port;
     this.#log = log;
-    this.#hostAlias = ipv4Address(config.host);
     this.#hostMac = virtualMac(config.host);
     this.#dnsMac = virtualMac(config.dns);
     const drop = (reason: string): void => this.drop(reason);
     this.#output = new Ipv4Output(config, port, host.clock, this.busyGuests);
     const output = this.#output;
+    const isBroadcast = (address: number): boolean => output.isBroadcast(address);
+    this.#destinations = new Destinations(config, host.resolver, isBroadcast);
     this.#neighbours = new NeighbourTable(host.clock, host.timers, host.random.u32(), {
       ask: (neighbour) => output.ask(ipv4Of(neighbour.guest)),
       send: (neighbour, frame) => output.sendWaiting(neighbour, frame),
@@ -116,7 +93,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     });
     output.attach(this.#neighbours);
     this.#reassembler = new Reassembler(host.clock, host.timers, host.random.u32(), drop);
-    this.#input = new Ipv4Input(config, (address) => output.isBroadcast(address), this.#reassembler, drop);
+    this.#input = new Ipv4Input(config, isBroadcast, this.#reassembler, drop);
     this.#arp = new ArpResponder(config, output, this.#neighbours, drop);
     this.#icmp = new Icmp(config, output, host.clock, { drop });
     this.#dhcp = new DhcpServer(config, output, { clock: host.clock, log, neighbours: this.#neighbours, drop });
@@ -176,27 +153,19 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   }
 
   route(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): InetAddress | undefined {
-    if (this.config.restrict || !isIpv4(destination)) return undefined;
-    const address = ipv4Of(destination);
-    if (address === this.config.host) return { family: 'ipv4', host: LOOPBACK, port };
-    if (address === this.config.dns) return port === DNS_PORT ? this.#resolver(protocol) : undefined;
-    if (address === IPV4_BROADCAST && protocol === 'udp') return { family: 'ipv4', host: LOOPBACK, port };
-    if (this.#output.isBroadcast(address) || isIpv4Multicast(address)) return undefined;
-    return toInetAddress(destination, port);
+    return this.#destinations.route(destination, protocol, port);
   }
 
-  refusal(_destination: IpAddress, _protocol: 'tcp' | 'udp', _port: number): UnreachableReason | undefined {
-    return this.config.restrict ? undefined : 'network';
+  refusal(): UnreachableReason | undefined {
+    return this.#destinations.refusal();
   }
 
   replySource(destination: IpAddress): IpAddress {
-    return this.#output.isBroadcast(ipv4Of(destination)) ? this.#hostAlias : destination;
+    return this.#destinations.replySource(destination);
   }
 
   guestView(address: InetAddress): IpAddress {
-    const parsed = parseAddress(address.host);
-    if (parsed === undefined || !isIpv4(parsed) || isLoopbackOrAny(parsed)) return this.#hostAlias;
-    return parsed;
+    return this.#destinations.guestView(address);
   }
 
   drop(reason: string): void {
@@ -233,7 +202,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   #ipv4(frame: Frame, sourceMac: number): void {
     const packet = this.#input.input(frame, frame.offset + ETHERNET_LENGTH, sourceMac);
     if (packet === undefined) return;
-    this.#confirm(packet);
+    this.#neighbours.confirm(packet.source, packet.sourceMac);
     if (packet.ttl === 0) {
       this.drop('ipv4-ttl');
       this.#icmp.sendTimeExceeded(packet);
@@ -274,31 +243,12 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     }
   }
 
-  #confirm(packet: IpPacket): void {
-    const address = ipv4Of(packet.source);
-    const now = this.host.clock.now();
-    const known = packet.sourceMac === this.#confirmedMac && address === this.#confirmedAddress;
-    if (known && now - this.#confirmedAt < CONFIRM_MS) return;
-    this.#confirmedMac = packet.sourceMac;
-    this.#confirmedAddress = address;
-    this.#confirmedAt = now;
-    this.#neighbours.confirm(packet.source, packet.sourceMac);
-  }
-
   #ipv6(): void {
     if (!this.#sawIpv6) {
       this.#sawIpv6 = true;
       this.#log.debug('IPv6 is not available yet: the user network answers nothing to it');
     }
     this.drop('ipv6-unavailable');
-  }
-
-  #resolver(protocol: 'tcp' | 'udp'): InetAddress | undefined {
-    for (const server of this.host.resolver.servers()) {
-      // A guest endpoint's UDP socket is of its own family.
-      if (protocol === 'tcp' || server.family === 'ipv4') return server;
-    }
-    return undefined;
   }
 
   #resume(): void {
