@@ -11,17 +11,15 @@
  * disconnected. A client that sends many requests at once has them run in turns of the loop, so that frames and other
  * clients are served in between. Nobody else is affected.
  *
- * States: negotiating until qmp_capabilities succeeded (events are neither sent nor kept), then command. `end()` is
- * the client's half-close: what was received is answered, then the session closes.
+ * States: see request-runner.ts; while negotiating, events are neither sent nor kept. `end()` is the client's half-close:
+ * what was received is answered, then the session closes.
  */
-
 import type { JsonValue } from '../qapi/index.ts';
-import { QapiError } from '../qapi/index.ts';
-import { CAPABILITIES_COMMAND, type Capability, checkOffered, requestedCapabilities } from './capabilities.ts';
-import { isObject, parseRequest, type Request, wantsOob } from './envelope.ts';
-import { replyOf } from './errors.ts';
+import type { Capability } from './capabilities.ts';
+import { wantsOob } from './envelope.ts';
 import { JsonReader } from './json-reader.ts';
 import { eventText, messageText } from './message-text.ts';
+import { RequestRunner } from './request-runner.ts';
 import type { QmpCloseReason, QmpServerOptions, QmpServerTransport } from './server-transport.ts';
 import type { QmpTarget } from './target.ts';
 
@@ -44,6 +42,7 @@ export class QmpServerSession {
   readonly #options: QmpServerOptions;
   readonly #offered: readonly Capability[];
   readonly #reader: JsonReader;
+  readonly #runner: RequestRunner;
   readonly #queue: Item[] = [];
   /** Received and not yet parsed, oldest first. */
   readonly #held: Uint8Array[] = [];
@@ -53,8 +52,6 @@ export class QmpServerSession {
   /** Items started since the last turn that was waited for. */
   #started = 0;
   #waitsForTurn = false;
-  #negotiated = false;
-  #oob = false;
   #ended = false;
   #closed = false;
   #advancing = false;
@@ -69,6 +66,11 @@ export class QmpServerSession {
     this.#reader = new JsonReader({
       value: (request) => this.#enqueue({ request }),
       error: (text) => this.#enqueue({ error: text }),
+    });
+    this.#runner = new RequestRunner(target, this.#offered, this, {
+      send: (message) => this.#send(message),
+      negotiated: () => this.#subscribe(),
+      defect: (command, error) => options.onDefect?.(command, error),
     });
   }
 
@@ -110,7 +112,7 @@ export class QmpServerSession {
 
   /** True once qmp_capabilities succeeded. */
   get negotiated(): boolean {
-    return this.#negotiated;
+    return this.#runner.negotiated;
   }
 
   // Input
@@ -153,7 +155,7 @@ export class QmpServerSession {
   #isFull(): boolean {
     if (this.#closed || this.#isOutputHigh() || this.#oobRunning >= MAX_OOB_RUNNING) return true;
     if (this.#started >= ITEMS_PER_TURN) return true;
-    return this.#oob ? this.#queue.length >= MAX_QUEUED_REQUESTS : this.#running || this.#queue.length > 0;
+    return this.#runner.oob ? this.#queue.length >= MAX_QUEUED_REQUESTS : this.#running || this.#queue.length > 0;
   }
 
   #isOutputHigh(): boolean {
@@ -174,10 +176,10 @@ export class QmpServerSession {
   }
 
   #enqueue(item: Item): boolean {
-    if (this.#oob && 'request' in item && wantsOob(item.request)) {
+    if (this.#runner.oob && 'request' in item && wantsOob(item.request)) {
       this.#started++;
       this.#oobRunning++;
-      void this.#dispatch(item.request).then(() => {
+      void this.#runner.run(item.request).then(() => {
         this.#oobRunning--;
         this.#advance();
       });
@@ -200,63 +202,17 @@ export class QmpServerSession {
       return true;
     }
     this.#running = true;
-    void this.#dispatch(item.request).then(() => {
+    void this.#runner.run(item.request).then(() => {
       this.#running = false;
       this.#advance();
     });
     return true;
   }
 
-  /** Runs one request and answers it. Never rejects. */
-  async #dispatch(value: JsonValue): Promise<void> {
-    const id = isObject(value) ? value['id'] : undefined;
-    let command = '';
-    try {
-      const request = parseRequest(value, this.#oob);
-      command = request.command;
-      const result = await this.#execute(request);
-      this.#send(id === undefined ? { return: result } : { return: result, id });
-      if (command === CAPABILITIES_COMMAND) this.#negotiationDone();
-    } catch (error) {
-      if (replyOf(error) === undefined) this.#options.onDefect?.(command, error);
-      this.#sendError(error, id);
-    }
-  }
-
-  /** The result; a command without one answers with an empty object. */
-  async #execute(request: Request): Promise<JsonValue> {
-    const { command, args, oob } = request;
-    const isCapabilities = command === CAPABILITIES_COMMAND;
-    if (!this.#negotiated && !isCapabilities) {
-      throw new QapiError("Expecting capabilities negotiation with 'qmp_capabilities'", { class: 'CommandNotFound' });
-    }
-    if (!isCapabilities && !this.#target.isKnown(command)) {
-      throw new QapiError(`The command ${command} has not been found`, { class: 'CommandNotFound' });
-    }
-    if (oob && (isCapabilities || !this.#target.allowsOob(command))) {
-      throw new QapiError(`The command ${command} does not support OOB`);
-    }
-    if (isCapabilities) {
-      this.#negotiate(requestedCapabilities(args));
-      return {};
-    }
-    const result = await this.#target.execute(command, args, { monitor: this });
-    return result === undefined ? {} : result;
-  }
-
-  #negotiate(wanted: ReadonlySet<Capability>): void {
-    if (this.#negotiated) {
-      throw new QapiError('Capabilities negotiation is already complete, command ignored', {
-        class: 'CommandNotFound',
-      });
-    }
-    checkOffered(wanted, this.#offered);
-    this.#negotiated = true;
-    this.#oob = wanted.has('oob');
-  }
+  // Output
 
   /** Events start behind the reply that ends the negotiation. */
-  #negotiationDone(): void {
+  #subscribe(): void {
     if (this.#closed || this.#unsubscribe !== undefined) return;
     this.#unsubscribe = this.#target.subscribe((event) => {
       try {
@@ -266,14 +222,6 @@ export class QmpServerSession {
         this.#options.onDefect?.(event.event, error);
       }
     });
-  }
-
-  // Output
-
-  #sendError(error: unknown, id: JsonValue | undefined): void {
-    const reply = replyOf(error) ?? { class: 'GenericError', desc: 'Internal error' };
-    const content = { class: reply.class, desc: reply.desc };
-    this.#send(id === undefined ? { error: content } : { id, error: content });
   }
 
   #send(message: unknown): void {
