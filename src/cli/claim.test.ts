@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -52,6 +52,16 @@ describe('claimName', () => {
     expect(readdirSync(directory)).toHaveLength(1);
     claim.release();
     expect(existsSync(directory)).toBe(false);
+  });
+
+  it('a directory that cannot be removed is left, and the end is no failure', async () => {
+    const real = join(root, 'real');
+    mkdirSync(real);
+    symlinkSync(real, directory);
+    const claim = await claimName(() => directory);
+    claim.release();
+    expect(readdirSync(real)).toEqual([]);
+    expect(existsSync(directory)).toBe(true);
   });
 
   it('names the live holder, and needs no cleaning after kill -9', async () => {

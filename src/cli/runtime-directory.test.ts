@@ -1,8 +1,9 @@
-import { chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { makeRuntimeDirectory, ownDirectory } from './runtime-directory.ts';
+import { makeRuntimeDirectory, ownDirectory, runtimeRoot } from './runtime-directory.ts';
 import { isYardName } from './target.ts';
 
 let root = '';
@@ -40,4 +41,35 @@ test('a path is not the name of a yard', () => {
     expect(() => ownDirectory(word)).toThrow(`'${word}' is not the name of a yard`);
   }
   expect(() => ownDirectory('a'.repeat(300))).toThrow('the system takes at most 107');
+});
+
+// In a process of its own: what this is about would hang the tests.
+test.runIf(process.platform === 'linux')('a place where nothing can be made is an error, not an endless loop', () => {
+  const module = new URL('./runtime-directory.ts', import.meta.url).href;
+  const script = `
+    import { makeRuntimeDirectory } from ${JSON.stringify(module)};
+    try { makeRuntimeDirectory('lab'); } catch (error) { console.log(error.code); }`;
+  const made = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    env: { ...process.env, XDG_RUNTIME_DIR: '/proc' },
+    timeout: 10_000,
+  });
+  expect(made.stdout.toString()).toMatch(/^(ENOENT|EACCES)$/m);
+});
+
+test('directories above the runtime directory are made, private too', () => {
+  process.env['XDG_RUNTIME_DIR'] = join(root, 'a', 'b');
+  expect(makeRuntimeDirectory('lab')).toBe(join(root, 'a', 'b', 'netyard', 'lab'));
+  expect(statSync(join(root, 'a')).mode & 0o777).toBe(0o700);
+});
+
+test('a file where the directory should be is named with what to do', () => {
+  writeFileSync(join(root, 'netyard'), '');
+  expect(() => makeRuntimeDirectory('lab')).toThrow('is not a directory of this user: remove it');
+});
+
+test('a relative XDG_RUNTIME_DIR is no place to find a yard again: it is ignored', () => {
+  process.env['XDG_RUNTIME_DIR'] = 'relative/dir';
+  const found = runtimeRoot();
+  delete process.env['XDG_RUNTIME_DIR'];
+  expect(found).toBe(runtimeRoot());
 });

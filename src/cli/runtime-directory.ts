@@ -1,7 +1,7 @@
 /** Where a named yard keeps its sockets: `$XDG_RUNTIME_DIR/netyard/NAME/`, mode 0700, made before anything binds. */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { CommandLineError } from './scan-options.ts';
 
 /** sun_path holds 108 bytes with its final NUL. */
@@ -13,7 +13,8 @@ const MAX_ATTEMPTS = 50;
 
 export function runtimeRoot(env: NodeJS.ProcessEnv = process.env): string {
   const xdg = env['XDG_RUNTIME_DIR'];
-  if (xdg !== undefined && xdg !== '') return join(xdg, 'netyard');
+  // A relative one is invalid by the XDG specification: from another directory nobody would find the yard.
+  if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'netyard');
   const { uid } = userInfo();
   const systemd = `/run/user/${uid}`;
   return existsSync(systemd) ? join(systemd, 'netyard') : join(tmpdir(), `netyard-${uid}`);
@@ -71,7 +72,7 @@ export function makeRuntimeDirectory(name: string): string {
   for (let attempt = 1; ; attempt++) {
     try {
       for (const path of [runtimeRoot(), directory]) {
-        mkdirSync(path, { recursive: true, mode: 0o700 });
+        makeDirectory(path);
         checkOwner(path);
         chmodSync(path, 0o700);
       }
@@ -81,6 +82,20 @@ export function makeRuntimeDirectory(name: string): string {
       const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
       if (!isGone || attempt === MAX_ATTEMPTS) throw error;
     }
+  }
+}
+
+/** With those above it. Node's own recursive mkdir never returns where the system refuses with ENOENT, as in /proc. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST') return;
+    const above = dirname(path);
+    if (code !== 'ENOENT' || above === path || existsSync(above)) throw error;
+    makeDirectory(above);
+    mkdirSync(path, { mode: 0o700 });
   }
 }
 
