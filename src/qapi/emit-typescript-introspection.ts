@@ -18,6 +18,9 @@ import type { JsonObject, JsonValue } from './value.ts';
 /** QEMU takes further members in these commands, which the reply does not tell: properties of the device. */
 const OPEN_COMMANDS: ReadonlySet<string> = new Set(['device_add']);
 
+/** QAPI has lists of named types only; a peer that is no QEMU may name a list as its own element. */
+const MAX_LISTS = 16;
+
 /** @throws QapiError when it is no reply to query-qmp-schema. */
 export function graphOfIntrospection(schemaInfo: readonly JsonValue[], interfaceName: string): TypeGraph {
   return new IntrospectionReader(schemaInfo, interfaceName).graph();
@@ -32,7 +35,7 @@ class IntrospectionReader {
   private readonly open = new Set<string>();
 
   constructor(schemaInfo: readonly JsonValue[], interfaceName: string) {
-    this.entries = schemaInfo.map(object);
+    this.entries = list(schemaInfo as JsonValue).map(object);
     for (const entry of this.entries) this.byName.set(string(entry['name']), entry);
     this.pool.take(interfaceName);
   }
@@ -87,10 +90,13 @@ class IntrospectionReader {
     return name;
   }
 
-  private ref(number: string, wanted: string): TypeRef {
+  private ref(number: string, wanted: string, depth = 0): TypeRef {
     const entry = this.entry(number);
     const kind = entry['meta-type'];
-    if (kind === 'array') return { kind: 'list', element: this.ref(string(entry['element-type']), wanted) };
+    if (kind === 'array') {
+      if (depth >= MAX_LISTS) malformed(`lists of type '${number}' are nested without end`);
+      return { kind: 'list', element: this.ref(string(entry['element-type']), wanted, depth + 1) };
+    }
     if (kind !== 'builtin') return { kind: 'named', name: this.name(number, wanted) };
     const json = entry['json-type'];
     switch (json) {

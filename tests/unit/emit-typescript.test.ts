@@ -146,6 +146,21 @@ run('query-block', { x: 1 });
       'x: { arguments: Record<string, never>; returns: Record<string, never> };',
     );
   });
+
+  it('a reply that is no list, and a list of itself, are refused in one line', () => {
+    for (const reply of [null, { a: 1 }, 'x'])
+      expect(faultOf(() => emitTypesFromIntrospection(reply as never))).toBe(
+        'not a reply to query-qmp-schema: expected a list',
+      );
+    const cyclic = [
+      { name: 'x', 'meta-type': 'command', 'arg-type': '0', 'ret-type': '1' },
+      { name: '0', 'meta-type': 'object', members: [] },
+      { name: '1', 'meta-type': 'array', 'element-type': '1' },
+    ];
+    expect(faultOf(() => emitTypesFromIntrospection(cyclic))).toBe(
+      "not a reply to query-qmp-schema: lists of type '1' are nested without end",
+    );
+  });
 });
 
 describe('corners of the language', () => {
