@@ -93,6 +93,11 @@ export class UdpFlows {
 
   removeOf(owner: UdpHostSocket): void {
     for (let flow = owner.firstFlow(); flow !== undefined; flow = owner.firstFlow()) this.#remove(flow);
+    if (owner.flows === 0) return;
+    // Where two flows lead to one peer (the host alias and broadcast), the socket knows the later one only.
+    this.table.forEach((flow) => {
+      if (flow.socket === owner) this.#remove(flow);
+    });
   }
 
   /** The host has no more sockets for us: a scan by one guest must not hold them all until its flows are idle. */

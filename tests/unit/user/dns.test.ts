@@ -1,21 +1,15 @@
 /** The virtual name server: forwarding, failover, and what answers are believed. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DatagramSocket, InetAddress } from '../../../src/net/host.ts';
 import { newBatch } from '../../../src/slirp/udp-sender.ts';
 import * as w from '../../../src/wire/index.ts';
-import { announce, createWorld, DNS, GUEST, icmpOf, udpFrame, udpOf, type World } from './world.ts';
+import { announce, DNS, GUEST, icmpOf, udpFrame, udpOf, type World } from './world.ts';
+import { worldPerTest } from './world-per-test.ts';
 
-let world: World | undefined;
-
-afterEach(async () => {
-  await world?.close();
-  await world?.test.settle();
-  expect(world?.test.leaks() ?? []).toEqual([]);
-  world = undefined;
-});
+const create = worldPerTest(() => {});
 
 async function open(servers: string[]): Promise<World> {
-  world = await createWorld();
+  const world = await create();
   world.test.resolver.setServers(servers.map((host) => ({ family: 'ipv4', host, port: 53 })));
   world.give(announce());
   return world;

@@ -1,14 +1,11 @@
 /** Where QEMU's user network does something that no user would want (vectors marked `improve`): ours, row by row. */
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { StreamSocket } from '../../../src/net/host.ts';
-import type { NetdevUserOptions } from '../../../src/schema/net.ts';
 import * as w from '../../../src/wire/index.ts';
 import { DELIBERATE, later, vectors } from './golden-vectors.ts';
 import {
-  announce,
   arpFrame,
-  createWorld,
   dhcpDiscover,
   dhcpFrame,
   fromHex,
@@ -19,27 +16,13 @@ import {
   icmpOf,
   ipv4Frame,
   listenOn,
-  recordedWorld,
   udpFrame,
   udpOf,
   type World,
 } from './world.ts';
+import { worldPerTest } from './world-per-test.ts';
 
-let world: World | undefined;
-
-async function open(options: NetdevUserOptions = {}): Promise<World> {
-  world = await createWorld(options);
-  await recordedWorld(world.test);
-  world.give(announce());
-  return world;
-}
-
-afterEach(async () => {
-  await world?.close();
-  await world?.test.settle();
-  expect(world?.test.leaks() ?? []).toEqual([]);
-  world = undefined;
-});
+const open = worldPerTest();
 
 function requestOf(name: string): Uint8Array {
   const text = vectors.find((v) => v.name === name)?.request[0];

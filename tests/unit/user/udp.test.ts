@@ -1,38 +1,13 @@
 /** UDP of the user network beyond the golden vectors: mapping, limits, timeouts, forwards, back-pressure. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { BUSY, TAKEN } from '../../../src/net/client.ts';
 import type { DatagramSocket, InetAddress } from '../../../src/net/host.ts';
-import type { NetdevUserOptions } from '../../../src/schema/net.ts';
 import { newBatch } from '../../../src/slirp/udp-sender.ts';
 import * as w from '../../../src/wire/index.ts';
-import {
-  announce,
-  createWorld,
-  echoServer,
-  GUEST,
-  HOST,
-  icmpOf,
-  recordedWorld,
-  udpFrame,
-  udpOf,
-  type World,
-} from './world.ts';
+import { createWorld, echoServer, GUEST, HOST, icmpOf, udpFrame, udpOf, type World } from './world.ts';
+import { worldPerTest } from './world-per-test.ts';
 
-let world: World | undefined;
-
-async function open(options: NetdevUserOptions = {}): Promise<World> {
-  world = await createWorld(options);
-  await recordedWorld(world.test);
-  world.give(announce());
-  return world;
-}
-
-afterEach(async () => {
-  await world?.close();
-  await world?.test.settle();
-  expect(world?.test.leaks() ?? []).toEqual([]);
-  world = undefined;
-});
+const open = worldPerTest();
 
 /** A program that notes who wrote to it. */
 async function peer(on: World, host: string, port: number) {
@@ -115,6 +90,17 @@ describe('mapping', () => {
     expect(ports).toEqual(Array.from({ length: 14 }, (_, i) => 5015 - i));
     expect(on.client.usernet?.statistics()['udp.flowsEvicted']).toBe(2);
     expect((await on.exchange(udpFrame(6000, 9000, 'x'))).length).toBe(1);
+  });
+
+  it('a socket that cannot be had takes all its flows along, also those that lead to one peer', async () => {
+    const on = await open();
+    on.test.network.fail({ on: 'datagram', code: 'EACCES', count: 1 });
+    on.give(udpFrame(5000, 9000, 'x'));
+    on.give(udpFrame(5000, 9000, 'x', { destination: 0xffffffff, destinationMac: 0xffffffffffff }));
+    expect(on.client.usernet?.flows()).toHaveLength(2);
+    await on.exchange(udpFrame(5001, 9000, 'y'));
+    expect(on.client.usernet?.flows().map((flow) => flow.sourcePort)).toEqual([5001]);
+    expect((await on.exchange(udpFrame(5000, 9000, 'x'))).length).toBe(1);
   });
 
   it('tries other ports when the picked one is taken', async () => {
