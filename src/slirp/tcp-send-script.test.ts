@@ -1,19 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { runScript } from '../../tests/kit/tcp-script.ts';
-
-/** The handshake most scripts begin with. */
-const OPEN = `
-  > S 0 win 65535 <mss 1460,sackOK,wscale 7>
-  < S. 0 ack 1 win 65535 <mss 1460,sackOK,wscale 7>
-  > . 1 ack 1 win 1024
-  = ESTABLISHED
-`;
-const PLAIN = `
-  > S 0 <mss 1000>
-  < S. 0 ack 1 win 65535 <mss 1460>
-  > . 1 ack 1
-  = ESTABLISHED
-`;
+import { OPEN, PLAIN, runScript } from '../../tests/kit/tcp-script.ts';
 
 describe('bytes to the guest', () => {
   it('go out at once, as one GSO frame, within the window', () =>

@@ -29,6 +29,21 @@ const GUEST_PORT = 5000;
 const FORWARDED_PORT = 22;
 const FLAG_BITS: Readonly<Record<string, number>> = { F: 1, S: 2, R: 4, P: 8, '.': 16, U: 32 };
 
+/** The handshake most scripts begin with. */
+export const OPEN = `
+  > S 0 win 65535 <mss 1460,sackOK,wscale 7>
+  < S. 0 ack 1 win 65535 <mss 1460,sackOK,wscale 7>
+  > . 1 ack 1 win 1024
+  = ESTABLISHED
+`;
+/** Without options but the MSS. */
+export const PLAIN = `
+  > S 0 <mss 1000>
+  < S. 0 ack 1 win 65535 <mss 1460>
+  > . 1 ack 1
+  = ESTABLISHED
+`;
+
 export interface ScriptOptions extends TcpStackOptions {
   /** Without it the host's port 80 listens before the first line. */
   refuse?: boolean;
