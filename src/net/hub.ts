@@ -7,7 +7,8 @@
  */
 import { BUSY, DROPPED, type NetClient, type SendResult, TAKEN } from './client.ts';
 import { DROP_NO_DESTINATION } from './drop-reasons.ts';
-import type { Endpoint, Relay } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Relay } from './endpoint-context.ts';
 import type { Frame } from './frame.ts';
 
 export class Hub {

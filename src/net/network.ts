@@ -5,12 +5,15 @@
 import { QapiError } from '../qapi/error.ts';
 import { type AnnounceParameters, Announcer } from './announce.ts';
 import type { NetClient } from './client.ts';
-import { Endpoint, type EndpointContext, type EndpointOptions, SWITCH_PORT } from './endpoint.ts';
+import { Endpoint, type EndpointOptions } from './endpoint.ts';
+import { type EndpointContext, SWITCH_PORT } from './endpoint-context.ts';
 import { QueueBudget } from './fair-queue.ts';
 import type { Host } from './host.ts';
-import { Hub, HubPort } from './hub.ts';
+import { type Hub, HubPort } from './hub.ts';
+import { Hubs, hubOf, refuseLoop } from './hubs.ts';
 import { clientLine, infoText } from './info.ts';
-import { Switch, SwitchPort } from './switch.ts';
+import { Switch } from './switch.ts';
+import { SwitchPort } from './switch-port.ts';
 import { noTrace, type Trace } from './trace.ts';
 
 /** The first address QEMU gives to a NIC without one: 52:54:00:12:34:56. */
@@ -32,7 +35,7 @@ export class Network {
   readonly #context: EndpointContext;
   readonly #announcer: Announcer;
   #clients: Endpoint[] = [];
-  readonly #hubs: Hub[] = [];
+  readonly #hubs = new Hubs();
   /** Clients that are on the switch whenever nothing claims them. */
   readonly #automatic = new Set<Endpoint>();
   #serial = 0;
@@ -97,9 +100,7 @@ export class Network {
     for (const end of [a, b]) {
       if (a === b || end.wired !== undefined) throw new QapiError(`netdev '${end.name}' is already in use`);
     }
-    if (a.relay instanceof HubPort && b.relay instanceof HubPort && reaches(a.relay.hub, b.relay.hub)) {
-      throw new QapiError(`netdev '${b.name}' is connected to hub ${a.relay.hub.id} already`);
-    }
+    refuseLoop(b, hubOf(a));
     this.#leaveSwitch(a);
     this.#leaveSwitch(b);
     this.#ghosts.delete(a);
@@ -155,17 +156,17 @@ export class Network {
 
   /** Newest first. */
   hubs(): readonly Hub[] {
-    return this.#hubs;
+    return this.#hubs.all();
   }
 
   /** The hub that a client is a port of. */
   hubOf(endpoint: Endpoint): Hub | undefined {
-    return endpoint.relay instanceof HubPort ? endpoint.relay.hub : undefined;
+    return hubOf(endpoint);
   }
 
   /** Name for a hub port that was given none: `hub<id>port<n>`. */
   hubPortName(hubId: number): string {
-    return this.#hub(hubId)?.nextPortName ?? `hub${hubId}port0`;
+    return this.#hubs.portName(hubId);
   }
 
   /**
@@ -178,17 +179,9 @@ export class Network {
     if (netdev !== undefined) {
       if (target === undefined || target === endpoint) throw new QapiError(`netdev '${netdev}' not found`);
       if (target.wired !== undefined) throw new QapiError(`netdev '${netdev}' is already in use`);
-      const hub = this.#hub(hubId);
-      if (target.relay instanceof HubPort && hub !== undefined && reaches(target.relay.hub, hub)) {
-        throw new QapiError(`netdev '${netdev}' is connected to hub ${hubId} already`);
-      }
+      refuseLoop(target, this.#hubs.find(hubId));
     }
-    let hub = this.#hub(hubId);
-    if (hub === undefined) {
-      hub = new Hub(hubId);
-      this.#hubs.unshift(hub);
-    }
-    const port = hub.join(endpoint);
+    const port = this.#hubs.ensure(hubId).join(endpoint);
     if (target !== undefined) this.wire(endpoint, target);
     return port;
   }
@@ -212,7 +205,7 @@ export class Network {
   infoText(): string {
     return infoText({
       clients: this.#clients,
-      hubs: this.#hubs,
+      hubs: this.#hubs.all(),
       ghosts: this.#ghosts,
     });
   }
@@ -228,10 +221,6 @@ export class Network {
   close(): void {
     this.#announcer.close();
     for (const client of [...this.#clients].reverse()) this.remove(client);
-  }
-
-  #hub(id: number): Hub | undefined {
-    return this.#hubs.find((hub) => hub.id === id);
   }
 
   #modelName(model: string | undefined): string {
@@ -254,17 +243,4 @@ export class Network {
       port.retire();
     }
   }
-}
-
-/** Whether frames of one hub get to the other. */
-function reaches(from: Hub, to: Hub): boolean {
-  const seen = new Set([from]);
-  for (const hub of seen) {
-    if (hub === to) return true;
-    for (const port of hub.ports()) {
-      const next = port.peer?.relay;
-      if (next instanceof HubPort) seen.add(next.hub);
-    }
-  }
-  return false;
 }

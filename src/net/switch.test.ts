@@ -6,7 +6,7 @@ import { Frame } from './frame.ts';
 import { createGuestPort } from './guest-port.ts';
 import { MacTable, PORT_CAP, TABLE_CAP } from './mac-table.ts';
 import { Network } from './network.ts';
-import { FLOOD_BURST_COPIES, FLOOD_COPIES_PER_SECOND } from './switch.ts';
+import { FLOOD_BURST_COPIES, FLOOD_COPIES_PER_SECOND } from './switch-port.ts';
 
 function setup(names: string[]) {
   const test = createTestHost();

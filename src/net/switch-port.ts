@@ -1,0 +1,92 @@
+/** A port of the switch: the switch's own end of a wire, with its ingress's allowance of flooded copies. */
+import type { NetClient, SendResult } from './client.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Relay } from './endpoint-context.ts';
+import type { Frame } from './frame.ts';
+import type { Switch } from './switch.ts';
+
+/** Copies a second that one ingress may cause by floods to several ports, and how many at once. */
+export const FLOOD_COPIES_PER_SECOND = 100_000;
+export const FLOOD_BURST_COPIES = 20_000;
+
+export interface SwitchPortInfo {
+  readonly name: string;
+  readonly linkUp: boolean;
+  readonly queuedFrames: number;
+  readonly queuedBytes: number;
+  /** Frames from and to the client behind the port. */
+  readonly receivedFrames: number;
+  readonly sentFrames: number;
+  readonly floodedFrames: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+export class SwitchPort implements NetClient, Relay {
+  readonly offloads = 0;
+  readonly endpoint: Endpoint;
+  readonly clientName: string;
+  /** Ports whose sender was told BUSY on the way to this one. */
+  readonly told = new Set<SwitchPort>();
+  floodedFrames = 0;
+  readonly #switch: Switch;
+  #allowance = FLOOD_BURST_COPIES;
+  #refilledAt = Number.NEGATIVE_INFINITY;
+
+  constructor(owner: Switch, endpoint: Endpoint, clientName: string) {
+    this.#switch = owner;
+    this.endpoint = endpoint;
+    this.clientName = clientName;
+    endpoint.relay = this;
+  }
+
+  forward(frame: Frame): SendResult {
+    return this.#switch.forward(this, frame);
+  }
+
+  egressReady(): void {
+    const waiting = [...this.told];
+    this.told.clear();
+    for (const port of waiting) port.endpoint.peer?.wake();
+  }
+
+  /** Takes `copies` from the token bucket of this ingress. */
+  takeAllowance(copies: number, now: number): boolean {
+    const elapsed = now - this.#refilledAt;
+    if (elapsed > 0) {
+      this.#refilledAt = now;
+      this.#allowance = Math.min(FLOOD_BURST_COPIES, this.#allowance + (elapsed * FLOOD_COPIES_PER_SECOND) / 1000);
+    }
+    if (this.#allowance < copies) return false;
+    this.#allowance -= copies;
+    return true;
+  }
+
+  describe(): SwitchPortInfo {
+    const { counters, linkUp, peer } = this.endpoint;
+    return {
+      name: this.clientName,
+      linkUp,
+      queuedFrames: peer?.queuedFrames ?? 0,
+      queuedBytes: peer?.queuedBytes ?? 0,
+      receivedFrames: counters.receivedFrames,
+      sentFrames: counters.sentFrames,
+      floodedFrames: this.floodedFrames,
+      dropped: counters.dropped,
+    };
+  }
+
+  /** Frames reach a switch port through forward(). */
+  receive(): boolean {
+    return true;
+  }
+
+  linkChanged(up: boolean): void {
+    if (!up) this.#switch.forgetLearned(this);
+  }
+
+  info(): string {
+    return '';
+  }
+
+  async close(): Promise<void> {}
+}
