@@ -63,49 +63,6 @@ describe('a wire', () => {
   });
 });
 
-describe('the switch', () => {
-  it('learns, floods what it does not know, and returns claimed clients', () => {
-    const { network, add } = setup(true);
-    const [a, b, c] = [add('a'), add('b'), add('c')];
-    for (const x of [a, b, c]) network.autoSwitch(x.endpoint);
-    a.endpoint.send(frame(2, 1, 1));
-    expect([marks(b), marks(c)]).toEqual([[1], [1]]);
-    b.endpoint.send(frame(1, 2, 2));
-    expect([marks(a), marks(c)]).toEqual([[2], [1]]);
-    a.endpoint.send(frame(2, 1, 3));
-    expect([marks(b), marks(c)]).toEqual([[1, 3], [1]]);
-    expect(network.switch?.table().map(({ mac, port }) => [mac & 255, port])).toEqual([
-      [1, 'a'],
-      [2, 'b'],
-    ]);
-    const h = network.open('h', 'hubport', { isNetdev: true });
-    h.attach(network.joinHub(h, 0, 'b'));
-    expect(b.endpoint.wired).toBe(h);
-    expect(network.switch?.portCount).toBe(2);
-    network.remove(h);
-    expect(b.endpoint.isOnSwitch).toBe(true);
-  });
-});
-
-describe('a hub', () => {
-  it('sends to every other port and prints as QEMU does', () => {
-    const { network, add } = setup();
-    const members = ['x', 'y', 'z'].map((name) => {
-      const member = add(name);
-      const port = network.open(network.hubPortName(0), 'hubport', { isNetdev: false });
-      port.attach(network.joinHub(port, 0, name));
-      return member;
-    });
-    const [x, y, z] = members as [Probe, Probe, Probe];
-    expect(x.endpoint.send(frame(9, 1, 5))).toBe(TAKEN);
-    expect([marks(x), marks(y), marks(z)]).toEqual([[], [5], [5]]);
-    expect(network.infoText()).toBe(
-      'hub 0\n \\ hub0port2: z: index=0,type=stream,probe\n' +
-        ' \\ hub0port1: y: index=0,type=stream,probe\n \\ hub0port0: x: index=0,type=stream,probe\n',
-    );
-  });
-});
-
 describe('guest ports', () => {
   it('talk to each other over the switch', () => {
     const { network } = setup(true);

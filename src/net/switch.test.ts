@@ -26,6 +26,20 @@ const marks = (probe: Probe) => probe.frames.map(markOf);
 const table = (bridge: NonNullable<Network['switch']>) => bridge.table().map(({ mac, port }) => [mac & 0xff, port]);
 
 describe('learning', () => {
+  it('sends to one port what it knows, to all others what it does not', () => {
+    const { bridge, probes } = setup(['a', 'b', 'c']);
+    const [a, b, c] = probes as [Probe, Probe, Probe];
+    send(a, 2, 1, 1);
+    expect([marks(a), marks(b), marks(c)]).toEqual([[], [1], [1]]);
+    send(b, 1, 2, 2);
+    send(a, 2, 1, 3);
+    expect([marks(a), marks(b), marks(c)]).toEqual([[2], [1, 3], [1]]);
+    expect(table(bridge)).toEqual([
+      [1, 'a'],
+      [2, 'b'],
+    ]);
+  });
+
   it('ages entries after 300 seconds of silence', () => {
     const { test, bridge, probes } = setup(['a', 'b', 'c']);
     const [a, b, c] = probes as [Probe, Probe, Probe];
@@ -200,6 +214,16 @@ describe('forwarding', () => {
     expect(a.readyCalls).toBe(1);
   });
 
+  it('wakes a sender when the client it waits for is removed', () => {
+    const { test, network, probes } = setup(['a', 'b']);
+    const [a, b] = probes as [Probe, Probe];
+    b.blocked = true;
+    while (send(a, 2, 1) !== BUSY);
+    network.remove(b.endpoint);
+    test.runUntilIdle();
+    expect(a.readyCalls).toBe(1);
+  });
+
   it('shares a slow egress between its ingresses, and lets the loud one lose', () => {
     const { test, probes } = setup(['loud', 'quiet', 'slow']);
     const [loud, quiet, slow] = probes as [Probe, Probe, Probe];
@@ -244,6 +268,11 @@ describe('ports', () => {
     void guest.close();
     expect(bridge.ports().map((port) => port.name)).toEqual(['b', 'a']);
     expect((probes[0] as Probe).endpoint.linkUp).toBe(true);
+    const hubport = network.open('h', 'hubport', { isNetdev: true });
+    hubport.attach(network.joinHub(hubport, 0, 'b'));
+    expect(bridge.ports().map((port) => port.name)).toEqual(['a']);
+    network.remove(hubport);
+    expect(bridge.ports().map((port) => port.name)).toEqual(['a', 'b']);
 
     const test = createTestHost();
     const alone = new Network({ host: test.host, switch: false });
