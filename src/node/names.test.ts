@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +39,19 @@ describe('errors', () => {
 });
 
 describe('resolver', () => {
+  it('a pipe in the place of resolv.conf names no servers, and nobody waits for its writer', () => {
+    const path = join(directory, 'resolv.conf');
+    execFileSync('mkfifo', [path]);
+    // In a process of its own: a defect would hang the tests.
+    const module = new URL('./resolver.ts', import.meta.url).href;
+    const script = `
+      import { NodeResolver } from ${JSON.stringify(module)};
+      console.log(JSON.stringify(new NodeResolver(${JSON.stringify(path)}).servers()));`;
+    const options = { timeout: 10_000, encoding: 'utf8' } as const;
+    const shown = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], options);
+    expect(shown.stdout).toBe('[]\n');
+  });
+
   it('reads the nameserver lines', () => {
     const text = '# c\nsearch x\nnameserver 192.0.2.1\n nameserver\tfe80::1%eth0 # x\nnameserver bad\nnameserver ::1';
     expect(parseResolvConf(text)).toEqual([

@@ -58,9 +58,12 @@ export class NodeResolver implements Resolver {
 
   #refresh(): void {
     try {
-      const { mtimeMs, ino, size } = statSync(this.#path);
+      const found = statSync(this.#path);
+      const { mtimeMs, ino, size } = found;
       const stamp = `${mtimeMs} ${ino} ${size}`;
       if (stamp === this.#stamp) return;
+      // Reading a pipe would wait for a writer, and the whole yard with it.
+      if (!found.isFile()) throw hostError('EINVAL');
       this.#servers = parseResolvConf(readFileSync(this.#path, 'utf8').slice(0, MAX_FILE_BYTES));
       this.#stamp = stamp;
     } catch {
