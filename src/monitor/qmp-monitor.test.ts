@@ -201,6 +201,26 @@ describe('a listening monitor', () => {
     expect(statSync(file).size).toBe(8);
   });
 
+  it('a browser that posts commands to a TCP monitor is cut off before the first', async () => {
+    const monitor = await start('tcp:127.0.0.1:0,server=on,wait=off');
+    const ran: string[] = [];
+    target.execute = async (name) => {
+      ran.push(name);
+      return {};
+    };
+    const socket = net.connect({ host: '127.0.0.1', port: Number(monitor.address.split(':')[2]) });
+    let text = '';
+    socket
+      .on('error', () => {})
+      .on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+    socket.write('POST / HTTP/1.1\r\nHost: x\r\n\r\n{"execute":"qmp_capabilities"}\n{"execute":"echo"}\n');
+    await once(socket, 'close');
+    expect(ran).toEqual([]);
+    expect(text).not.toContain('"return"');
+  });
+
   it('listens on TCP and says which port', async () => {
     const monitor = await start('tcp:127.0.0.1:0,server=on,wait=off');
     expect(monitor.address).toMatch(/^tcp:127\.0\.0\.1:\d+$/);

@@ -12,6 +12,8 @@ const ANSWER_LIMIT_MS = 1000;
 export interface StreamPair {
   readonly input: Readable;
   readonly output: Writable;
+  /** Reachable for every program of the machine, a browser among them. */
+  readonly isTcp?: boolean;
   /** Sends what is queued, then closes. Not called twice. */
   end(): void;
   /** Closes at once. */
@@ -26,6 +28,8 @@ export class StreamSession {
   #onClosed: () => void = () => {};
   #limit: NodeJS.Timeout | undefined;
   #gone = false;
+  /** Bytes have come. */
+  #heard = false;
 
   constructor(target: QmpTarget, pair: StreamPair, options: QmpServerOptions) {
     this.#pair = pair;
@@ -80,7 +84,16 @@ export class StreamSession {
     this.#onGone();
   }
 
-  readonly #onData = (bytes: Uint8Array): void => this.#session.receive(bytes);
+  readonly #onData = (bytes: Uint8Array): void => {
+    const isFirst = !this.#heard;
+    this.#heard = true;
+    if (isFirst && this.#pair.isTcp === true && isHttp(bytes)) {
+      this.#pair.destroy();
+      this.#onGone();
+      return;
+    }
+    this.#session.receive(bytes);
+  };
   readonly #onEnd = (): void => this.#session.end();
   readonly #onDrain = (): void => this.#session.drained();
   readonly #onGone = (): void => {
@@ -97,11 +110,26 @@ export class StreamSession {
   }
 }
 
+/**
+ * A page in the user's browser may post to a TCP port of this machine, unasked, and QMP's lexer finds its way from the
+ * header to the commands behind it. No QMP client begins with a method of HTTP.
+ */
+function isHttp(bytes: Uint8Array): boolean {
+  const start = String.fromCharCode(...bytes.subarray(0, 8));
+  return /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT)( |$)/.test(start);
+}
+
 /** A session that owns its socket. */
 export function socketSession(socket: Socket, { target, sessionOptions }: MonitorContext): StreamSession {
   return new StreamSession(
     target,
-    { input: socket, output: socket, end: () => socket.destroySoon(), destroy: () => socket.destroy() },
+    {
+      input: socket,
+      output: socket,
+      isTcp: socket.remoteAddress !== undefined,
+      end: () => socket.destroySoon(),
+      destroy: () => socket.destroy(),
+    },
     sessionOptions,
   );
 }
