@@ -2,6 +2,8 @@
 import { attachLines, type QemuVersion } from './qemu-arguments.ts';
 
 export interface BannerFacts {
+  /** How this program is called: from a clone it is not on PATH. */
+  readonly program: 'netyard' | 'npx netyard';
   readonly version: string;
   readonly name: string | undefined;
   readonly pid: number;
@@ -13,6 +15,7 @@ export interface BannerFacts {
 }
 
 export function banner(facts: BannerFacts, qemu: QemuVersion | undefined): string {
+  const { program } = facts;
   const target = facts.name === undefined || facts.name === 'default' ? '' : ` ${facts.name}`;
   const lines = [
     `netyard ${facts.version}: yard ${facts.name ?? '(unnamed)'} is up, pid ${facts.pid}`,
@@ -25,10 +28,10 @@ export function banner(facts: BannerFacts, qemu: QemuVersion | undefined): strin
     const found = qemu === undefined ? '' : ` (for the QEMU ${qemu.text} on PATH)`;
     lines.push(`attach a guest${found}:`, ...attachLines(facts.guestSocket, qemu).map((line) => `  ${line}`), '');
   }
-  lines.push('the same yard, spelled out:', `  ${facts.commandLine}`, '');
+  lines.push('the same yard, spelled out:', `  ${program.replace(/netyard$/, '')}${facts.commandLine}`, '');
   if (facts.monitors.length > 0) {
-    lines.push(`look:   netyard status${target}`, `steer:  netyard qmp${target} query-net-clients`);
+    lines.push(`look:   ${program} status${target}`, `steer:  ${program} qmp${target} query-net-clients`);
   }
-  lines.push(facts.name === undefined ? 'stop:   Ctrl-C' : `stop:   Ctrl-C, or netyard stop${target}`, '');
+  lines.push(facts.name === undefined ? 'stop:   Ctrl-C' : `stop:   Ctrl-C, or ${program} stop${target}`, '');
   return lines.join('\n');
 }

@@ -133,6 +133,7 @@ async function printBanner(plan: Plan, yard: Yard, monitors: readonly QmpMonitor
   if (ended.happened) return;
   const facts = {
     version: VERSION,
+    program: process.env['npm_lifecycle_event'] === 'start' ? ('npx netyard' as const) : ('netyard' as const),
     name: plan.name,
     pid: process.pid,
     netdevs: yard.network

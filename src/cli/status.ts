@@ -30,7 +30,7 @@ export async function statusText(target?: string): Promise<string> {
         macs.flatMap((mac) => leased.get(mac) ?? []).join(' ') || '-',
         `${client['received-frames']}/${bytes(client['received-bytes'])}`,
         `${client['sent-frames']}/${bytes(client['sent-bytes'])}`,
-        `${client.dropped.reduce((sum, { count }) => sum + count, 0)}`,
+        client.dropped.map(({ reason, count }) => `${count} ${reason}`).join(', ') || '0',
         client.info,
       ];
     });
@@ -48,7 +48,7 @@ export async function statusText(target?: string): Promise<string> {
             lease.mac,
             lease.address,
             lease.hostname ?? '-',
-            `${lease['expires-in']} s`,
+            duration(lease['expires-in']),
           ]),
         ),
         leases.length,
@@ -98,4 +98,10 @@ function bytes(count: number): string {
 function linkWord(client: { type: string; link: boolean; 'admin-link': boolean }): string {
   if (client.type === 'listener') return '-';
   return client.link ? 'up' : client['admin-link'] ? 'no carrier' : 'off';
+}
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -3,12 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { holderOf } from './claim.ts';
 import { DEFAULT_NAME, ownDirectory } from './runtime-directory.ts';
 import { CommandLineError } from './scan-options.ts';
+import { isAddress } from './target.ts';
 
 const STOP_LIMIT_MS = 10_000;
 const POLL_MS = 20;
 
 /** @throws CommandLineError if no yard of that name runs, or it does not end. */
 export async function stopYard(name: string = DEFAULT_NAME): Promise<void> {
+  if (isAddress(name)) {
+    throw new CommandLineError(`${name} is a monitor, no name of a yard: use 'netyard qmp ${name} quit'`);
+  }
   const directory = ownDirectory(name);
   const pid = holderOf(directory);
   if (pid === undefined) throw new CommandLineError(`no yard named '${name}' is running`);

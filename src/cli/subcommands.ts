@@ -8,6 +8,8 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
   let status = 0;
   const program = new Command('netyard').exitOverride().helpCommand(false);
   program.configureHelp({ showGlobalOptions: false });
+  program.configureOutput({ outputError: (text, write) => write(`netyard: ${text.replace(/^error: /, '')}`) });
+  program.showHelpAfterError("see 'netyard --help'");
   program
     .command('qmp')
     .usage('[NAME|SOCKET] [COMMAND [KEY=VALUE]... | COMMAND JSON]')
