@@ -14,7 +14,7 @@ import {
   type Timer,
 } from '../net/index.ts';
 
-/** Rounds of produce and flush in one turn; what is left waits for the next (contracts.md, 2). */
+/** Rounds of produce and flush in one turn; what is left waits for the next. */
 const MAX_ROUNDS = 4;
 
 export interface BrowserHostOptions {

@@ -30,13 +30,13 @@ export async function runYard(argv: readonly string[]): Promise<number> {
   const plan = makePlan(scanned);
   const claim = plan.name === undefined ? undefined : await takeName(plan.name);
   try {
-    return await serve(plan, claim);
+    return await serve(plan);
   } finally {
     claim?.release();
   }
 }
 
-async function serve(plan: Plan, claim: Claim | undefined): Promise<number> {
+async function serve(plan: Plan): Promise<number> {
   const host = createNodeHost({ log: createLog() });
   const yard = new Yard(
     { host, drivers: portableDrivers, version: VERSION, trace: diagnosticsTrace },
@@ -69,7 +69,6 @@ async function serve(plan: Plan, claim: Claim | undefined): Promise<number> {
     await Promise.all(monitors.map((monitor) => monitor.close()));
     await yard.close();
     await host.close();
-    claim?.release();
   }
 }
 

@@ -10,11 +10,11 @@ import {
   type QmpMonitor,
   startQmpMonitor,
 } from '../monitor/index.ts';
-import { HostError } from '../net/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import type { Yard } from '../yard/index.ts';
+import { located } from './located.ts';
 import { checkSocketPath } from './runtime-directory.ts';
-import { CommandLineError, type ScannedOption } from './scan-options.ts';
+import type { ScannedOption } from './scan-options.ts';
 
 /**
  * Starts them one by one into `started`, so that what is up can be closed when a later one fails. With wait=on it
@@ -29,7 +29,7 @@ export async function startMonitors(
 ): Promise<void> {
   const chardevs = new Map<string, Chardev>();
   for (const option of options.filter(({ name }) => name === 'chardev')) {
-    await located(option, () => {
+    await located(option.name, option.argument ?? '', () => {
       const { id, device } = parseChardev(option.argument!);
       if (chardevs.has(id)) throw new QapiError(`Duplicate ID '${id}' for chardev`);
       chardevs.set(id, device);
@@ -37,9 +37,9 @@ export async function startMonitors(
   }
   const taken = new Set<string>();
   for (const option of options) {
-    const spec = await located(option, () => monitorSpec(option, chardevs, taken));
+    const spec = await located(option.name, option.argument ?? '', () => monitorSpec(option, chardevs, taken));
     if (spec === undefined) continue;
-    started.push(await located(option, () => startQmpMonitor(spec, yard, settings)));
+    started.push(await located(option.name, option.argument ?? '', () => startQmpMonitor(spec, yard, settings)));
   }
 }
 
@@ -56,17 +56,4 @@ function monitorSpec(
         : undefined;
   if (spec?.device.kind === 'socket' && 'path' in spec.device.address) checkSocketPath(spec.device.address.path);
   return spec;
-}
-
-async function located<T>(option: ScannedOption, work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof QapiError || error instanceof HostError)) throw error;
-    const where = `-${option.name} ${option.argument}: `;
-    const hint = error instanceof QapiError ? error.hint : undefined;
-    // A device text that cannot be read is an error of its own behind the first, not advice.
-    const second = hint?.startsWith('parse error: ') === true ? `netyard: ${where}${hint}` : hint;
-    throw new CommandLineError([`${where}${error.message}`, second ?? []].flat().join('\n'), { cause: error });
-  }
 }

@@ -3,12 +3,11 @@
  * dotted keys against the schema, traditional ones for their id only; then the JSON and dotted-key ones start, then the
  * traditional ones, each in the order given.
  */
-import { HostError } from '../net/index.ts';
 import { isTraditional, parseNetdevArgument, parseNetdevOptions, parseOptionList, QapiError } from '../qapi/index.ts';
 import { parseJsonText } from '../qmp/index.ts';
 import type { Netdev } from '../schema/net.ts';
 import type { Yard } from '../yard/index.ts';
-import { CommandLineError } from './scan-options.ts';
+import { located } from './located.ts';
 
 /** `-netdev help`: also as `type=help`, whatever follows. */
 export function asksForHelp(argument: string): boolean {
@@ -27,7 +26,7 @@ export async function addNetdevs(yard: Yard, texts: readonly string[], warn: (li
   const modern: { text: string; options: Options }[] = [];
   const traditional: { text: string; options: Options }[] = [];
   for (const text of texts) {
-    await located(text, async () => {
+    await located('netdev', text, async () => {
       if (isTraditional(text)) {
         const say = (warning: string): void => warn(`-netdev ${text}: warning: ${warning}`);
         traditional.push({ text, options: readTraditional(yard, text, ids, say) });
@@ -38,7 +37,7 @@ export async function addNetdevs(yard: Yard, texts: readonly string[], warn: (li
     });
   }
   for (const { text, options } of [...modern, ...traditional]) {
-    await located(text, async () => yard.addNetdev(options() as Netdev));
+    await located('netdev', text, async () => yard.addNetdev(options() as Netdev));
   }
 }
 
@@ -62,14 +61,4 @@ export function peerlessWarnings(yard: Yard): string[] {
     ...network.hubs().flatMap((hub) => peerless(hub.ports()).map((name) => `hub port ${name} has no peer`)),
     ...peerless(network.clients()).map((name) => `netdev ${name} has no peer`),
   ];
-}
-
-async function located<T>(text: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof QapiError || error instanceof HostError)) throw error;
-    const hint = error instanceof QapiError && error.hint !== undefined ? `\n${error.hint}` : '';
-    throw new CommandLineError(`-netdev ${text}: ${error.message}${hint}`, { cause: error });
-  }
 }

@@ -2,10 +2,16 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import { helpText } from './help.ts';
+import type { ToolResult } from './schema-types.ts';
 
 /** Returns the exit status. */
 export async function runSubcommand(words: readonly string[]): Promise<number> {
   let status = 0;
+  const report = (result: ToolResult): void => {
+    process.stdout.write(result.stdout);
+    process.stderr.write(result.stderr);
+    status = result.exit;
+  };
   const program = new Command('netyard').exitOverride().helpCommand(false);
   program.configureHelp({ showGlobalOptions: false });
   program.configureOutput({ outputError: (text, write) => write(`netyard: ${text.replace(/^error: /, '')}`) });
@@ -45,10 +51,7 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
     .option('-D <MACRO>', 'a macro that conditions see as defined (repeatable)', collect, [])
     .action(async (file: string, options: { D: string[] }) => {
       const { schemaCheck } = await import('./schema-check.ts');
-      const result = await schemaCheck(file, options.D);
-      process.stdout.write(result.stdout);
-      process.stderr.write(result.stderr);
-      status = result.exit;
+      report(await schemaCheck(file, options.D));
     });
   schema
     .command('types')
@@ -57,10 +60,7 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
     .option('-D <MACRO>', 'a macro that conditions see as defined (repeatable)', collect, [])
     .action(async (source: string, options: { D: string[] }) => {
       const { schemaTypes } = await import('./schema-types.ts');
-      const result = await schemaTypes(source, options.D);
-      process.stdout.write(result.stdout);
-      process.stderr.write(result.stderr);
-      status = result.exit;
+      report(await schemaTypes(source, options.D));
     });
   program
     .command('help')

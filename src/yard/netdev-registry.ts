@@ -51,7 +51,8 @@ export interface RegistryEnvironment {
 export class NetdevRegistry {
   private readonly env: RegistryEnvironment;
   private readonly running = new Map<string, Running>();
-  private readonly owners = new Map<string, Running>();
+  /** Those of all netdevs, by name. */
+  private readonly children = new Map<string, Child>();
   private readonly releasing = new Map<string, Promise<void>>();
   /** Set when the yard ends: no start from then on. */
   private closing: QapiError | undefined;
@@ -142,7 +143,6 @@ export class NetdevRegistry {
     }
     const running: Running = { endpoint, client, abort, children };
     this.running.set(id, running);
-    for (const name of children.keys()) this.owners.set(name, running);
     endpoint.attach(client);
     if (client.hasNoWire !== true) network.autoSwitch(endpoint);
   }
@@ -158,8 +158,7 @@ export class NetdevRegistry {
     const endpoint = network.open(name, 'stream', { isNetdev: true });
     const child: Child = { endpoint, kick };
     children.set(name, child);
-    const owner = [...this.running.values()].find((running) => running.children === children);
-    if (owner !== undefined) this.owners.set(name, owner);
+    this.children.set(name, child);
     endpoint.attach(create(endpoint));
     network.autoSwitch(endpoint);
     return {
@@ -167,7 +166,7 @@ export class NetdevRegistry {
       remove: () => {
         if (children.get(name) !== child) return;
         children.delete(name);
-        this.owners.delete(name);
+        this.children.delete(name);
         network.remove(endpoint);
       },
     };
@@ -176,7 +175,7 @@ export class NetdevRegistry {
   private async stop(id: string): Promise<void> {
     const running = this.running.get(id);
     if (running === undefined) {
-      const child = this.owners.get(id)?.children.get(id);
+      const child = this.children.get(id);
       if (child !== undefined) {
         child.kick();
         return;
@@ -203,7 +202,7 @@ export class NetdevRegistry {
     for (const [name, child] of [...children]) {
       child.kick();
       if (children.delete(name)) {
-        this.owners.delete(name);
+        this.children.delete(name);
         this.env.network.remove(child.endpoint);
       }
     }

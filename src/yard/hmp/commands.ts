@@ -1,4 +1,5 @@
 /** The table of the human monitor: names, parameters and help lines as QEMU prints them. */
+import type { UsernetControl } from '../../net/index.ts';
 import { parseNetdevOptions, parseOptionList, QapiError } from '../../qapi/index.ts';
 import type { Netdev } from '../../schema/net.ts';
 import { announceSelf } from '../commands/announce-self.ts';
@@ -48,13 +49,8 @@ export const hmpCommands: readonly HmpCommand[] = [
     parameters: [WORD, OPTIONAL],
     run: (yard, args) =>
       hostfwd(yard, args, async (control, rule) => {
-        try {
-          await control.addForward(rule);
-          return '';
-        } catch (error) {
-          if (error instanceof QapiError) return error.message;
-          throw error;
-        }
+        await control.addForward(rule);
+        return '';
       }),
   },
   {
@@ -64,13 +60,8 @@ export const hmpCommands: readonly HmpCommand[] = [
     parameters: [WORD, OPTIONAL],
     run: (yard, args) =>
       hostfwd(yard, args, async (control, spec) => {
-        try {
-          const removed = await control.removeForward(spec);
-          return `host forwarding rule for ${spec} ${removed ? 'removed' : 'not found'}`;
-        } catch (error) {
-          if (error instanceof QapiError) return error.message;
-          throw error;
-        }
+        const removed = await control.removeForward(spec);
+        return `host forwarding rule for ${spec} ${removed ? 'removed' : 'not found'}`;
       }),
   },
   {
@@ -140,18 +131,22 @@ async function netdevAdd(yard: Yard, [text]: readonly string[]): Promise<string>
   return warnings.map((warning) => `warning: ${warning}`).join('\n');
 }
 
-/** One argument: the first user network; two: the one named. Lookup failures have no `Error:` in front (control.md 6.3). */
+/** One argument: the first user network; two: the one named. No failure has `Error:` in front, as in QEMU. */
 async function hostfwd(
   yard: Yard,
   args: readonly string[],
-  change: (control: ReturnType<typeof usernets>[number]['control'], rule: string) => Promise<string>,
+  change: (control: UsernetControl, rule: string) => Promise<string>,
 ): Promise<string> {
-  if (args.length === 1) {
-    const [first] = usernets(yard);
-    return first === undefined ? 'user mode network stack not in use' : change(first.control, args[0]!);
+  const [first, second] = args;
+  const client = second === undefined ? undefined : yard.netdevs.client(first!);
+  if (second !== undefined && client === undefined) return `unrecognized netdev id '${first}'`;
+  const control = second === undefined ? usernets(yard)[0]?.control : client?.usernet;
+  if (control === undefined)
+    return second === undefined ? 'user mode network stack not in use' : 'invalid device specified';
+  try {
+    return await change(control, second ?? first!);
+  } catch (error) {
+    if (error instanceof QapiError) return error.message;
+    throw error;
   }
-  const client = yard.netdevs.client(args[0]!);
-  if (client === undefined) return `unrecognized netdev id '${args[0]}'`;
-  if (client.usernet === undefined) return 'invalid device specified';
-  return change(client.usernet, args[1]!);
 }

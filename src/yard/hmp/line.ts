@@ -1,4 +1,4 @@
-/** Splitting a line of the human monitor into arguments (QEMU monitor/hmp.c, control.md 6.2). */
+/** Splitting a line of the human monitor into arguments (QEMU monitor/hmp.c). */
 
 export class LineError extends Error {
   override readonly name = 'LineError';

@@ -1,4 +1,4 @@
-/** `info usernet`: fixed columns as QEMU prints them (control.md 6.6). */
+/** `info usernet`: fixed columns as QEMU prints them. */
 import type { Flow, Forward } from '../../net/index.ts';
 import { usernets } from '../commands/usernet.ts';
 import type { Yard } from '../yard.ts';

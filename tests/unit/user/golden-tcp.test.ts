@@ -1,6 +1,6 @@
 /**
  * Replays the golden vectors of group `tcp`. Initial sequence numbers are ours, so what refers to them is shifted by
- * the difference; windows and options are ours too (user.md 17: window scale, SACK) and are not compared.
+ * the difference; windows and options are ours too (window scale, SACK) and are not compared.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Listener, StreamSocket } from '../../../src/net/host.ts';
