@@ -47,6 +47,9 @@ export function createBrowserHost(options: BrowserHostOptions = {}): Host & { cl
     },
     files: { read: () => Promise.reject(unavailable('files')) },
     log: options.log ?? silentLog,
+    get kernel(): never {
+      throw unavailable('devices');
+    },
     close: () => {
       for (const timer of timers) timer.cancel();
       loop.close();
@@ -73,6 +76,10 @@ const noSockets: Sockets = {
   connect: () => new RefusedStream(),
   listen: () => Promise.reject(unavailable('sockets')),
   datagram: () => Promise.reject(unavailable('sockets')),
+  ping: () => Promise.reject(unavailable('sockets')),
+  adopt: () => {
+    throw unavailable('descriptors');
+  },
 };
 
 /** A stream that fails as on a host without a route. */

@@ -86,6 +86,11 @@ export interface NetdevContext {
    * `remove` is called or the owner is deleted. `onKick` is netdev_del on the child's name.
    */
   openChild(name: string, create: (port: Port) => NetClient, onKick: () => void): ChildPort;
+  /**
+   * The descriptor an `fd=` option names: a number, or a name that getfd gave, which is used up by this. The caller owns
+   * it from now on. Throws QapiError with QEMU's text.
+   */
+  takeDescriptor(text: string): number;
   /** hubport: joins the hub and, with `netdev`, wires to that netdev. Throws QapiError with QEMU's text. */
   joinHub(hubId: number, netdev: string | undefined): NetClient;
 }

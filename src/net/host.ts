@@ -14,6 +14,11 @@ export interface Host {
   readonly resolver: Resolver;
   readonly files: Files;
   readonly log: Log;
+  /**
+   * Devices, descriptors and programs: what tap, bridge and the like need beyond sockets.
+   * @throws HostError ENOTSUP when this host has none; the message says what is missing and how to get it.
+   */
+  readonly kernel: Kernel;
 }
 
 export interface Clock {
@@ -96,7 +101,18 @@ export interface UnixAddress {
   readonly path: string;
 }
 
-export type SocketAddress = InetAddress | UnixAddress;
+/** AF_VSOCK: a virtual machine's number and a port of it. Needs the native layer. */
+export interface VsockAddress {
+  readonly family: 'vsock';
+  readonly cid: number;
+  readonly port: number;
+}
+
+export type SocketAddress = InetAddress | UnixAddress | VsockAddress;
+
+export function isInet(address: SocketAddress): address is InetAddress {
+  return address.family === 'ipv4' || address.family === 'ipv6';
+}
 
 /** readInto/write: nothing now; an event follows if interest is set. */
 export const WOULD_BLOCK = -1;
@@ -173,8 +189,28 @@ export interface DatagramSocket {
   onEvent: (event: DatagramEvent) => void;
   /** The last asynchronous error (ICMP unreachable and the like); reading it clears it. */
   takeError(): HostError | undefined;
+  /**
+   * The next queued ICMP error of a datagram sent earlier (ip(7) IP_RECVERR), filled into `record`; false if none waits.
+   * Absent where the host cannot tell. 'error' announces them.
+   */
+  nextError?(record: IcmpRecord): boolean;
   /** Resolves when the port or path is free again. */
   close(): Promise<void>;
+}
+
+/** An ICMP error about a datagram of ours. One object, filled again and again. */
+export interface IcmpRecord {
+  /** ICMP or ICMPv6 type and code; type -1 = an error of this host itself (`code` is then no ICMP code). */
+  type: number;
+  code: number;
+  /** Next hop's MTU of "fragmentation needed" and "packet too big", else 0. */
+  mtu: number;
+  /** Who sent the ICMP message. */
+  offender: InetAddress | undefined;
+  /** Where our datagram went. */
+  destination: InetAddress | undefined;
+  /** Our datagram's payload as the error quotes it: a view of the host's buffer, valid until the next call. */
+  quoted: Uint8Array;
 }
 
 export interface Multicast {
@@ -206,12 +242,33 @@ export interface Sockets {
     options?: { backlog?: number; v6Only?: boolean /** octal mode of a unix path, e.g. 0o600 */; mode?: number },
   ): Promise<Listener>;
   /** Rejects with HostError when bind fails. */
-  datagram(options: {
-    family: Family;
-    bind?: SocketAddress;
-    reuseAddress?: boolean;
-    multicast?: Multicast;
-  }): Promise<DatagramSocket>;
+  datagram(options: DatagramOptions): Promise<DatagramSocket>;
+  /**
+   * ICMP echo without privilege (icmp(7)): datagrams are ICMP messages from the type field on, the kernel sets the
+   * identifier and the checksum. Rejects with HostError: EACCES when net.ipv4.ping_group_range leaves us out.
+   */
+  ping(family: Family): Promise<DatagramSocket>;
+  /**
+   * Takes over a descriptor of this process, as `fd=` gives it: from now on it is this socket's, and closed with it.
+   * @throws HostError EBADF, ENOTSOCK, or ENOTSUP without the native layer; the descriptor then stays the caller's.
+   */
+  adopt(descriptor: number): AdoptedSocket;
+}
+
+/** What a descriptor turned out to be (SO_TYPE, SO_ACCEPTCONN). */
+export type AdoptedSocket =
+  | { readonly kind: 'stream'; readonly socket: StreamSocket }
+  | { readonly kind: 'listener'; readonly listener: Listener }
+  | { readonly kind: 'datagram'; readonly socket: DatagramSocket };
+
+export interface DatagramOptions {
+  /** unix and raw need the native layer. */
+  readonly family: Family | 'unix';
+  readonly bind?: SocketAddress;
+  readonly reuseAddress?: boolean;
+  readonly multicast?: Multicast;
+  /** Raw IP of this protocol number instead of UDP. IPv4 datagrams are received with their IP header (raw(7)). */
+  readonly rawProtocol?: number;
 }
 
 export interface ResolvedAddress {
@@ -230,3 +287,74 @@ export interface Files {
   /** Rejects with HostError. Capped at `limit` bytes. */
   read(path: string, limit: number): Promise<Uint8Array>;
 }
+
+/** readInto, read and write of descriptors answer as those of streams: a count, WOULD_BLOCK or SOCKET_FAILED. */
+export interface Descriptor {
+  /** The process's number for it: what `fd=N` shows. */
+  readonly number: number;
+  /** One read(2): of a tap, one frame. */
+  read(bytes: Uint8Array, offset: number, length: number): number;
+  write(bytes: Uint8Array, offset: number, length: number): number;
+  /** One writev(2) of two windows: of a tap, header and frame. */
+  write2(first: Uint8Array, o1: number, l1: number, second: Uint8Array, o2: number, l2: number): number;
+  /**
+   * A permitted ioctl(2) by name. A number is passed by value; bytes are read and written in place.
+   * @throws HostError by errno.
+   */
+  ioctl(name: string, argument: number | Uint8Array): number;
+  /** Level-triggered, as for streams. */
+  interest(readable: boolean, writable: boolean): void;
+  onEvent: (event: 'readable' | 'writable' | 'error') => void;
+  /** Why the last read or write answered SOCKET_FAILED. */
+  readonly error: HostError | undefined;
+  close(): void;
+}
+
+/** A program's end: `status` is waitpid(2)'s raw word. */
+export interface ProgramEnd {
+  readonly status: number;
+}
+
+export interface Kernel {
+  /** open(2) of a device, read-write and non-blocking. @throws HostError by errno. */
+  open(path: string): Descriptor;
+  /** Takes over a descriptor and makes it non-blocking. @throws HostError EBADF. */
+  adopt(descriptor: number): Descriptor;
+  /** A socket to configure interfaces through (ioctl SIOC*). */
+  controlSocket(): Descriptor;
+  /**
+   * Runs a program to its end, standard streams inherited; `descriptors` stay open in it under their numbers from 3 on.
+   * @throws HostError when it cannot be started.
+   */
+  run(
+    argv: readonly string[],
+    options?: { descriptors?: readonly Descriptor[]; timeoutMs?: number },
+  ): Promise<ProgramEnd>;
+  /**
+   * Runs a helper that sends one descriptor over a socket (qemu-bridge-helper's protocol) and ends with 0.
+   * @param argv made for the number under which the helper finds its end of the socket.
+   * @throws HostError with a text that says what failed.
+   */
+  receiveDescriptor(argv: (socket: number) => readonly string[], timeoutMs: number): Promise<Descriptor>;
+  /**
+   * Opens in other namespaces: a child enters them, opens there and passes the descriptors back.
+   * @throws HostError by errno; the message names the step.
+   */
+  openIn(namespaces: Namespaces, steps: readonly NamespaceStep[]): Promise<Descriptor[]>;
+}
+
+/** Paths of namespace files (`/proc/PID/ns/net`); entered in the order user, net, mount. */
+export interface Namespaces {
+  readonly user?: string;
+  readonly net?: string;
+  readonly mount?: string;
+}
+
+/** One thing to do there; each `tun` and `socket` gives one descriptor, in order. */
+export type NamespaceStep =
+  | { readonly kind: 'tun' /** 40 bytes: struct ifreq, changed in place. */; readonly request: Uint8Array }
+  | { readonly kind: 'socket'; readonly domain: number; readonly type: number; readonly protocol: number }
+  /** Sends one netlink message and waits for its acknowledgement. */
+  | { readonly kind: 'netlink'; readonly message: Uint8Array }
+  /** Binds the file at `source` over `target` (mount(2) MS_BIND). */
+  | { readonly kind: 'bind-mount'; readonly source: string; readonly target: string };

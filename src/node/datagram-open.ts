@@ -1,16 +1,9 @@
 /** Opening a datagram socket of node:dgram: bound, and a member of its group, before anybody gets it. */
 import * as dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { type Family, HostError, type Multicast, type SocketAddress } from '../net/index.ts';
-import { hostError, toHostError } from './errno.ts';
+import { type DatagramOptions, isInet, type Multicast } from '../net/index.ts';
+import { hostError, needsNative, toHostError } from './errno.ts';
 import type { SocketContext } from './socket-context.ts';
-
-export interface DatagramOptions {
-  readonly family: Family;
-  readonly bind?: SocketAddress;
-  readonly reuseAddress?: boolean;
-  readonly multicast?: Multicast;
-}
 
 /** Addresses are numeric: no resolver in the way, and the send happens at once. */
 const noLookup: dgram.SocketOptions['lookup'] = (host, _options, callback) =>
@@ -26,11 +19,10 @@ export function openDatagram<T>(
   take: (socket: dgram.Socket) => T,
 ): Promise<T> {
   const { family, bind, multicast } = options;
-  if (bind?.family === 'unix') {
-    return Promise.reject(
-      new HostError('ENOTSUP', 'unix datagram sockets need the native layer, which this build does not have'),
-    );
+  if (family === 'unix' || (bind !== undefined && !isInet(bind))) {
+    return Promise.reject(needsNative('unix datagram sockets'));
   }
+  if (options.rawProtocol !== undefined) return Promise.reject(needsNative('raw IP sockets'));
   const socket = dgram.createSocket({
     type: family === 'ipv6' ? 'udp6' : 'udp4',
     reuseAddr: options.reuseAddress === true || multicast !== undefined,

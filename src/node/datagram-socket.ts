@@ -10,12 +10,14 @@ import {
   type BatchTask,
   type DatagramBatch,
   type DatagramEvent,
+  type DatagramOptions,
   type DatagramSocket,
   type HostError,
+  isInet,
   type SocketAddress,
   WOULD_BLOCK,
 } from '../net/index.ts';
-import { type DatagramOptions, openDatagram } from './datagram-open.ts';
+import { openDatagram } from './datagram-open.ts';
 import { DatagramQueue } from './datagram-queue.ts';
 import { hostError, toHostError } from './errno.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';
@@ -60,7 +62,7 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   }
 
   connect(to: SocketAddress): void {
-    if (to.family === 'unix' || this.#closing !== undefined) return;
+    if (!isInet(to) || this.#closing !== undefined) return;
     try {
       if (this.#connected) this.#socket.disconnect();
       this.#connected = false;
@@ -145,7 +147,7 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
       if (ttl !== this.#ttl) this.#setTtl(ttl);
       const bytes = this.#arena.subarray(at, at + length);
       if (to === undefined || this.#connected) this.#socket.send(bytes, this.#onSent);
-      else if (to.family === 'unix') this.#failed(hostError('EAFNOSUPPORT'));
+      else if (!isInet(to)) this.#failed(hostError('EAFNOSUPPORT'));
       else this.#socket.send(bytes, to.port, to.host, this.#onSent);
     } catch (error) {
       this.#context.counters.sendErrors++;

@@ -88,6 +88,11 @@ export function hostError(code: HostErrorCode, cause?: unknown): HostError {
   return new HostError(code, errnoText(code), cause === undefined ? undefined : { cause });
 }
 
+/** What plain Node cannot do. @param what begins the sentence, in the plural. */
+export function needsNative(what: string): HostError {
+  return new HostError('ENOTSUP', `${what} need the native layer: see \`netyard doctor\``);
+}
+
 /** What Node threw or emitted, as a HostError; a HostError passes through. */
 export function toHostError(error: unknown): HostError {
   if (error instanceof HostError) return error;

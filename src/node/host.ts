@@ -1,8 +1,9 @@
 /** The Host on plain Node. */
-import type { BatchLoop, Clock, Files, Host, Log, Random, Resolver, Sockets, Timers } from '../net/index.ts';
+import type { BatchLoop, Clock, Files, Host, Kernel, Log, Random, Resolver, Sockets, Timers } from '../net/index.ts';
 import { AddressTable } from './address.ts';
 import { nodeClock } from './clock.ts';
 import { DescriptorBudget } from './descriptors.ts';
+import { needsNative } from './errno.ts';
 import { NodeFiles } from './files.ts';
 import { NodeBatchLoop } from './loop.ts';
 import { NodeRandom } from './random.ts';
@@ -88,6 +89,10 @@ export class NodeHost implements Host {
       counters,
     };
     this.sockets = new NodeSockets(this.#context);
+  }
+
+  get kernel(): Kernel {
+    throw needsNative('devices and passed descriptors');
   }
 
   /** Sockets and listeners open now. */

@@ -69,6 +69,8 @@ export class NodeListener implements Listener, Destroyable {
           // Bound synchronously above: nobody was served before the mode is right.
           if (options.mode !== undefined && server.listening && !at.path.startsWith('\0'))
             chmodSync(at.path, options.mode);
+        } else if (at.family === 'vsock') {
+          throw hostError('EAFNOSUPPORT');
         } else {
           server.listen({
             host: at.host,

@@ -1,6 +1,14 @@
-import type { Capabilities, DatagramSocket, Listener, SocketAddress, Sockets, StreamSocket } from '../net/index.ts';
-import type { DatagramOptions } from './datagram-open.ts';
-import { hostError } from './errno.ts';
+import type {
+  AdoptedSocket,
+  Capabilities,
+  DatagramOptions,
+  DatagramSocket,
+  Listener,
+  SocketAddress,
+  Sockets,
+  StreamSocket,
+} from '../net/index.ts';
+import { hostError, needsNative } from './errno.ts';
 import { type ListenOptions, NodeListener } from './listener.ts';
 import type { SocketContext } from './socket-context.ts';
 import { type ConnectOptions, connectingOrigin } from './stream-origin.ts';
@@ -40,5 +48,13 @@ export class NodeSockets implements Sockets {
     } finally {
       descriptors.opening--;
     }
+  }
+
+  ping(): Promise<DatagramSocket> {
+    return Promise.reject(needsNative('ICMP echo sockets'));
+  }
+
+  adopt(): AdoptedSocket {
+    throw needsNative('passed descriptors');
   }
 }

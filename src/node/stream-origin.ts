@@ -5,7 +5,7 @@
  * Where that handle is not as expected, 'data' events serve instead, with the same behaviour.
  */
 import * as net from 'node:net';
-import type { InetAddress, SocketAddress } from '../net/index.ts';
+import { type InetAddress, isInet, type SocketAddress } from '../net/index.ts';
 import { unixNameError } from './address.ts';
 import { hostError } from './errno.ts';
 import type { SocketContext } from './socket-context.ts';
@@ -35,7 +35,7 @@ export function connectingOrigin(context: SocketContext, to: SocketAddress, opti
   return {
     isConnected: false,
     unixPath: to.family === 'unix' ? to.path : undefined,
-    remote: to.family === 'unix' ? undefined : to,
+    remote: isInet(to) ? to : undefined,
     open: (onread) => {
       if (!mayOpen) throw hostError('EMFILE');
       const socket = connect(to, options, onread);
@@ -57,6 +57,7 @@ function connect(to: SocketAddress, options: ConnectOptions, onread: net.OnReadO
     if (refused !== undefined) throw refused;
     return net.connect({ ...common, path: to.path });
   }
+  if (to.family === 'vsock') throw hostError('EAFNOSUPPORT');
   const { bind } = options;
   return net.connect({
     ...common,

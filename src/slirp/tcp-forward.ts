@@ -4,7 +4,7 @@
  * a guest that refuses, or does not answer, resets the client.
  */
 import type { Forward } from '../net/client.ts';
-import { HostError, type Listener, type StreamSocket } from '../net/host.ts';
+import { HostError, isInet, type Listener, type StreamSocket } from '../net/host.ts';
 import { addressText, ipv4Address } from './address.ts';
 import type { IpAddress } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
@@ -91,7 +91,7 @@ export class TcpForwards {
   #accept(socket: StreamSocket, guest: IpAddress, guestPort: number): void {
     const core = this.#core;
     const from = socket.remoteAddress;
-    const unnamed = from === undefined || from.family === 'unix';
+    const unnamed = from === undefined || !isInet(from);
     const remote = unnamed
       ? core.ip.guestView({ family: 'ipv4', host: addressText(LOOPBACK), port: 0 })
       : core.ip.guestView(from);

@@ -8,6 +8,7 @@
  * await tcp.close();
  */
 import type { Flow, Forward } from '../net/client.ts';
+import { isInet } from '../net/host.ts';
 import { seqDiff } from '../wire/index.ts';
 import { addressText } from './address.ts';
 import type { IpAddress, IpLayer, IpPacket } from './ip-layer.ts';
@@ -103,7 +104,7 @@ function describe(flow: TcpFlow): Flow {
     sendQueue: Math.max(0, seqDiff(flow.bufferEnd, flow.sndUna)),
   };
   if (flow.forwarded) {
-    const inet = local !== undefined && local.family !== 'unix' ? local : undefined;
+    const inet = local !== undefined && isInet(local) ? local : undefined;
     return {
       protocol: 'tcp',
       state: flow.state,

@@ -3,7 +3,7 @@
  * payload where it was received. While a guest's port is busy, its sockets are not read.
  */
 import { Frame } from '../net/frame.ts';
-import type { DatagramSocket, SocketAddress } from '../net/host.ts';
+import { type DatagramSocket, isInet, type SocketAddress } from '../net/host.ts';
 import { emitUdp, PROTOCOL_UDP, UDP_HEADER_LENGTH, UDP_MAX_PAYLOAD } from '../wire/index.ts';
 import { sameAddress } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
@@ -72,7 +72,7 @@ export class UdpGuestSide {
 
   /** The datagram lies in the arena, `offset` behind HEADROOM; datagrams before it were delivered already. */
   #deliver(owner: UdpHostSocket, from: SocketAddress | undefined, offset: number, length: number): void {
-    if (from === undefined || from.family === 'unix' || length > UDP_MAX_PAYLOAD) {
+    if (from === undefined || !isInet(from) || length > UDP_MAX_PAYLOAD) {
       this.#layer.drop('udp-reply-invalid');
       return;
     }

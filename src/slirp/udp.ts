@@ -11,7 +11,7 @@
  * Limits and timers: see udp-flows.ts.
  */
 import type { Flow } from '../net/client.ts';
-import { type DatagramEvent, type DatagramSocket, HostError, type InetAddress } from '../net/host.ts';
+import { type DatagramEvent, type DatagramSocket, HostError, type InetAddress, isInet } from '../net/host.ts';
 import { UDP_HEADER_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from '../wire/index.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
 import { UdpHostSocket } from './udp-flow.ts';
@@ -100,8 +100,8 @@ export class UdpStack {
     this.#hostSide.start(owner, socket);
     this.#forwards.add(owner);
     return {
-      hostAddress: local.family === 'unix' ? hostAddress.host : local.host,
-      hostPort: local.family === 'unix' ? hostAddress.port : local.port,
+      hostAddress: isInet(local) ? local.host : hostAddress.host,
+      hostPort: isInet(local) ? local.port : hostAddress.port,
       guestAddress,
       guestPort,
       close: async () => {

@@ -19,6 +19,7 @@ import type {
 import { QapiError } from '../qapi/index.ts';
 import type { Netdev } from '../schema/net.ts';
 import { deviceNotFound } from './errors.ts';
+import type { PassedDescriptors } from './passed-descriptors.ts';
 
 /** A netdev_del replies after this long even if the driver still holds something. */
 const RELEASE_LIMIT_MS = 1000;
@@ -45,6 +46,7 @@ export interface RegistryEnvironment {
   readonly network: Network;
   readonly drivers: DriverTable;
   readonly trace: Trace;
+  readonly descriptors: PassedDescriptors;
   readonly emit: (name: string, data: Record<string, unknown>) => void;
 }
 
@@ -127,6 +129,7 @@ export class NetdevRegistry {
       signal: abort.signal,
       emit: this.env.emit,
       openChild: (name, create, kick) => this.openChild(children, name, create, kick),
+      takeDescriptor: (text) => this.env.descriptors.take(id, text),
       joinHub: (hubId, netdev) => network.joinHub(endpoint, hubId, netdev),
     };
     this.starting = abort;

@@ -19,6 +19,7 @@ import { UsageError } from './errors.ts';
 import { EventBus } from './event-bus.ts';
 import { isIdentifier } from './identifier.ts';
 import { type DriverTable, NetdevRegistry } from './netdev-registry.ts';
+import { PassedDescriptors } from './passed-descriptors.ts';
 
 export interface YardEnvironment {
   readonly host: Host;
@@ -47,6 +48,8 @@ export class Yard implements QmpTarget {
   readonly settings: YardSettings;
   /** Greeting and query-version. */
   readonly version: VersionInfo;
+  /** Named by getfd, used by `fd=` options. */
+  readonly descriptors = new PassedDescriptors();
   private readonly events: EventBus;
   private closing: Promise<void> | undefined;
   /** What `quit` does once it is answered. */
@@ -64,6 +67,7 @@ export class Yard implements QmpTarget {
       host: this.host,
       network: this.network,
       trace,
+      descriptors: this.descriptors,
       drivers: environment.drivers,
       emit: (name, data) => this.emit(name, data),
     });

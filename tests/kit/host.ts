@@ -70,6 +70,9 @@ export function createTestHost(options: { seed?: number } = {}): TestHost {
     resolver,
     files: createFiles(files),
     log: createLog(logs),
+    get kernel(): never {
+      throw hostError('ENOTSUP');
+    },
   };
   const settle = async () => {
     for (let quiet = 0; quiet < 2; ) {

@@ -44,6 +44,9 @@ async function start(
       children.push(child);
       return { port: child, remove: () => network.remove(child) };
     },
+    takeDescriptor: () => {
+      throw new RangeError('no descriptors in this test');
+    },
     joinHub: () => {
       throw new RangeError('no hub here');
     },

@@ -8,12 +8,14 @@ const SUN_PATH_BYTES = 108;
 export function addressUri(address: SocketAddress | undefined): string {
   if (address === undefined) return '';
   if (address.family === 'unix') return `unix:${unixName(address.path)}`;
+  if (address.family === 'vsock') return `vsock:${address.cid}:${address.port}`;
   return `tcp:${address.host}:${address.port}`;
 }
 
 /** The `addr` of an event: a SocketAddress of the schema with nothing that says no more than its default. */
 export function addressToQapi(address: SocketAddress | undefined): Record<string, unknown> {
   if (address === undefined) return { type: 'unix', path: '' };
+  if (address.family === 'vsock') return { type: 'vsock', cid: String(address.cid), port: String(address.port) };
   if (address.family !== 'unix') {
     const { host, port, family } = address;
     return { type: 'inet', host, port: String(port), [family]: true };

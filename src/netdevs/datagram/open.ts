@@ -1,6 +1,6 @@
 /** The sockets of socket and dgram, with QEMU's error texts. */
 import type { NetClient, NetdevContext } from '../../net/index.ts';
-import { type DatagramSocket, HostError, type InetAddress, type Multicast } from '../../net/index.ts';
+import { type DatagramSocket, HostError, type InetAddress, isInet, type Multicast } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
 import { inetAton } from '../../wire/index.ts';
 import { isMulticastIpv4 } from '../address/index.ts';
@@ -17,7 +17,7 @@ export async function openUdpWire(
   info: (bound: InetAddress) => string,
 ): Promise<NetClient> {
   const socket = await open(context, local, undefined);
-  const bound = socket.localAddress.family === 'unix' ? local : socket.localAddress;
+  const bound = isInet(socket.localAddress) ? socket.localAddress : local;
   return new DatagramWire(context, { socket, remote, info: info(bound), suppressEcho: false });
 }
 

@@ -19,6 +19,9 @@ function setup() {
       signal: new AbortController().signal,
       emit: () => {},
       openChild: () => expect.unreachable('no children'),
+      takeDescriptor: () => {
+        throw new RangeError('no descriptors in this test');
+      },
       joinHub: (hubId, netdev) => network.joinHub(endpoint, hubId, netdev),
     });
     endpoint.attach(client);

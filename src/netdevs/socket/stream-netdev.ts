@@ -6,7 +6,7 @@
  * events. Reading starts with the connection whatever was sent before (in QEMU a frame sent too early leaves it deaf).
  */
 import type { Frame, NetClient, NetdevContext } from '../../net/index.ts';
-import { HostError, type InetAddress, type Listener, type StreamSocket } from '../../net/index.ts';
+import { HostError, type InetAddress, isInet, type Listener, type StreamSocket } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
 import { StreamConnection } from '../framing/index.ts';
 
@@ -42,10 +42,7 @@ class SocketStream implements NetClient {
     this.#listener.onConnection = (socket) => {
       this.#listener?.pause();
       const from = socket.remoteAddress;
-      this.#connected(
-        socket,
-        from === undefined || from.family === 'unix' ? '' : `connection from ${from.host}:${from.port}`,
-      );
+      this.#connected(socket, from !== undefined && isInet(from) ? `connection from ${from.host}:${from.port}` : '');
     };
   }
 

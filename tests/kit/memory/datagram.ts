@@ -1,15 +1,17 @@
 /** A UDP socket in memory: a capped receive queue, asynchronous errors as ICMP brings them. */
-import type {
-  DatagramBatch,
-  DatagramEvent,
-  DatagramSocket,
-  HostError,
-  InetAddress,
-  Multicast,
-  SocketAddress,
+
+import {
+  type DatagramBatch,
+  type DatagramEvent,
+  type DatagramSocket,
+  type HostError,
+  type InetAddress,
+  isInet,
+  type Multicast,
 } from '../../../src/net/host.ts';
 import type { Pollable, VirtualLoop } from '../virtual-loop.ts';
 import { hostError } from './errors.ts';
+import type { MemoryAddress } from './network.ts';
 
 const QUEUE_CAP = 1024;
 
@@ -67,7 +69,7 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
     return this.#peer;
   }
 
-  connect(to: SocketAddress): void {
+  connect(to: MemoryAddress): void {
     if (to.family === 'unix') throw hostError('ENOTSUP');
     this.#peer = to;
   }
@@ -82,7 +84,7 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
     for (; sent < batch.count; sent++) {
       if (this.sendRoom <= 0) break;
       const to = batch.peer[sent] ?? this.#peer;
-      if (to === undefined || to.family === 'unix') continue;
+      if (to === undefined || !isInet(to)) continue;
       const fault = this.#route.sendFault(to);
       if (fault !== undefined) {
         this.raise(fault);

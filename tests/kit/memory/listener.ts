@@ -1,8 +1,9 @@
-import type { Listener, SocketAddress, StreamSocket } from '../../../src/net/host.ts';
+import type { Listener, StreamSocket } from '../../../src/net/host.ts';
+import type { MemoryAddress } from './network.ts';
 import type { MemoryStream } from './stream.ts';
 
 export class MemoryListener implements Listener {
-  readonly address: SocketAddress;
+  readonly address: MemoryAddress;
   readonly v6Only: boolean;
   readonly #backlog: number;
   readonly #onGone: (listener: MemoryListener) => void;
@@ -12,7 +13,7 @@ export class MemoryListener implements Listener {
   #closed = false;
 
   constructor(
-    address: SocketAddress,
+    address: MemoryAddress,
     options: { backlog: number; v6Only: boolean },
     onGone: (listener: MemoryListener) => void,
   ) {

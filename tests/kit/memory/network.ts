@@ -2,7 +2,11 @@
  * The world around a test: machines with addresses, the links between them, and faults on demand. Loopback reaches the
  * own machine, other machines only after addHost(); every other address is unreachable.
  */
-import type { Family, InetAddress, SocketAddress, Sockets } from '../../../src/net/host.ts';
+import type { Family, InetAddress, Sockets, UnixAddress } from '../../../src/net/host.ts';
+
+/** What this network knows. */
+export type MemoryAddress = InetAddress | UnixAddress;
+
 import type { Prng } from '../prng.ts';
 import type { VirtualLoop } from '../virtual-loop.ts';
 import type { MemoryDatagram } from './datagram.ts';
@@ -97,7 +101,7 @@ export class MemoryNetwork {
     this.faults.push(fault);
   }
 
-  fault(on: Fault['on'], address: SocketAddress): Fault | undefined {
+  fault(on: Fault['on'], address: MemoryAddress): Fault | undefined {
     const index = this.faults.findIndex((fault) => {
       if (fault.on !== on) return false;
       if (address.family === 'unix') return fault.host === undefined || fault.host === address.path;

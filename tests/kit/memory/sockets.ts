@@ -1,18 +1,19 @@
 /** Sockets of one machine of the in-memory network. Every socket opened here is remembered until it is closed. */
-import type {
-  Capabilities,
-  DatagramSocket,
-  Family,
-  InetAddress,
-  Listener,
-  Multicast,
-  SocketAddress,
-  Sockets,
-  StreamSocket,
+
+import {
+  type Capabilities,
+  type DatagramOptions,
+  type DatagramSocket,
+  type InetAddress,
+  isInet,
+  type Listener,
+  type Sockets,
+  type StreamSocket,
 } from '../../../src/net/host.ts';
 import { type DatagramRoute, MemoryDatagram } from './datagram.ts';
 import { hostError } from './errors.ts';
 import { MemoryListener } from './listener.ts';
+import type { MemoryAddress } from './network.ts';
 import { accepts, isLoopback, isWildcard, type MemoryHost, type MemoryNetwork, sourceAddress } from './network.ts';
 import { MemoryStream } from './stream.ts';
 
@@ -38,7 +39,7 @@ export class MemorySockets implements Sockets, DatagramRoute {
     this.#host = host;
   }
 
-  connect(to: SocketAddress, options: { bind?: InetAddress; noDelay?: boolean } = {}): StreamSocket {
+  connect(to: MemoryAddress, options: { bind?: InetAddress; noDelay?: boolean } = {}): StreamSocket {
     const { loop } = this.#network;
     const stream = this.#newStream();
     stream.remoteAddress = to;
@@ -82,7 +83,7 @@ export class MemorySockets implements Sockets, DatagramRoute {
   }
 
   async listen(
-    at: SocketAddress,
+    at: MemoryAddress,
     options: { backlog?: number; v6Only?: boolean; mode?: number } = {},
   ): Promise<Listener> {
     const fault = this.#network.fault('listen', at);
@@ -105,15 +106,19 @@ export class MemorySockets implements Sockets, DatagramRoute {
     return listener;
   }
 
-  async datagram(options: {
-    family: Family;
-    bind?: SocketAddress;
-    reuseAddress?: boolean;
-    multicast?: Multicast;
-  }): Promise<DatagramSocket> {
+  async ping(): Promise<DatagramSocket> {
+    throw hostError('EACCES');
+  }
+
+  adopt(): never {
+    throw hostError('ENOTSUP');
+  }
+
+  async datagram(options: DatagramOptions): Promise<DatagramSocket> {
+    if (options.family === 'unix' || options.rawProtocol !== undefined) throw hostError('ENOTSUP');
     const any: InetAddress = { family: options.family, host: options.family === 'ipv6' ? '::' : '0.0.0.0', port: 0 };
     const bind = options.bind ?? any;
-    if (bind.family === 'unix') throw hostError('ENOTSUP');
+    if (!isInet(bind)) throw hostError('ENOTSUP');
     const fault = this.#network.fault('datagram', bind);
     if (fault !== undefined) throw hostError(fault.code);
     const group = options.multicast?.group;
@@ -165,7 +170,7 @@ export class MemorySockets implements Sockets, DatagramRoute {
     if (!isWildcard(address) && !isLoopback(address) && !this.#host.owns(address)) throw hostError('EADDRNOTAVAIL');
   }
 
-  #refusal(to: SocketAddress): string {
+  #refusal(to: MemoryAddress): string {
     return to.family === 'unix' ? 'ENOENT' : 'ECONNREFUSED';
   }
 }
@@ -176,7 +181,7 @@ class OwnedListener extends MemoryListener {
 
   constructor(
     owner: MemorySockets,
-    address: SocketAddress,
+    address: MemoryAddress,
     options: { backlog: number; v6Only: boolean },
     onGone: (listener: MemoryListener) => void,
   ) {
@@ -185,7 +190,7 @@ class OwnedListener extends MemoryListener {
   }
 }
 
-function findListener(host: MemoryHost, to: SocketAddress): OwnedListener | undefined {
+function findListener(host: MemoryHost, to: MemoryAddress): OwnedListener | undefined {
   for (const listener of host.listeners) {
     const { address } = listener;
     const found =
@@ -202,7 +207,7 @@ function localOf(to: InetAddress): InetAddress {
   return { ...to, host: to.family === 'ipv6' ? '::1' : '127.0.0.1' };
 }
 
-function clash(a: SocketAddress, aV6Only: boolean, b: SocketAddress, bV6Only: boolean): boolean {
+function clash(a: MemoryAddress, aV6Only: boolean, b: MemoryAddress, bV6Only: boolean): boolean {
   if (a.family === 'unix' || b.family === 'unix') {
     return a.family === 'unix' && b.family === 'unix' && a.path === b.path;
   }

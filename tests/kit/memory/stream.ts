@@ -3,16 +3,17 @@
  * `capacity` (what is in flight or unread), then perhaps a FIN. Bytes that reach a closed end are answered with a reset,
  * and closing with unread bytes resets, as kernels do.
  */
+
 import {
   type HostError,
   SOCKET_FAILED,
-  type SocketAddress,
   type StreamEvent,
   type StreamSocket,
   WOULD_BLOCK,
 } from '../../../src/net/host.ts';
 import type { Pollable, VirtualLoop } from '../virtual-loop.ts';
 import { hostError } from './errors.ts';
+import type { MemoryAddress } from './network.ts';
 
 interface Chunk {
   readonly bytes: Uint8Array;
@@ -44,8 +45,8 @@ export class MemoryStream implements StreamSocket, Pollable {
   /** Cap on a single readInto, to test split reads. */
   readLimit = Number.MAX_SAFE_INTEGER;
   onEvent: (event: StreamEvent) => void = () => {};
-  localAddress: SocketAddress | undefined;
-  remoteAddress: SocketAddress | undefined;
+  localAddress: MemoryAddress | undefined;
+  remoteAddress: MemoryAddress | undefined;
   /** Bytes ever taken from and given to this end's owner. */
   written = 0;
   read = 0;
