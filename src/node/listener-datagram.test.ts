@@ -262,7 +262,7 @@ describe('datagrams', () => {
   it('a unix datagram socket is refused, naming what is missing', async () => {
     await expect(open({ bind: { family: 'unix', path: join(directory, 'd') } })).rejects.toMatchObject({
       code: 'ENOTSUP',
-      message: 'unix datagram sockets need the native layer, which this build does not have',
+      message: 'unix datagram sockets need the native layer: see `netyard doctor`',
     });
   });
 });
