@@ -146,7 +146,16 @@ export interface StreamSocket {
   /** Known after 'connected'. */
   readonly localAddress: SocketAddress | undefined;
   readonly remoteAddress: SocketAddress | undefined;
+  /**
+   * Descriptors that arrived with the bytes read so far (SCM_RIGHTS), oldest first; from now on they are the caller's to
+   * adopt or close. Present on unix streams opened with `passDescriptors`. What nobody takes is closed with the stream, and
+   * beyond MAX_PASSED_DESCRIPTORS at once.
+   */
+  takeDescriptors?(): number[];
 }
+
+/** Passed descriptors that wait on one stream; SCM_MAX_FD of Linux. */
+export const MAX_PASSED_DESCRIPTORS = 253;
 
 export interface Listener {
   /** The bound address with the real port. */
@@ -239,7 +248,14 @@ export interface Sockets {
   /** Rejects with HostError when bind or listen fails. A unix path that is a stale socket is unlinked first. */
   listen(
     at: SocketAddress,
-    options?: { backlog?: number; v6Only?: boolean /** octal mode of a unix path, e.g. 0o600 */; mode?: number },
+    options?: {
+      backlog?: number;
+      v6Only?: boolean;
+      /** Of a unix path, e.g. 0o600. */
+      mode?: number;
+      /** Accepted unix streams take descriptors: see StreamSocket.takeDescriptors. Ignored without the native layer. */
+      passDescriptors?: boolean;
+    },
   ): Promise<Listener>;
   /** Rejects with HostError when bind fails. */
   datagram(options: DatagramOptions): Promise<DatagramSocket>;
@@ -252,7 +268,9 @@ export interface Sockets {
    * Takes over a descriptor of this process, as `fd=` gives it: from now on it is this socket's, and closed with it.
    * @throws HostError EBADF, ENOTSOCK, or ENOTSUP without the native layer; the descriptor then stays the caller's.
    */
-  adopt(descriptor: number): AdoptedSocket;
+  adopt(descriptor: number, options?: { passDescriptors?: boolean }): AdoptedSocket;
+  /** Closes a descriptor that takeDescriptors gave and nobody wants. Absent without the native layer. */
+  closeDescriptor?(descriptor: number): void;
 }
 
 /** What a descriptor turned out to be (SO_TYPE, SO_ACCEPTCONN). */
@@ -266,6 +284,8 @@ export interface DatagramOptions {
   readonly family: Family | 'unix';
   readonly bind?: SocketAddress;
   readonly reuseAddress?: boolean;
+  /** Mode of a unix path, e.g. 0o600. */
+  readonly mode?: number;
   readonly multicast?: Multicast;
   /** Raw IP of this protocol number instead of UDP. IPv4 datagrams are received with their IP header (raw(7)). */
   readonly rawProtocol?: number;
