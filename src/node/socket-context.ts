@@ -23,6 +23,8 @@ export interface SocketContext {
 }
 
 export interface Destroyable {
+  /** Its number, where that is known here. */
+  readonly descriptor?: number;
   destroy(): void;
 }
 

@@ -1,0 +1,90 @@
+/** Sockets over the addon: everything that Sockets can, with the kernel's own semantics. */
+import type {
+  AdoptedSocket,
+  Capabilities,
+  DatagramOptions,
+  DatagramSocket,
+  Family,
+  Listener,
+  SocketAddress,
+  Sockets,
+  StreamSocket,
+} from '../../net/index.ts';
+import { hostError, toHostError } from '../errno.ts';
+import type { ConnectOptions } from '../stream-origin.ts';
+import { adopt } from './adopt.ts';
+import type { NativeContext } from './context.ts';
+import { NativeDatagram } from './datagram.ts';
+import { DOMAINS, openDatagram, openPing } from './datagram-open.ts';
+import { NativeListener } from './listener.ts';
+import { boundAddress, connecting, guarded, hasPath, type ListenOptions } from './open-socket.ts';
+import { NativeStream } from './stream.ts';
+
+export class NativeSockets implements Sockets {
+  readonly can: Capabilities = {
+    unixDatagram: true,
+    descriptors: true,
+    abstractUnix: true,
+    ping: true,
+    tcp: true,
+    udp: true,
+  };
+  readonly #context: NativeContext;
+
+  constructor(context: NativeContext) {
+    this.#context = context;
+  }
+
+  connect(to: SocketAddress, options: ConnectOptions = {}): StreamSocket {
+    const context = this.#context;
+    const isUnix = to.family === 'unix';
+    let fd: number;
+    try {
+      fd = connecting(context, to, options);
+    } catch (error) {
+      return new NativeStream(context, toHostError(error));
+    }
+    return new NativeStream(context, { fd, isConnected: false, local: isUnix ? to : undefined, remote: to });
+  }
+
+  listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
+    return NativeListener.listen(this.#context, at, options);
+  }
+
+  async datagram(options: DatagramOptions): Promise<DatagramSocket> {
+    const { descriptors, open } = this.#context.host;
+    if (!descriptors.mayOpen(open.size)) throw hostError('EMFILE');
+    const fd = await openDatagram(this.#context, options);
+    const { bind } = options;
+    return this.#datagram(fd, options.family, bind !== undefined && hasPath(bind) ? bind : undefined);
+  }
+
+  async ping(family: Family): Promise<DatagramSocket> {
+    const { descriptors, open } = this.#context.host;
+    if (!descriptors.mayOpen(open.size)) throw hostError('EMFILE');
+    return this.#datagram(openPing(this.#context, family), family, undefined);
+  }
+
+  adopt(descriptor: number, options: { passDescriptors?: boolean } = {}): AdoptedSocket {
+    return adopt(this.#context, descriptor, options.passDescriptors === true);
+  }
+
+  closeDescriptor(descriptor: number): void {
+    this.#context.calls.close(descriptor);
+  }
+
+  #datagram(fd: number, family: Family | 'unix', path: { family: 'unix'; path: string } | undefined): NativeDatagram {
+    const context = this.#context;
+    return guarded(context, fd, () => {
+      const asked = path ?? { family: 'unix', path: '' };
+      const local = boundAddress(context, fd, asked);
+      return new NativeDatagram(context, {
+        fd,
+        domain: DOMAINS[family],
+        local,
+        isConnected: false,
+        path: path?.path,
+      });
+    });
+  }
+}

@@ -1,0 +1,329 @@
+/**
+ * A stream over a descriptor: every read is one recv(2) into the caller's memory, writes are as stream-output.ts has them.
+ *
+ * connecting -> open -> closed, with two ways round: `failed` (the error is known and the descriptor gone), and
+ * `lingering` after close() while taken bytes wait for a peer that reads slowly.
+ *
+ * Readiness is level-triggered, so a read that came back short, or the end of the turn's budget, simply waits for the
+ * next event. Watching for `readable` ends only when an event comes that nobody wants: owners turn it off and on often.
+ * There is no object but this one and its output per stream, and no memory held while it is idle.
+ */
+import {
+  type BatchTask,
+  FLUSH,
+  type HostError,
+  SOCKET_FAILED,
+  type SocketAddress,
+  type StreamEvent,
+  type StreamSocket,
+  type Timer,
+  WOULD_BLOCK,
+} from '../../net/index.ts';
+import { nodeClock } from '../clock.ts';
+import type { Destroyable } from '../socket-context.ts';
+import { FAILED, READABLE, WRITABLE } from './binding.ts';
+import { type NativeContext, READ_BUDGET } from './context.ts';
+import { DescriptorInbox } from './descriptor-inbox.ts';
+import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_LINGER, SOL_SOCKET } from './linux.ts';
+import type { ReadyHandler, Watch } from './readiness.ts';
+import { putHost32 } from './sockaddr.ts';
+import { StreamOutput } from './stream-output.ts';
+
+const CONNECTING = 0;
+const OPEN = 1;
+const LINGERING = 2;
+const ENDED = 3;
+
+/** What room() answers while the kernel takes bytes: how much it really takes is only known by trying. */
+const ROOM_BYTES = 512 * 1024;
+/** How long a closed stream may take to hand its last bytes to a peer that reads slowly. */
+const LINGER_MS = 30_000;
+
+const ignoreEvent = (_event: StreamEvent): void => {};
+
+export interface StreamStart {
+  readonly fd: number;
+  readonly isConnected: boolean;
+  readonly local?: SocketAddress | undefined;
+  readonly remote?: SocketAddress | undefined;
+  readonly passDescriptors?: boolean | undefined;
+}
+
+export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, BatchTask {
+  onEvent: (event: StreamEvent) => void = ignoreEvent;
+  /** Present on streams that pass descriptors. */
+  declare takeDescriptors?: () => number[];
+  readonly #context: NativeContext;
+  readonly #output: StreamOutput;
+  #fd: number;
+  #watch: Watch | undefined;
+  /** What the watch is set to. */
+  #mask = 0;
+  #state: number;
+  #error: HostError | undefined;
+  #local: SocketAddress | undefined;
+  #remote: SocketAddress | undefined;
+  #inbox: DescriptorInbox | undefined;
+  #linger: Timer | undefined;
+  /** Bytes that may still be read in this turn; 0 = an event comes first. */
+  #allowance = READ_BUDGET;
+  #wantRead = false;
+  #wantWrite = false;
+  #atEnd = false;
+  #shut = false;
+
+  /** @param start a descriptor, which is the stream's from now on; or the error that there is none. */
+  constructor(context: NativeContext, start: StreamStart | HostError) {
+    this.#context = context;
+    this.#output = new StreamOutput(context);
+    this.#fd = -1;
+    this.#state = CONNECTING;
+    context.host.open.add(this);
+    if (start instanceof Error) {
+      this.#fail(start);
+      return;
+    }
+    this.#fd = start.fd;
+    this.#local = start.local;
+    this.#remote = start.remote;
+    if (start.passDescriptors === true) {
+      const inbox = new DescriptorInbox(context);
+      this.#inbox = inbox;
+      this.takeDescriptors = () => inbox.take();
+    }
+    if (start.isConnected) this.#state = OPEN;
+    else this.#setMask(WRITABLE);
+  }
+
+  get descriptor(): number {
+    return this.#fd;
+  }
+
+  get error(): HostError | undefined {
+    return this.#error;
+  }
+
+  get localAddress(): SocketAddress | undefined {
+    if (this.#state === OPEN) this.#local ??= this.#ask('getsockname');
+    return this.#state === CONNECTING ? undefined : this.#local;
+  }
+
+  get remoteAddress(): SocketAddress | undefined {
+    if (this.#state === OPEN) this.#remote ??= this.#ask('getpeername');
+    return this.#state === CONNECTING ? undefined : this.#remote;
+  }
+
+  readInto(bytes: Uint8Array, offset: number, length: number): number {
+    if (this.#state !== OPEN) return this.#state === CONNECTING ? WOULD_BLOCK : SOCKET_FAILED;
+    if (this.#allowance <= 0 || length === 0) return WOULD_BLOCK;
+    const count =
+      this.#inbox === undefined
+        ? this.#context.calls.recv(this.#fd, bytes, offset, length, MSG_DONTWAIT)
+        : this.#inbox.receive(this.#fd, bytes, offset, length);
+    if (count > 0) {
+      this.#allowance = count < length ? 0 : this.#allowance - count;
+      return count;
+    }
+    if (count === 0) {
+      this.#atEnd = true;
+      return 0;
+    }
+    this.#allowance = 0;
+    if (count === EAGAIN || count === EINTR) return WOULD_BLOCK;
+    this.#fail(this.#context.error(count));
+    return SOCKET_FAILED;
+  }
+
+  write(bytes: Uint8Array, offset: number, length: number): number {
+    if (this.#state !== OPEN || this.#shut) return this.#state === CONNECTING ? WOULD_BLOCK : SOCKET_FAILED;
+    const output = this.#output;
+    const taken = output.write(this.#fd, bytes, offset, length);
+    if (taken === SOCKET_FAILED) this.#fail(this.#context.error(output.failure));
+    else if (output.isBlocked) this.#setMask(this.#mask | WRITABLE);
+    else if (output.waiting > 0) this.#context.host.loop.atBatchEnd(FLUSH, this);
+    return taken;
+  }
+
+  write2(bytes: Uint8Array, o1: number, l1: number, o2: number, l2: number): number {
+    const first = this.write(bytes, o1, l1);
+    if (first < l1) return first;
+    const second = this.write(bytes, o2, l2);
+    return second < 0 ? first : first + second;
+  }
+
+  room(): number {
+    return this.#state !== OPEN || this.#shut || this.#output.isBlocked ? 0 : ROOM_BYTES;
+  }
+
+  interest(readable: boolean, writable: boolean): void {
+    this.#wantRead = readable;
+    this.#wantWrite = writable;
+    if (this.#state === OPEN) this.#setMask(this.#wanted() | (this.#atEnd ? 0 : this.#mask & READABLE));
+  }
+
+  shutdown(): void {
+    if (this.#state !== OPEN || this.#shut) return;
+    this.#shut = true;
+    this.#wantWrite = false;
+    this.#flush();
+  }
+
+  reset(): void {
+    if (this.#state === OPEN) {
+      const value = this.#context.scratch;
+      putHost32(value, 0, 1);
+      putHost32(value, 4, 0);
+      this.#context.calls.setsockopt(this.#fd, SOL_SOCKET, SO_LINGER, value, 0, 8);
+    }
+    this.destroy();
+  }
+
+  close(): void {
+    if (this.#state !== OPEN) {
+      if (this.#state !== LINGERING) this.destroy();
+      return;
+    }
+    this.onEvent = ignoreEvent;
+    this.#wantRead = this.#wantWrite = false;
+    if (!this.#output.isBlocked) this.#output.flush(this.#fd);
+    if (this.#output.waiting === 0) {
+      this.destroy();
+      return;
+    }
+    this.#state = LINGERING;
+    this.#linger = this.#context.host.timers.create(() => this.destroy());
+    this.#linger.set(nodeClock.now() + LINGER_MS);
+    this.#setMask(WRITABLE);
+  }
+
+  /** At once, unsent bytes dropped. */
+  destroy(): void {
+    this.onEvent = ignoreEvent;
+    this.#release();
+  }
+
+  /** BatchTask: the end of a batch in which something was written. */
+  run(): void {
+    if (this.#state === OPEN && !this.#output.isBlocked) this.#flush();
+  }
+
+  /** ReadyHandler. */
+  ready(events: number): void {
+    if (this.#state === OPEN) this.#serve(events);
+    else if (this.#state === CONNECTING) this.#finishConnect(events);
+    else if (this.#state === LINGERING) {
+      if ((events & FAILED) !== 0 || this.#output.unblock(this.#fd) === SOCKET_FAILED || this.#output.waiting === 0) {
+        this.destroy();
+      }
+    }
+  }
+
+  #serve(events: number): void {
+    this.#allowance = READ_BUDGET;
+    let now = events;
+    if ((events & FAILED) !== 0) {
+      now = this.#afterFailure();
+      if (this.#state !== OPEN) return;
+    }
+    if ((now & WRITABLE) !== 0 && this.#output.isBlocked) {
+      this.#output.isBlocked = false;
+      this.#flush();
+    }
+    if ((now & READABLE) !== 0 && this.#wantRead && !this.#atEnd) this.#emit('readable');
+    if (this.#state === OPEN && (now & WRITABLE) !== 0 && this.#wantWrite && !this.#output.isBlocked) {
+      this.#emit('writable');
+    }
+    if (this.#state !== OPEN) return;
+    this.#setMask(this.#wanted() | ((events & READABLE) === 0 && !this.#atEnd ? this.#mask & READABLE : 0));
+    if ((events & FAILED) !== 0) this.#watch?.rearm();
+  }
+
+  /** Bytes that came before the error are read first. Returns what there is to do before it. */
+  #afterFailure(): number {
+    const { calls, scratch } = this.#context;
+    const waits = this.#wantRead && !this.#atEnd;
+    const peeked = calls.recv(this.#fd, scratch, 0, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (peeked >= 0 && waits) return READABLE;
+    if (peeked < 0 && peeked !== EAGAIN) {
+      this.#fail(this.#context.error(peeked), true);
+      return 0;
+    }
+    if (this.#wanted() === 0) return 0;
+    const code = this.#context.intOption(this.#fd, SOL_SOCKET, SO_ERROR);
+    if (code === 0) return READABLE | WRITABLE;
+    this.#fail(this.#context.error(-code), true);
+    return 0;
+  }
+
+  #finishConnect(events: number): void {
+    const code = this.#context.intOption(this.#fd, SOL_SOCKET, SO_ERROR);
+    if (code !== 0) {
+      this.#fail(this.#context.error(-code), true);
+      return;
+    }
+    if ((events & WRITABLE) === 0) {
+      this.#watch?.rearm();
+      return;
+    }
+    this.#state = OPEN;
+    this.#emit('connected');
+    if (this.#state === OPEN) this.#setMask(this.#wanted());
+  }
+
+  #wanted(): number {
+    const readable = this.#wantRead && !this.#atEnd ? READABLE : 0;
+    const writable = this.#output.isBlocked || (this.#wantWrite && !this.#shut) ? WRITABLE : 0;
+    return readable | writable;
+  }
+
+  #setMask(mask: number): void {
+    if (mask === this.#mask) return;
+    this.#mask = mask;
+    if (this.#watch !== undefined) this.#watch.interest(mask);
+    else this.#watch = this.#context.watcher.watch(this.#fd, mask, this);
+  }
+
+  /** Hands over what waits, and then the end if it is due. */
+  #flush(): void {
+    const output = this.#output;
+    const result = output.flush(this.#fd);
+    if (result === SOCKET_FAILED) this.#fail(this.#context.error(output.failure));
+    else if (output.isBlocked) this.#setMask(this.#mask | WRITABLE);
+    else if (this.#shut) this.#context.calls.shutdown(this.#fd, SHUT_WR);
+  }
+
+  /** The descriptor goes at once; the owner hears of it now, or in a later turn if this is inside a call of its. */
+  #fail(error: HostError, now = false): void {
+    this.#error = error;
+    this.#release();
+    if (now) this.#emit('error');
+    else this.#context.host.loop.nextTurn({ run: () => this.#emit('error') });
+  }
+
+  #release(): void {
+    this.#state = ENDED;
+    this.#linger?.cancel();
+    this.#output.clear();
+    this.#inbox?.close();
+    this.#context.host.open.delete(this);
+    this.#watch?.close();
+    this.#watch = undefined;
+    if (this.#fd >= 0) this.#context.calls.close(this.#fd);
+    this.#fd = -1;
+  }
+
+  #ask(what: 'getsockname' | 'getpeername'): SocketAddress | undefined {
+    const { scratch, addresses } = this.#context;
+    const length = this.#context.calls[what](this.#fd, scratch, 0, scratch.length);
+    return length < 0 ? undefined : addresses.decode(scratch, 0, Math.min(length, scratch.length));
+  }
+
+  #emit(event: StreamEvent): void {
+    try {
+      this.onEvent(event);
+    } catch (error) {
+      this.#context.host.counters.callbackErrors++;
+      this.#context.host.log.error('a stream event handler threw', { error });
+    }
+  }
+}
