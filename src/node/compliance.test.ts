@@ -11,6 +11,7 @@ hostCompliance('Node', () => {
   const directory = mkdtempSync(join(tmpdir(), 'ny-host-'));
   return {
     host,
+    isRealTime: true,
     step: () => new Promise((resolve) => setTimeout(resolve, 1)),
     leaks: () => (host.openSockets === 0 ? [] : [`${host.openSockets} sockets`]),
     unixPath: (name) => join(directory, `${name}${counter++}`),
