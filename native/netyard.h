@@ -1,0 +1,34 @@
+/* Shared by the files of the addon: argument checks and the functions each file exports. */
+#ifndef NETYARD_H
+#define NETYARD_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A window of a Uint8Array (or another typed array): memory that is valid during the call. */
+typedef struct {
+  uint8_t *data;
+  size_t length;
+} ny_window;
+
+/* Each returns false with a pending JavaScript exception when the argument does not fit. */
+bool ny_int(napi_env env, napi_value value, int64_t *out);
+bool ny_bytes(napi_env env, napi_value value, ny_window *out);
+bool ny_window_of(napi_env env, const napi_value *three, ny_window *out);
+bool ny_int32s(napi_env env, napi_value value, int32_t **data, size_t *count);
+bool ny_args(napi_env env, napi_callback_info info, size_t want, napi_value *argv, void **data);
+napi_value ny_number(napi_env env, int64_t value);
+napi_value ny_result(napi_env env, long result);
+void ny_method(napi_env env, napi_value object, const char *name, napi_callback callback, const void *data);
+
+void ny_init_calls(napi_env env, napi_value exports);
+void ny_init_ioctls(napi_env env, napi_value exports);
+void ny_init_batches(napi_env env, napi_value exports);
+void ny_init_messages(napi_env env, napi_value exports);
+void ny_init_watcher(napi_env env, napi_value exports);
+#endif

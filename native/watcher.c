@@ -1,0 +1,255 @@
+/*
+ * Readiness on Node's own event loop: one uv_poll_t per descriptor. Their callbacks only note (token, events); a check
+ * handle, which runs right after the poll and before immediates, hands all of them to JavaScript in one call.
+ */
+#include "netyard.h"
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+typedef struct watch watch;
+
+typedef struct {
+  napi_env env;
+  uv_loop_t *loop;
+  uv_check_t check;
+  napi_ref ready_ref, dispatch_ref;
+  napi_async_context context;
+  int32_t *ready;
+  size_t room, count;
+  watch **watches;
+  size_t capacity;
+  uint32_t *spare;
+  size_t spares;
+  size_t handles; /* libuv handles that are not closed yet, the check among them */
+  napi_async_cleanup_hook_handle cleanup;
+  bool closed, collected;
+} watcher;
+
+struct watch {
+  uv_poll_t poll;
+  watcher *owner;
+  uint32_t index;
+  int32_t token;
+};
+
+enum { READABLE = 1, WRITABLE = 2, FAILED = 4 };
+
+/* JavaScript's object and libuv's handles both hold on to it. */
+static void free_if_unused(watcher *w) {
+  if (w->handles > 0 || !w->collected) return;
+  free(w->watches);
+  free(w->spare);
+  free(w);
+}
+
+static void handle_closed(watcher *w) {
+  if (--w->handles > 0) return;
+  napi_remove_async_cleanup_hook(w->cleanup);
+  free_if_unused(w);
+}
+
+static void watch_closed(uv_handle_t *handle) {
+  watch *entry = handle->data;
+  watcher *w = entry->owner;
+  free(entry);
+  handle_closed(w);
+}
+
+static void check_closed(uv_handle_t *handle) { handle_closed(handle->data); }
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+  watch *entry = poll->data;
+  watcher *w = entry->owner;
+  if (w->count + 2 > w->room) return; /* level-triggered: it comes again */
+  int found = (events & UV_READABLE ? READABLE : 0) | (events & UV_WRITABLE ? WRITABLE : 0);
+  if (status < 0 || (events & UV_DISCONNECT)) found |= FAILED;
+  w->ready[w->count] = entry->token;
+  w->ready[w->count + 1] = found;
+  w->count += 2;
+}
+
+static void on_check(uv_check_t *check) {
+  watcher *w = check->data;
+  if (w->count == 0 || w->closed) return;
+  napi_env env = w->env;
+  napi_handle_scope scope;
+  napi_value dispatch, receiver, count;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_create_uint32(env, (uint32_t)(w->count / 2), &count);
+  w->count = 0;
+  if (napi_get_reference_value(env, w->dispatch_ref, &dispatch) == napi_ok && dispatch != NULL) {
+    napi_get_global(env, &receiver);
+    if (napi_make_callback(env, w->context, receiver, dispatch, 1, &count, NULL) == napi_pending_exception) {
+      napi_value error;
+      napi_get_and_clear_last_exception(env, &error);
+      napi_fatal_exception(env, error);
+    }
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+static int to_uv(int64_t mask) {
+  return (mask & READABLE ? UV_READABLE : 0) | (mask & WRITABLE ? UV_WRITABLE : 0) | (mask & FAILED ? UV_DISCONNECT : 0);
+}
+
+static const napi_type_tag tag = {0x6e65747961726421, 0x7761746368657221};
+
+/* The watcher that a method was called on: a method taken off it, or called on something else, is refused. */
+static watcher *self(napi_env env, napi_callback_info info, size_t want, napi_value *argv) {
+  napi_value object;
+  bool ours = false;
+  void *data;
+  size_t count = want;
+  if (napi_get_cb_info(env, info, &count, argv, &object, NULL) != napi_ok || count < want ||
+      napi_check_object_type_tag(env, object, &tag, &ours) != napi_ok || !ours || napi_unwrap(env, object, &data) != napi_ok) {
+    napi_throw_type_error(env, NULL, "called with too few arguments, or not on a watcher");
+    return NULL;
+  }
+  return data;
+}
+
+static watch *find(watcher *w, int64_t handle) {
+  return handle < 0 || (uint64_t)handle >= w->capacity ? NULL : w->watches[handle];
+}
+
+static bool grow(watcher *w) {
+  size_t capacity = w->capacity == 0 ? 64 : w->capacity * 2;
+  watch **watches = realloc(w->watches, capacity * sizeof *watches);
+  if (watches == NULL) return false;
+  memset(watches + w->capacity, 0, (capacity - w->capacity) * sizeof *watches);
+  w->watches = watches;
+  uint32_t *spare = realloc(w->spare, capacity * sizeof *spare);
+  if (spare == NULL) return false;
+  w->spare = spare;
+  for (size_t i = capacity; i > w->capacity; i--) w->spare[w->spares++] = (uint32_t)(i - 1);
+  w->capacity = capacity;
+  return true;
+}
+
+
+static napi_value add(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  int64_t fd, token, mask;
+  watcher *w = self(env, info, 3, argv);
+  if (w == NULL || !ny_int(env, argv[0], &fd) || !ny_int(env, argv[1], &token) || !ny_int(env, argv[2], &mask)) return NULL;
+  if (w->closed) return ny_number(env, -EBADF);
+  if (w->spares == 0 && !grow(w)) return ny_number(env, -ENOMEM);
+  watch *entry = calloc(1, sizeof *entry);
+  if (entry == NULL) return ny_number(env, -ENOMEM);
+  int status = uv_poll_init(w->loop, &entry->poll, (int)fd);
+  if (status < 0) {
+    free(entry);
+    return ny_number(env, status);
+  }
+  entry->poll.data = entry;
+  entry->owner = w;
+  entry->token = (int32_t)token;
+  entry->index = w->spare[--w->spares];
+  w->watches[entry->index] = entry;
+  w->handles++;
+  status = uv_poll_start(&entry->poll, to_uv(mask), on_poll);
+  if (status < 0) {
+    w->watches[entry->index] = NULL;
+    w->spare[w->spares++] = entry->index;
+    uv_close((uv_handle_t *)&entry->poll, watch_closed);
+    return ny_number(env, status);
+  }
+  return ny_number(env, entry->index);
+}
+
+static napi_value change(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  int64_t handle, token, mask;
+  watcher *w = self(env, info, 3, argv);
+  if (w == NULL || !ny_int(env, argv[0], &handle) || !ny_int(env, argv[1], &token) || !ny_int(env, argv[2], &mask)) return NULL;
+  watch *entry = w->closed ? NULL : find(w, handle);
+  if (entry == NULL) return ny_number(env, -EBADF);
+  entry->token = (int32_t)token;
+  return ny_number(env, mask == 0 ? uv_poll_stop(&entry->poll) : uv_poll_start(&entry->poll, to_uv(mask), on_poll));
+}
+
+static void drop(watcher *w, watch *entry) {
+  w->watches[entry->index] = NULL;
+  w->spare[w->spares++] = entry->index;
+  uv_close((uv_handle_t *)&entry->poll, watch_closed);
+}
+
+static napi_value remove_watch(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int64_t handle;
+  watcher *w = self(env, info, 1, argv);
+  if (w == NULL || !ny_int(env, argv[0], &handle)) return NULL;
+  watch *entry = w->closed ? NULL : find(w, handle);
+  if (entry != NULL) drop(w, entry);
+  return NULL;
+}
+
+static void close_all(watcher *w) {
+  if (w->closed) return;
+  w->closed = true;
+  for (size_t i = 0; i < w->capacity; i++)
+    if (w->watches[i] != NULL) drop(w, w->watches[i]);
+  uv_close((uv_handle_t *)&w->check, check_closed);
+}
+
+static napi_value close_watcher(napi_env env, napi_callback_info info) {
+  watcher *w = self(env, info, 0, NULL);
+  if (w == NULL || w->closed) return NULL;
+  close_all(w);
+  napi_delete_reference(env, w->ready_ref);
+  napi_delete_reference(env, w->dispatch_ref);
+  return NULL;
+}
+
+static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
+  (void)hook;
+  close_all(data);
+}
+
+static void on_collected(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  watcher *w = data;
+  w->collected = true;
+  close_all(w);
+  free_if_unused(w);
+}
+
+static napi_value create(napi_env env, napi_callback_info info) {
+  napi_value argv[2], result, name;
+  napi_typedarray_type type;
+  size_t count;
+  void *data;
+  if (!ny_args(env, info, 2, argv, NULL)) return NULL;
+  if (napi_get_typedarray_info(env, argv[0], &type, &count, &data, NULL, NULL) != napi_ok || type != napi_int32_array || count < 2) {
+    napi_throw_type_error(env, NULL, "an Int32Array is wanted");
+    return NULL;
+  }
+  watcher *w = calloc(1, sizeof *w);
+  if (w == NULL) return ny_number(env, -ENOMEM);
+  w->env = env;
+  w->ready = data;
+  w->room = count & ~(size_t)1;
+  napi_get_uv_event_loop(env, &w->loop);
+  uv_check_init(w->loop, &w->check);
+  w->check.data = w;
+  w->handles = 1;
+  uv_check_start(&w->check, on_check);
+  uv_unref((uv_handle_t *)&w->check);
+  napi_create_reference(env, argv[0], 1, &w->ready_ref);
+  napi_create_reference(env, argv[1], 1, &w->dispatch_ref);
+  napi_create_string_utf8(env, "netyard", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, NULL, name, &w->context);
+  napi_add_async_cleanup_hook(env, on_cleanup, w, &w->cleanup);
+  napi_create_object(env, &result);
+  ny_method(env, result, "add", add, NULL);
+  ny_method(env, result, "change", change, NULL);
+  ny_method(env, result, "remove", remove_watch, NULL);
+  ny_method(env, result, "close", close_watcher, NULL);
+  napi_type_tag_object(env, result, &tag);
+  napi_wrap(env, result, w, on_collected, NULL, NULL);
+  return result;
+}
+
+void ny_init_watcher(napi_env env, napi_value exports) { ny_method(env, exports, "createWatcher", create, NULL); }
