@@ -6,6 +6,10 @@ import { DescriptorBudget } from './descriptors.ts';
 import { needsNative } from './errno.ts';
 import { NodeFiles } from './files.ts';
 import { NodeBatchLoop } from './loop.ts';
+import { NativeContext } from './native/context.ts';
+import { loadNative } from './native/load.ts';
+import { NativeSockets } from './native/sockets.ts';
+import { NativeReadiness } from './native/watcher.ts';
 import { NodeRandom } from './random.ts';
 import { NodeResolver } from './resolver.ts';
 import type { NodeHostCounters, SocketContext } from './socket-context.ts';
@@ -30,6 +34,11 @@ export interface NodeHostOptions {
   readonly resolvConf?: string;
   /** Most bytes one stream queues for the kernel; 1 MiB unless set. */
   readonly streamCapBytes?: number;
+  /**
+   * Whether sockets are those of the addon: unset = where it loads, true = or else throw, false = never (node:net and
+   * node:dgram then).
+   */
+  readonly native?: boolean;
   /** The process's limit of descriptors; what the kernel says unless set. */
   readonly descriptorLimit?: () => number;
 }
@@ -59,7 +68,9 @@ export class NodeHost implements Host {
   readonly #timers: NodeTimers;
   readonly #loop: NodeBatchLoop;
   readonly #context: SocketContext;
+  readonly #native: NativeContext | undefined;
 
+  /** @throws HostError ENOTSUP when `native` is demanded and the addon does not load. */
   constructor(options: NodeHostOptions = {}) {
     const log = options.log ?? silentLog;
     const { counters } = this;
@@ -88,7 +99,18 @@ export class NodeHost implements Host {
       isClosed: false,
       counters,
     };
-    this.sockets = new NodeSockets(this.#context);
+    this.#native = this.#loadNative(options.native, onError);
+    this.sockets = this.#native === undefined ? new NodeSockets(this.#context) : new NativeSockets(this.#native);
+  }
+
+  #loadNative(wanted: boolean | undefined, onError: (error: unknown) => void): NativeContext | undefined {
+    if (wanted === false) return undefined;
+    const loaded = loadNative();
+    if ('binding' in loaded) {
+      return new NativeContext(this.#context, loaded.binding, new NativeReadiness(loaded.binding, onError));
+    }
+    if (wanted === true) throw needsNative('native sockets');
+    return undefined;
   }
 
   get kernel(): Kernel {
@@ -104,6 +126,7 @@ export class NodeHost implements Host {
   async close(): Promise<void> {
     this.#context.isClosed = true;
     for (const socket of [...this.#context.open]) socket.destroy();
+    this.#native?.watcher.close();
     this.#timers.close();
     this.#loop.close();
     // Handles close in the next phases of the loop: nothing is left when this resolves.

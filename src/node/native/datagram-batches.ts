@@ -1,7 +1,7 @@
 /**
  * The arenas of batched datagrams, shared by all datagram sockets of a host; used within one call.
  *
- * Received datagrams land in slots of the largest size a datagram has and are copied together into the owner's arena, so
+ * Received datagrams land in slots of the largest size a datagram has and are copied into the owner's arena, so
  * that one system call serves 64 sockets' worth of small ones and no large one is cut. Of a slot only the touched pages
  * take memory.
  */
@@ -21,8 +21,6 @@ export class ReceiveSlots implements NativeBatch {
   readonly addressLength = new Int32Array(DATAGRAM_BUDGET);
   readonly ttl = new Uint8Array(DATAGRAM_BUDGET);
   readonly tos = new Uint8Array(DATAGRAM_BUDGET);
-  /** from, to, length: one copy per datagram, done together. */
-  readonly #copies = new Int32Array(3 * DATAGRAM_BUDGET);
   readonly #context: NativeContext;
 
   constructor(context: NativeContext) {
@@ -54,7 +52,6 @@ export class ReceiveSlots implements NativeBatch {
    */
   deliver(batch: DatagramBatch, first: number, count: number, counters: { droppedDatagrams: number }): number {
     const { addresses } = this.#context;
-    const copies = this.#copies;
     let used = 0;
     let taken = 0;
     let slot = first;
@@ -65,9 +62,7 @@ export class ReceiveSlots implements NativeBatch {
         continue;
       }
       if (used + length > batch.bytes.length || taken === batch.offset.length) break;
-      copies[3 * taken] = slot * SLOT_BYTES;
-      copies[3 * taken + 1] = used;
-      copies[3 * taken + 2] = length;
+      batch.bytes.set(this.bytes.subarray(slot * SLOT_BYTES, slot * SLOT_BYTES + length), used);
       batch.offset[taken] = used;
       batch.length[taken] = length;
       const at = slot * SOCKADDR_BYTES;
@@ -76,7 +71,6 @@ export class ReceiveSlots implements NativeBatch {
       taken++;
     }
     batch.count = taken;
-    if (taken > 0) this.#context.binding.copyBatch(batch.bytes, this.bytes, copies, taken);
     return slot;
   }
 }

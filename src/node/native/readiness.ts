@@ -17,4 +17,6 @@ export interface Watch {
 export interface Readiness {
   /** @throws HostError */
   watch(fd: number, events: number, handler: ReadyHandler): Watch;
+  /** Nothing is watched any more, and nothing of this keeps the process alive. */
+  close(): void;
 }
