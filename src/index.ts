@@ -5,7 +5,7 @@
  */
 
 import type { Log } from './net/index.ts';
-import { portableDrivers } from './netdevs/index.ts';
+import { nativeDrivers, portableDrivers } from './netdevs/index.ts';
 import { createNodeHost, diagnosticsTrace } from './node/index.ts';
 import { VERSION } from './version.ts';
 import { type LibraryYard, type LibraryYardOptions, openYard } from './yard/index.ts';
@@ -32,7 +32,9 @@ export interface YardOptions extends LibraryYardOptions {
  */
 export async function createYard(options: YardOptions = {}): Promise<LibraryYard> {
   const host = createNodeHost(options.log === undefined ? {} : { log: options.log });
-  return openYard({ host, drivers: portableDrivers, version: VERSION, trace: diagnosticsTrace }, options, () =>
-    host.close(),
+  return openYard(
+    { host, drivers: { ...portableDrivers, ...nativeDrivers }, version: VERSION, trace: diagnosticsTrace },
+    options,
+    () => host.close(),
   );
 }

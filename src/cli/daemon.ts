@@ -1,7 +1,7 @@
 /** A yard as a program: from the command line to the end by signal, `quit` or `netyard stop`. */
 import type { QmpMonitor } from '../monitor/index.ts';
 import type { NetClient } from '../net/index.ts';
-import { portableDrivers } from '../netdevs/index.ts';
+import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
 import { createNodeHost, diagnosticsTrace } from '../node/index.ts';
 import { VERSION } from '../version.ts';
 import { netdevHelp, Yard } from '../yard/index.ts';
@@ -39,7 +39,7 @@ export async function runYard(argv: readonly string[]): Promise<number> {
 async function serve(plan: Plan): Promise<number> {
   const host = createNodeHost({ log: createLog() });
   const yard = new Yard(
-    { host, drivers: portableDrivers, version: VERSION, trace: diagnosticsTrace },
+    { host, drivers: { ...portableDrivers, ...nativeDrivers }, version: VERSION, trace: diagnosticsTrace },
     { name: plan.name, switch: plan.useSwitch },
   );
   const monitors: QmpMonitor[] = [];

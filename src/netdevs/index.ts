@@ -5,6 +5,7 @@ import { createHubport } from './hubport/index.ts';
 import { createListener } from './listener/index.ts';
 import { createSocket } from './socket/index.ts';
 import { createStream } from './stream/index.ts';
+import { createTap } from './tap/index.ts';
 import { createUserNetdev } from './user/index.ts';
 
 export { createDgram, createHubport, createListener, createSocket, createStream, createUserNetdev };
@@ -17,4 +18,9 @@ export const portableDrivers = {
   socket: createSocket,
   stream: createStream,
   user: createUserNetdev,
+} satisfies Record<string, NetdevFactory<never>>;
+
+/** Those that need more of the Host than sockets: its kernel. */
+export const nativeDrivers = {
+  tap: createTap,
 } satisfies Record<string, NetdevFactory<never>>;

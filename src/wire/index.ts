@@ -15,3 +15,4 @@ export * from './mac.ts';
 export * from './seq.ts';
 export * from './tcp.ts';
 export * from './udp.ts';
+export * from './vnet-header.ts';

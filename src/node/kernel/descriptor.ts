@@ -1,0 +1,93 @@
+/** A device, or another descriptor that is read and written as it is: one system call a frame. */
+import { type Descriptor, type HostError, SOCKET_FAILED, WOULD_BLOCK } from '../../net/index.ts';
+import { hostError } from '../errno.ts';
+import { FAILED, type NativeBinding, READABLE, WRITABLE } from '../native/binding.ts';
+import type { Readiness, ReadyHandler, Watch } from '../native/readiness.ts';
+import type { Destroyable } from '../socket-context.ts';
+
+const EAGAIN = -11;
+const EINTR = -4;
+
+export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
+  readonly number: number;
+  onEvent: Descriptor['onEvent'] = () => {};
+  readonly #binding: NativeBinding;
+  readonly #readiness: Readiness;
+  readonly #open: Set<Destroyable>;
+  #watch: Watch | undefined;
+  #failure = 0;
+  #closed = false;
+
+  /** @param open everything open of this host, which ends it when it closes. */
+  constructor(binding: NativeBinding, readiness: Readiness, open: Set<Destroyable>, number: number) {
+    this.#binding = binding;
+    this.#readiness = readiness;
+    this.#open = open;
+    this.number = number;
+    open.add(this);
+  }
+
+  get error(): HostError | undefined {
+    return this.#failure === 0 ? undefined : hostError(this.#binding.errnoName(-this.#failure));
+  }
+
+  read(bytes: Uint8Array, offset: number, length: number): number {
+    const n = this.#binding.calls.read(this.number, bytes, offset, length);
+    return n >= 0 ? n : this.#failed(n);
+  }
+
+  write(bytes: Uint8Array, offset: number, length: number): number {
+    const n = this.#binding.calls.write(this.number, bytes, offset, length);
+    return n >= 0 ? n : this.#failed(n);
+  }
+
+  write2(first: Uint8Array, o1: number, l1: number, second: Uint8Array, o2: number, l2: number): number {
+    const n = this.#binding.calls.writev(this.number, first, o1, l1, second, o2, l2);
+    return n >= 0 ? n : this.#failed(n);
+  }
+
+  ioctl(name: string, argument: number | Uint8Array): number {
+    const call = this.#binding.ioctls[name];
+    if (call === undefined) throw hostError('ENOTTY');
+    const result =
+      typeof argument === 'number' ? call(this.number, argument) : call(this.number, argument, 0, argument.length);
+    if (result < 0) throw hostError(this.#binding.errnoName(-result));
+    return result;
+  }
+
+  interest(readable: boolean, writable: boolean): void {
+    if (this.#closed) return;
+    const events = (readable ? READABLE : 0) | (writable ? WRITABLE : 0);
+    if (this.#watch === undefined) {
+      if (events !== 0) this.#watch = this.#readiness.watch(this.number, events, this);
+    } else {
+      this.#watch.interest(events);
+    }
+  }
+
+  ready(events: number): void {
+    if ((events & WRITABLE) !== 0) this.onEvent('writable');
+    if (this.#closed) return;
+    if ((events & READABLE) !== 0) this.onEvent('readable');
+    if (!this.#closed && (events & FAILED) !== 0) this.onEvent('error');
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.onEvent = () => {};
+    this.#watch?.close();
+    this.#open.delete(this);
+    this.#binding.calls.close(this.number);
+  }
+
+  destroy(): void {
+    this.close();
+  }
+
+  #failed(result: number): number {
+    if (result === EAGAIN || result === EINTR) return WOULD_BLOCK;
+    this.#failure = result;
+    return SOCKET_FAILED;
+  }
+}

@@ -1,0 +1,1 @@
+export { NativeKernel } from './kernel.ts';

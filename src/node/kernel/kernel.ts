@@ -1,0 +1,70 @@
+/** Devices, descriptors and programs of this machine, over the addon. */
+import type { Descriptor, Kernel, NamespaceStep, Namespaces, ProgramEnd } from '../../net/index.ts';
+import { hostError } from '../errno.ts';
+import type { NativeBinding } from '../native/binding.ts';
+import type { Readiness } from '../native/readiness.ts';
+import type { Destroyable } from '../socket-context.ts';
+import { NativeDescriptor } from './descriptor.ts';
+import { receiveDescriptor, runProgram } from './programs.ts';
+
+const O_RDWR = 2;
+const O_NONBLOCK = 0o4000;
+const AF_INET = 2;
+const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | O_NONBLOCK | 0o2000000;
+
+export class NativeKernel implements Kernel {
+  readonly binding: NativeBinding;
+  readonly readiness: Readiness;
+  readonly #open: Set<Destroyable>;
+
+  constructor(binding: NativeBinding, readiness: Readiness, open: Set<Destroyable>) {
+    this.binding = binding;
+    this.readiness = readiness;
+    this.#open = open;
+  }
+
+  open(path: string): Descriptor {
+    return this.own(this.binding.calls.open(path, O_RDWR | O_NONBLOCK, 0));
+  }
+
+  adopt(descriptor: number): Descriptor {
+    const { calls } = this.binding;
+    const flags = this.#check(calls.fcntlGetFlags(descriptor));
+    this.#check(calls.fcntlSetFlags(descriptor, flags | O_NONBLOCK));
+    this.#check(calls.fcntlSetCloexec(descriptor, 1));
+    return this.own(descriptor);
+  }
+
+  controlSocket(): Descriptor {
+    return this.own(this.binding.calls.socket(AF_INET, SOCK_DGRAM_NONBLOCK_CLOEXEC, 0));
+  }
+
+  run(
+    argv: readonly string[],
+    options: { descriptors?: readonly Descriptor[]; timeoutMs?: number } = {},
+  ): Promise<ProgramEnd> {
+    return runProgram(
+      argv,
+      (options.descriptors ?? []).map((one) => one.number),
+      options.timeoutMs,
+    );
+  }
+
+  receiveDescriptor(argv: (socket: number) => readonly string[], timeoutMs: number): Promise<Descriptor> {
+    return receiveDescriptor(this, argv, timeoutMs);
+  }
+
+  openIn(_namespaces: Namespaces, _steps: readonly NamespaceStep[]): Promise<Descriptor[]> {
+    throw hostError('ENOTSUP');
+  }
+
+  /** A descriptor that a call returned. @throws HostError when it is -errno. */
+  own(result: number): NativeDescriptor {
+    return new NativeDescriptor(this.binding, this.readiness, this.#open, this.#check(result));
+  }
+
+  #check(result: number): number {
+    if (result < 0) throw hostError(this.binding.errnoName(-result));
+    return result;
+  }
+}
