@@ -12,7 +12,7 @@ let host: NodeHost;
 let directory: string;
 
 beforeEach(() => {
-  host = createNodeHost();
+  host = createNodeHost({ native: false });
   directory = mkdtempSync(join(tmpdir(), 'ny-listen-'));
 });
 
@@ -269,7 +269,7 @@ describe('datagrams', () => {
 
 it('a closed host lets Node go and frees every name', async () => {
   const path = join(directory, 's');
-  const other = createNodeHost();
+  const other = createNodeHost({ native: false });
   const listener = await other.sockets.listen({ family: 'unix', path });
   const socket = other.sockets.connect({ family: 'unix', path });
   const datagram = await other.sockets.datagram({ family: 'ipv4' });
@@ -285,7 +285,7 @@ it('a closed host lets Node go and frees every name', async () => {
 });
 
 it('what is being opened while the host closes is not left behind', async () => {
-  const other = createNodeHost();
+  const other = createNodeHost({ native: false });
   const path = join(directory, 's');
   const opening = Promise.allSettled([
     other.sockets.listen({ family: 'unix', path }),

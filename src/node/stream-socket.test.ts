@@ -10,7 +10,7 @@ let host: NodeHost;
 let directory: string;
 
 beforeEach(() => {
-  host = createNodeHost();
+  host = createNodeHost({ native: false });
   directory = mkdtempSync(join(tmpdir(), 'ny-node-'));
 });
 

@@ -127,7 +127,7 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
     if (this.#blocked) return WOULD_BLOCK;
     const { binding, sendSlots } = this.#context;
     let sent = 0;
-    let tries = 0;
+    let refused = 0;
     try {
       sendSlots.take(batch, this.#connected);
     } catch (error) {
@@ -137,19 +137,19 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
     while (sent < count) {
       const result = binding.sendBatch(this.#fd, sendSlots, sent, count - sent, FLAGS, this.#domain);
       if (result > 0) {
+        if (refused !== 0) this.#failed(this.#context.error(refused));
         sent += result;
-        tries = 0;
+        refused = 0;
       } else if (result === EAGAIN || result === ENOBUFS || result === 0) {
         this.#block(result);
         break;
-      } else if (result !== EINTR && this.#domain !== AF_UNIX && tries === 0) {
-        // An error of an earlier datagram that the kernel had to tell; this one has not been tried.
-        tries = 1;
-        this.#failed(this.#context.error(result));
+      } else if (result !== EINTR && this.#domain !== AF_UNIX && refused === 0) {
+        // Perhaps of an earlier datagram, and this one has not been tried.
+        refused = result;
       } else if (result !== EINTR) {
         this.#lost(this.#context.error(result), 1);
         sent++;
-        tries = 0;
+        refused = 0;
       }
     }
     sendSlots.release();
@@ -224,8 +224,8 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
   /** BatchTask of the next turn: what the kernel gives no event for. */
   run(): void {
     if (this.#fd < 0) return;
-    for (let i = Math.min(this.#untold, MAX_TOLD); i > 0 && this.#fd >= 0; i--) this.#emit('error');
-    this.#untold = 0;
+    if (this.#untold > 0) this.#tellErrors();
+    if (this.#fd < 0) return;
     if (this.#left !== undefined && this.#wantRead) this.#emit('readable');
     if (this.#spins > 0) this.#tryAgain();
     this.#pollIfDue();
@@ -234,15 +234,15 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
   /** ReadyHandler. */
   ready(events: number): void {
     this.#allowance = DATAGRAM_BUDGET;
-    if ((events & FAILED) !== 0) this.#readErrors();
+    if ((events & FAILED) !== 0) this.#noteError();
     if (this.#fd >= 0 && (events & READABLE) !== 0 && this.#wantRead) this.#emit('readable');
     if (this.#fd >= 0 && (events & WRITABLE) !== 0 && this.#spins === 0) {
       this.#blocked = false;
       if (this.#wantWrite) this.#emit('writable');
     }
     if (this.#fd < 0) return;
+    // After an error the watch rests until that is told: the error's place in the queue would bring it back at once.
     this.#setMask(this.#wanted() | ((events & READABLE) === 0 ? this.#mask & READABLE : 0));
-    if ((events & FAILED) !== 0) this.#watch?.rearm();
   }
 
   #wanted(): number {
@@ -284,14 +284,22 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
     this.#setMask(this.#wanted() | (this.#mask & READABLE));
   }
 
-  #readErrors(): void {
+  /** The kernel has an error; of a datagram that sendBatch saw fail, it is told already. */
+  #noteError(): void {
     const code = this.#context.intOption(this.#fd, SOL_SOCKET, SO_ERROR);
     if (code !== 0) this.#error = this.#context.error(-code);
-    this.#emit('error');
-    const { errorQueue } = this.#context;
-    for (let i = 0; i < MAX_TOLD && this.#fd >= 0 && this.#isInet; i++) {
-      if (errorQueue.next(this.#fd, undefined) === 0) break;
+    if (this.#untold === 0) this.#untold = 1;
+    this.#context.host.loop.nextTurn(this);
+  }
+
+  /** What the owner leaves in the queue of ICMP errors would be told again and again: it goes. */
+  #tellErrors(): void {
+    for (let left = Math.min(this.#untold, MAX_TOLD); left > 0 && this.#fd >= 0; left--) this.#emit('error');
+    this.#untold = 0;
+    for (let left = MAX_TOLD; left > 0 && this.#fd >= 0 && this.#isInet; left--) {
+      if (this.#context.errorQueue.next(this.#fd, undefined) === 0) break;
     }
+    this.#watch?.rearm();
   }
 
   get #isInet(): boolean {

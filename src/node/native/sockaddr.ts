@@ -47,7 +47,7 @@ export function domainOf(address: SocketAddress): number {
  * Writes the address.
  * @param bytes SOCKADDR_BYTES free from `at` on.
  * @returns its length for the kernel.
- * @throws HostError EINVAL for a host that is no numeric address, ENAMETOOLONG, or what is wrong with a unix name.
+ * @throws HostError EINVAL for a host that is no numeric address or a port that is none, ENAMETOOLONG, or what is wrong with a unix name.
  */
 export function encodeAddress(address: SocketAddress, bytes: Uint8Array, at: number): number {
   bytes.fill(0, at, at + SOCKADDR_BYTES);
@@ -162,6 +162,7 @@ function putHost16(bytes: Uint8Array, at: number, value: number): void {
 }
 
 function putPort(bytes: Uint8Array, at: number, port: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > 0xffff) throw hostError('EINVAL');
   bytes[at + 2] = port >>> 8;
   bytes[at + 3] = port;
 }

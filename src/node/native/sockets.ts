@@ -54,9 +54,14 @@ export class NativeSockets implements Sockets {
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {
     const { descriptors, open } = this.#context.host;
     if (!descriptors.mayOpen(open.size)) throw hostError('EMFILE');
-    const fd = await openDatagram(this.#context, options);
     const { bind } = options;
-    return this.#datagram(fd, options.family, bind !== undefined && hasPath(bind) ? bind : undefined);
+    descriptors.opening++;
+    try {
+      const fd = await openDatagram(this.#context, options);
+      return this.#datagram(fd, options.family, bind !== undefined && hasPath(bind) ? bind : undefined);
+    } finally {
+      descriptors.opening--;
+    }
   }
 
   async ping(family: Family): Promise<DatagramSocket> {

@@ -114,7 +114,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   }
 
   readInto(bytes: Uint8Array, offset: number, length: number): number {
-    if (this.#state !== OPEN) return this.#state === CONNECTING ? WOULD_BLOCK : SOCKET_FAILED;
+    if (this.#state !== OPEN) return this.#readUnopened();
     if (this.#allowance <= 0 || length === 0) return WOULD_BLOCK;
     const count =
       this.#inbox === undefined
@@ -126,6 +126,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     }
     if (count === 0) {
       this.#atEnd = true;
+      this.#endIfBothEnded();
       return 0;
     }
     this.#allowance = 0;
@@ -289,7 +290,22 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     const result = output.flush(this.#fd);
     if (result === SOCKET_FAILED) this.#fail(this.#context.error(output.failure));
     else if (output.isBlocked) this.#setMask(this.#mask | WRITABLE);
-    else if (this.#shut) this.#context.calls.shutdown(this.#fd, SHUT_WR);
+    else if (this.#shut) {
+      this.#context.calls.shutdown(this.#fd, SHUT_WR);
+      this.#endIfBothEnded();
+    }
+  }
+
+  #readUnopened(): number {
+    if (this.#state === CONNECTING) return WOULD_BLOCK;
+    return this.#atEnd && this.#error === undefined ? 0 : SOCKET_FAILED;
+  }
+
+  /** Nothing comes and nothing goes any more: the descriptor is not needed. */
+  #endIfBothEnded(): void {
+    if (!this.#atEnd || !this.#shut || this.#output.waiting > 0) return;
+    this.#release();
+    this.#context.host.loop.nextTurn({ run: () => this.#emit('closed') });
   }
 
   /** The descriptor goes at once; the owner hears of it now, or in a later turn if this is inside a call of its. */
