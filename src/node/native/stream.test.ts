@@ -1,0 +1,209 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { describeNative } from '../../../tests/kit/native.ts';
+import {
+  addon,
+  event,
+  LOOPBACK,
+  NativeBench,
+  numbered,
+  openDescriptors,
+  readAll,
+  turns,
+  until,
+} from '../../../tests/kit/native-host.ts';
+import { type Listener, SOCKET_FAILED, type StreamSocket, WOULD_BLOCK } from '../../net/index.ts';
+import { host32 } from './sockaddr.ts';
+
+const SOL_SOCKET = 1;
+const SO_KEEPALIVE = 9;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+
+let bench: NativeBench;
+
+beforeEach(() => {
+  bench = new NativeBench();
+});
+
+afterEach(async () => {
+  await bench.close();
+});
+
+function option(socket: StreamSocket, level: number, name: number): number {
+  const value = new Uint8Array(4);
+  const { descriptor } = socket as unknown as { descriptor: number };
+  expect(addon().calls.getsockopt(descriptor, level, name, value, 0, 4)).toBe(4);
+  return host32(value, 0);
+}
+
+describeNative('native streams', () => {
+  it('set TCP_NODELAY at both ends, and keep-alive where it is asked for', async () => {
+    const [client, server] = await bench.pair();
+    expect([option(client, IPPROTO_TCP, TCP_NODELAY), option(server, IPPROTO_TCP, TCP_NODELAY)]).toEqual([1, 1]);
+    expect(option(client, SOL_SOCKET, SO_KEEPALIVE)).toBe(0);
+    const listener = await bench.host.sockets.listen(LOOPBACK);
+    const bind = { family: 'ipv4', host: '127.0.0.2', port: 0 } as const;
+    const other = bench.host.sockets.connect(listener.address, { noDelay: false, keepAlive: true, bind });
+    await event(other, 'connected');
+    expect([option(other, IPPROTO_TCP, TCP_NODELAY), option(other, SOL_SOCKET, SO_KEEPALIVE)]).toEqual([0, 1]);
+    expect(other.localAddress).toMatchObject({ host: '127.0.0.2' });
+    expect(other.remoteAddress).toEqual(listener.address);
+  });
+
+  for (const family of ['ipv4', 'unix'] as const) {
+    const at = () => (family === 'ipv4' ? LOOPBACK : bench.path('s'));
+
+    it(`${family}: gather the small writes of a batch into one`, async () => {
+      const [client, server] = await bench.pair(at());
+      const all = numbered(3000);
+      let sent = 0;
+      bench.host.loop.nextTurn({
+        run: () => {
+          for (let i = 0; i < 100; i++) sent += client.write2(all, sent, 10, sent + 10, 20);
+        },
+      });
+      server.interest(true, false);
+      await event(server, 'readable');
+      const got = new Uint8Array(5000);
+      expect([sent, server.readInto(got, 0, 5000)]).toEqual([3000, 3000]);
+      expect(got.subarray(0, 3000)).toEqual(all);
+    });
+
+    it(`${family}: send what was taken after close, to a peer that reads later`, async () => {
+      const [client, server] = await bench.pair(at());
+      const piece = numbered(10_000);
+      let taken = 0;
+      await until(() => {
+        for (;;) {
+          const count = client.write(piece, 0, piece.length);
+          if (count <= 0) break;
+          taken += count;
+        }
+        return client.write(piece, 0, 1) === WOULD_BLOCK;
+      });
+      client.close();
+      await turns(20);
+      expect(bench.host.openSockets).toBe(2);
+      expect((await readAll(server)).length).toBe(taken);
+      expect(bench.host.openSockets).toBe(1);
+    });
+
+    it(`${family}: end by themselves once both sides have`, async () => {
+      const before = openDescriptors();
+      const [client, server] = await bench.pair(at());
+      client.shutdown();
+      server.shutdown();
+      const events = event(server, 'closed');
+      server.interest(true, false);
+      await turns(3);
+      const byte = new Uint8Array(1);
+      await until(() => server.readInto(byte, 0, 1) === 0);
+      expect(await events).toContain('closed');
+      expect([server.readInto(byte, 0, 1), server.write(byte, 0, 1)]).toEqual([0, SOCKET_FAILED]);
+      server.close();
+      client.close();
+      await turns(2);
+      expect(openDescriptors()).toBe(before);
+    });
+
+    it(`${family}: leave the descriptor alone without interest, and say the end once`, async () => {
+      const [client, server] = await bench.pair(at());
+      let events = 0;
+      server.onEvent = () => events++;
+      client.write(numbered(4), 0, 4);
+      await turns(20);
+      expect(events).toBe(0);
+      server.interest(true, false);
+      await until(() => events === 5);
+      expect(server.readInto(new Uint8Array(4), 0, 4)).toBe(4);
+      client.shutdown();
+      await until(() => server.readInto(new Uint8Array(4), 0, 4) === 0);
+      const before = events;
+      await turns(20);
+      expect(events - before).toBeLessThan(2);
+    });
+  }
+
+  it('give the bytes that came before a reset, then the error', async () => {
+    const [client, server] = await bench.pair();
+    client.write(numbered(20_000), 0, 20_000);
+    await turns(3);
+    client.reset();
+    await turns(3);
+    expect(await readAll(server)).toEqual(Buffer.from(numbered(20_000)));
+    expect(server.error?.code).toBe('ECONNRESET');
+    expect(bench.host.openSockets).toBe(0);
+  });
+
+  it('tell a reset also to an owner that does not read', async () => {
+    const [client, server] = await bench.pair();
+    server.interest(true, false);
+    client.reset();
+    expect(await event(server, 'error')).toEqual(['error']);
+    expect(server.readInto(new Uint8Array(1), 0, 1)).toBe(SOCKET_FAILED);
+  });
+
+  it('end a turn after 256 KiB, and go on in the next', async () => {
+    const [client, server] = await bench.pair();
+    const block = new Uint8Array(65_536);
+    let sent = 0;
+    while (sent < 1_000_000) {
+      const count = client.write(block, 0, block.length);
+      if (count <= 0) break;
+      sent += count;
+    }
+    const rounds: number[] = [];
+    server.onEvent = () => {
+      let round = 0;
+      for (let count = 1; count > 0; round += count) count = Math.max(0, server.readInto(block, 0, 60_000));
+      rounds.push(round);
+    };
+    server.interest(true, false);
+    await until(() => rounds.reduce((sum, round) => sum + round, 0) === sent);
+    expect(sent).toBeGreaterThan(600_000);
+    expect(Math.max(...rounds)).toBeLessThan(256 * 1024 + 60_000);
+    expect(rounds.length).toBeGreaterThan(2);
+  });
+
+  it('leave no descriptor behind after thousands of connections', async () => {
+    const listener = await bench.host.sockets.listen(LOOPBACK);
+    listener.onConnection = (socket) => {
+      socket.onEvent = () => socket.reset();
+      socket.interest(true, false);
+    };
+    const before = openDescriptors();
+    let ended = 0;
+    for (let i = 0; i < 2000; i++) {
+      const socket = bench.host.sockets.connect(listener.address);
+      socket.onEvent = (got) => {
+        if (got === 'connected') socket.write(numbered(3), 0, 3);
+        if (got !== 'error' && got !== 'closed') {
+          socket.interest(true, false);
+          return;
+        }
+        ended++;
+        socket.close();
+      };
+      if (i % 100 === 0) await turns(2);
+    }
+    await until(() => ended === 2000);
+    await turns(2);
+    expect([openDescriptors(), bench.host.openSockets]).toEqual([before, 1]);
+  });
+
+  it('listen on vsock, or say what this kernel lacks for it', async () => {
+    const any = 0xffff_ffff;
+    const result: unknown = await bench.host.sockets
+      .listen({ family: 'vsock', cid: any, port: any })
+      .catch((error: unknown) => error);
+    if (result instanceof Error) {
+      expect(result).toMatchObject({ code: 'EAFNOSUPPORT' });
+      expect(result.message).toContain('this kernel has no vsock');
+    } else {
+      const { address } = result as Listener;
+      expect(address).toMatchObject({ family: 'vsock', cid: any });
+      expect((address as { port: number }).port).toBeLessThan(any);
+      await (result as Listener).close();
+    }
+  });
+});
