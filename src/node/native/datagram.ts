@@ -140,6 +140,7 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
         if (refused !== 0) this.#failed(this.#context.error(refused));
         sent += result;
         refused = 0;
+        this.#spins = 0;
       } else if (result === EAGAIN || result === ENOBUFS || result === 0) {
         this.#block(result);
         break;
@@ -275,12 +276,10 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
 
   #tryAgain(): void {
     if (this.#fd < 0) return;
-    const spins = this.#spins;
     this.#blocked = false;
     if (this.#wantWrite) this.#emit('writable');
     if (this.#fd < 0) return;
-    // Without a new refusal there is room.
-    if (this.#spins === spins) this.#spins = 0;
+    if (!this.#blocked) this.#spins = 0;
     this.#setMask(this.#wanted() | (this.#mask & READABLE));
   }
 
