@@ -328,6 +328,8 @@ export interface Descriptor {
   /** Why the last read or write answered SOCKET_FAILED. */
   readonly error: HostError | undefined;
   close(): void;
+  /** Lets go of an adopted one without closing it: the number is again the caller's. */
+  release(): void;
 }
 
 /** A program's end: `status` is waitpid(2)'s raw word. */

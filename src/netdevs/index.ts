@@ -1,5 +1,6 @@
 /** The drivers that need nothing but the Host, by the schema's name (NetClientDriver). */
 import type { NetdevFactory } from '../net/index.ts';
+import { createBridge } from './bridge/index.ts';
 import { createDgram } from './dgram/index.ts';
 import { createHubport } from './hubport/index.ts';
 import { createListener } from './listener/index.ts';
@@ -8,7 +9,16 @@ import { createStream } from './stream/index.ts';
 import { createTap } from './tap/index.ts';
 import { createUserNetdev } from './user/index.ts';
 
-export { createDgram, createHubport, createListener, createSocket, createStream, createUserNetdev };
+export {
+  createBridge,
+  createDgram,
+  createHubport,
+  createListener,
+  createSocket,
+  createStream,
+  createTap,
+  createUserNetdev,
+};
 
 /** A table for a yard: each driver takes the options of its own branch of the schema, which has checked them. */
 export const portableDrivers = {
@@ -22,5 +32,6 @@ export const portableDrivers = {
 
 /** Those that need more of the Host than sockets: its kernel. */
 export const nativeDrivers = {
+  bridge: createBridge,
   tap: createTap,
 } satisfies Record<string, NetdevFactory<never>>;

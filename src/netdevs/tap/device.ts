@@ -1,4 +1,4 @@
-/** Opening and setting up a tap: the ioctls QEMU makes, in its order (QEMU net/tap-linux.c). */
+/** Opening and setting up a tap: the ioctls QEMU makes, in its order (QEMU net/tap-linux.c, net/tap.c). */
 import {
   type Descriptor,
   HostError,
@@ -6,14 +6,14 @@ import {
   OFFLOAD_CHECKSUM,
   OFFLOAD_TSO4,
   OFFLOAD_TSO6,
+  OFFLOAD_UDP_SEGMENTATION,
 } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
 import { VNET_HEADER_LENGTH } from '../../wire/index.ts';
+import { indexOf, int, nameOf, requestFor, WORD_AT, word } from './interface.ts';
 
 const TUN_DEVICE = '/dev/net/tun';
-const IFREQ_BYTES = 40;
-const NAME_BYTES = 16;
-const FLAGS_OFFSET = 16;
+const VHOST_DEVICE = '/dev/vhost-net';
 
 const IFF_TAP = 0x0002;
 const IFF_MULTI_QUEUE = 0x0100;
@@ -26,6 +26,9 @@ const TUN_F_CSUM = 1;
 const TUN_F_TSO4 = 2;
 const TUN_F_TSO6 = 4;
 const TUN_F_TSO_ECN = 8;
+const TUN_F_USO4 = 0x20;
+const TUN_F_USO6 = 0x40;
+const TCP_OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
 export interface TapDevice {
   readonly queues: readonly Descriptor[];
@@ -42,7 +45,7 @@ export function createDevice(kernel: Kernel, name: string, queues: number, vnetW
     let interfaceName = name;
     let vnetHeader = false;
     for (let i = 0; i < queues; i++) {
-      const descriptor = openTun(kernel);
+      const descriptor = openMacvtap(kernel, name) ?? openTun(kernel);
       opened.push(descriptor);
       const features = word(descriptor, 'TUNGETFEATURES');
       vnetHeader = vnetWanted !== false && (features & IFF_VNET_HDR) !== 0;
@@ -67,27 +70,50 @@ export function createDevice(kernel: Kernel, name: string, queues: number, vnetW
   }
 }
 
-/** Taps that somebody else opened. @throws QapiError with QEMU's text; the descriptors are closed then */
-export function adoptDevice(kernel: Kernel, numbers: readonly number[], wording: (fd: number) => string): TapDevice {
+/**
+ * Taps that somebody else opened, by what `fd=` and `fds=` say. On failure one that was sent to us is closed; a number
+ * stays open, for it may be that of another part of this process.
+ * @param take gives the number behind a text
+ * @param id the netdev's, for error texts
+ * @throws QapiError with QEMU's text
+ */
+export function adoptDevice(
+  kernel: Kernel,
+  texts: readonly string[],
+  take: (text: string) => number,
+  id: string,
+): TapDevice {
   const opened: Descriptor[] = [];
   try {
-    let vnetHeader = false;
-    let interfaceName = '';
-    for (const [i, number] of numbers.entries()) {
-      const descriptor = adopt(kernel, number, wording);
-      opened.push(descriptor);
-      const request = new Uint8Array(IFREQ_BYTES);
-      worded(`Unable to query TUNGETIFF on FD ${number}`, () => descriptor.ioctl('TUNGETIFF', request));
-      const has = (flagsOf(request) & IFF_VNET_HDR) !== 0;
-      if (i > 0 && has !== vnetHeader) throw new QapiError('vnet_hdr not consistent across given tap fds');
-      vnetHeader = has;
-      interfaceName = nameOf(request);
-    }
-    return { queues: opened, interfaceName, vnetHeader, offloads: negotiate(opened, vnetHeader) };
+    for (const text of texts) opened.push(adopt(kernel, take(text), id));
+    return deviceOf(opened);
   } catch (error) {
-    for (const descriptor of opened) descriptor.close();
+    for (const [i, descriptor] of opened.entries()) {
+      if (isNumber(texts[i] as string)) descriptor.release();
+      else descriptor.close();
+    }
     throw error;
   }
+}
+
+const isNumber = (text: string): boolean => /^\d/.test(text);
+
+/** An open tap, or several queues of one. @throws QapiError with QEMU's text; nothing is closed */
+export function deviceOf(queues: readonly Descriptor[]): TapDevice {
+  let vnetHeader: boolean | undefined;
+  let interfaceName = '';
+  for (const descriptor of queues) {
+    const { number } = descriptor;
+    const request = requestFor('');
+    worded(`Unable to query TUNGETIFF on FD ${number}`, () => descriptor.ioctl('TUNGETIFF', request));
+    const flags = flagsOf(request);
+    if ((flags & IFF_TAP) === 0) throw new QapiError(`FD ${number} is a tun device, not a tap: it has no Ethernet`);
+    const has = (flags & IFF_VNET_HDR) !== 0;
+    vnetHeader ??= has;
+    if (has !== vnetHeader) throw new QapiError('vnet_hdr not consistent across given tap fds');
+    interfaceName = nameOf(request);
+  }
+  return { queues, interfaceName, vnetHeader: vnetHeader === true, offloads: negotiate(queues, vnetHeader === true) };
 }
 
 /** @throws QapiError if it fails and the user asked for it */
@@ -114,48 +140,87 @@ function openTun(kernel: Kernel): Descriptor {
   }
 }
 
+/** QEMU looks for a macvtap of that name first. */
+function openMacvtap(kernel: Kernel, name: string): Descriptor | undefined {
+  if (name === '') return undefined;
+  try {
+    const index = indexOf(kernel, name);
+    return index === undefined ? undefined : kernel.open(`/dev/tap${index}`);
+  } catch {
+    return undefined;
+  }
+}
+
 function attach(descriptor: Descriptor, name: string, flags: number): string {
-  const request = new Uint8Array(IFREQ_BYTES);
-  const pattern = new TextEncoder().encode(name === '' ? 'tap%d' : name);
-  if (pattern.length >= NAME_BYTES) throw new QapiError(`interface name '${name}' is longer than 15 bytes`);
-  request.set(pattern);
-  request[FLAGS_OFFSET] = flags & 255;
-  request[FLAGS_OFFSET + 1] = flags >> 8;
+  const request = requestFor(name === '' ? 'tap%d' : name);
+  new DataView(request.buffer).setUint16(WORD_AT, flags, true);
   const named = name === '' ? '' : ` (${name})`;
   try {
     descriptor.ioctl('TUNSETIFF', request);
   } catch (error) {
+    const hint = HINTS[(error as HostError).code];
     throw new QapiError(`could not configure ${TUN_DEVICE}${named}: ${(error as Error).message}`, {
       cause: error,
-      ...((error as HostError).code === 'EPERM'
-        ? { hint: 'making an interface needs CAP_NET_ADMIN: `netyard netns` does without, a bridge helper too' }
-        : {}),
+      ...(hint === undefined ? {} : { hint }),
     });
   }
   return nameOf(request);
 }
 
-/** Checksums and TCP segmentation pass through unfinished, both ways, where the header can say so. */
+const HINTS: Readonly<Record<string, string>> = {
+  EPERM: 'making an interface needs CAP_NET_ADMIN: `netyard netns` does without it, so does a helper (helper=PATH)',
+  EBUSY: 'another program has this interface open',
+  EINVAL: 'the name is that of another kind of interface, or of a tap made with another number of queues',
+};
+
+/** Checksums and segmentation pass through unfinished, both ways, where the header can say so. */
 function negotiate(queues: readonly Descriptor[], vnetHeader: boolean): number {
-  if (!vnetHeader) return 0;
-  for (const descriptor of queues) {
-    descriptor.ioctl('TUNSETVNETHDRSZ', int(VNET_HEADER_LENGTH));
-    try {
-      descriptor.ioctl('TUNSETOFFLOAD', TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN);
-    } catch (error) {
-      // An old kernel: it sends finished frames then, and still takes unfinished ones.
-      if (!(error instanceof HostError)) throw error;
-    }
+  if (!vnetHeader) {
+    // A persistent tap may remember offloads that only a header could describe.
+    for (const descriptor of queues) offload(descriptor, 0);
+    return 0;
   }
-  return OFFLOAD_CHECKSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6;
+  let udp = OFFLOAD_UDP_SEGMENTATION;
+  for (const descriptor of queues) {
+    worded('TUNSETVNETHDRSZ ioctl failed', () => descriptor.ioctl('TUNSETVNETHDRSZ', int(VNET_HEADER_LENGTH)));
+    if (offload(descriptor, TCP_OFFLOADS | TUN_F_USO4 | TUN_F_USO6)) continue;
+    // Before Linux 6.2. One that takes none at all sends finished frames, and still takes unfinished ones.
+    udp = 0;
+    offload(descriptor, TCP_OFFLOADS);
+  }
+  return OFFLOAD_CHECKSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | udp;
 }
 
-function adopt(kernel: Kernel, number: number, wording: (fd: number) => string): Descriptor {
+function offload(descriptor: Descriptor, mask: number): boolean {
+  try {
+    descriptor.ioctl('TUNSETOFFLOAD', mask);
+    return true;
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return false;
+  }
+}
+
+/**
+ * vhost-net moves frames between a tap and the memory of a guest, which a yard does not have.
+ * @throws QapiError as QEMU where vhost-net does not work.
+ */
+export function refuseVhost(kernel: Kernel): never {
+  const hint = 'vhost-net works on the memory of a guest, which this program does not have: leave vhost= away';
+  try {
+    kernel.open(VHOST_DEVICE).close();
+  } catch (error) {
+    throw new QapiError(`tap: open vhost char device failed: ${(error as Error).message}`, { cause: error, hint });
+  }
+  throw new QapiError('vhost-net requested but could not be initialized', { hint });
+}
+
+function adopt(kernel: Kernel, number: number, id: string): Descriptor {
   try {
     return kernel.adopt(number);
   } catch (error) {
     if (!(error instanceof HostError) || error.code === 'ENOTSUP') throw error;
-    throw new QapiError(`${wording(number)}: ${error.message}`, { cause: error });
+    throw new QapiError(`${id}: Can't use file descriptor ${number}: ${error.message}`, { cause: error });
   }
 }
 
@@ -167,22 +232,4 @@ function worded<T>(prefix: string, call: () => T): T {
   }
 }
 
-function word(descriptor: Descriptor, name: string): number {
-  const bytes = new Uint8Array(4);
-  descriptor.ioctl(name, bytes);
-  return new DataView(bytes.buffer).getUint32(0, true);
-}
-
-function int(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, true);
-  return bytes;
-}
-
-const flagsOf = (request: Uint8Array): number =>
-  (request[FLAGS_OFFSET] as number) | ((request[FLAGS_OFFSET + 1] as number) << 8);
-
-function nameOf(request: Uint8Array): string {
-  const end = request.indexOf(0);
-  return new TextDecoder().decode(request.subarray(0, Math.min(end < 0 ? NAME_BYTES : end, NAME_BYTES)));
-}
+const flagsOf = (request: Uint8Array): number => new DataView(request.buffer).getUint16(WORD_AT, true);

@@ -1,40 +1,67 @@
-/** netdev `tap`: an interface of the host (QEMU net/tap.c). */
-import type { NetClient, NetdevContext } from '../../net/index.ts';
-import { QapiError } from '../../qapi/index.ts';
+/** tap: an interface of this machine as a wire (QEMU net/tap.c). */
+import type { Descriptor, NetClient, NetdevContext } from '../../net/index.ts';
 import type { NetdevTapOptions } from '../../schema/net.ts';
-import { adoptDevice, createDevice, limitSendBuffer, type TapDevice } from './device.ts';
-import { planTap, sendBuffer } from './options.ts';
+import { runHelper } from './bridge-helper.ts';
+import { adoptDevice, createDevice, deviceOf, limitSendBuffer, refuseVhost, type TapDevice } from './device.ts';
+import { planTap, sendBuffer, type TapPlan } from './options.ts';
+import { runDownScript, runScript } from './scripts.ts';
 import { TapNetdev } from './tap-netdev.ts';
+
+export { DEFAULT_BRIDGE, DEFAULT_HELPERS, runDefaultHelper, runHelper } from './bridge-helper.ts';
+export { createDevice, deviceOf, type TapDevice } from './device.ts';
+export { indexOf, readWord, requestFor, WORD_AT, writeWord } from './interface.ts';
+export { TapNetdev } from './tap-netdev.ts';
 
 /** The driver. Rejects with QapiError with QEMU's text. */
 export async function createTap(options: NetdevTapOptions, context: NetdevContext): Promise<NetClient> {
   const plan = planTap(options);
   const { kernel } = context.host;
-  let device: TapDevice;
-  let info: string;
-  let onClose: (() => Promise<void>) | undefined;
+  const device = await open(plan, context);
+  return closing(device.queues, async () => {
+    limitSendBuffer(device, sendBuffer(options), options.sndbuf !== undefined);
+    if (plan.vhost) refuseVhost(kernel);
+    let info = '';
+    let onClose: (() => Promise<void>) | undefined;
+    if (plan.kind === 'own') {
+      const { script, downScript } = plan;
+      const { interfaceName } = device;
+      const tap = device.queues[0] as Descriptor;
+      info = `ifname=${interfaceName},script=${script || 'no'},downscript=${downScript || 'no'}`;
+      if (script !== '') await runScript(kernel, script, interfaceName, tap);
+      if (downScript !== '') onClose = () => runDownScript(kernel, downScript, interfaceName, tap, context.log);
+    } else {
+      info = plan.kind === 'helper' ? `helper=${plan.helper}` : plan.info;
+    }
+    const netdev = new TapNetdev(context, { device, info, onClose });
+    if (context.signal.aborted) {
+      await netdev.close();
+      context.signal.throwIfAborted();
+    }
+    return netdev;
+  });
+}
+
+async function open(plan: TapPlan, { host: { kernel }, id, takeDescriptor }: NetdevContext): Promise<TapDevice> {
   switch (plan.kind) {
-    case 'descriptors': {
-      const numbers = plan.texts.map((text) => context.takeDescriptor(text));
-      device = adoptDevice(kernel, numbers, (fd) => `${context.id}: Can't use file descriptor ${fd}`);
-      info = plan.info;
-      break;
+    case 'descriptors':
+      return adoptDevice(kernel, plan.texts, takeDescriptor, id);
+    case 'helper': {
+      const descriptor = await runHelper(kernel, plan.helper, plan.bridge);
+      return closing([descriptor], () => deviceOf([descriptor]));
     }
-    case 'helper':
-      throw new QapiError('helper');
-    case 'own': {
-      device = createDevice(kernel, plan.name, plan.queues, plan.vnetHeader);
-      info = `ifname=${device.interfaceName},script=${plan.script || 'no'},downscript=${plan.downScript || 'no'}`;
-      break;
-    }
+    case 'own':
+      return createDevice(kernel, plan.name, plan.queues, plan.vnetHeader);
     default:
       return plan satisfies never;
   }
+}
+
+/** Closes the descriptors when `use` fails. */
+export async function closing<T>(descriptors: readonly Descriptor[], use: () => T | Promise<T>): Promise<T> {
   try {
-    limitSendBuffer(device, sendBuffer(options), options.sndbuf !== undefined);
-    return new TapNetdev(context, { device, info, onClose });
+    return await use();
   } catch (error) {
-    for (const descriptor of device.queues) descriptor.close();
+    for (const descriptor of descriptors) descriptor.close();
     throw error;
   }
 }

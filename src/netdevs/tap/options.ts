@@ -1,17 +1,17 @@
 /** Which kind of tap the options ask for: QEMU's checks, in its order and words (QEMU net/tap.c, net_init_tap). */
 import { QapiError } from '../../qapi/index.ts';
 import type { NetdevTapOptions } from '../../schema/net.ts';
+import { DEFAULT_BRIDGE } from './bridge-helper.ts';
 
 export const DEFAULT_SCRIPT = '/etc/qemu-ifup';
 export const DEFAULT_DOWN_SCRIPT = '/etc/qemu-ifdown';
-export const DEFAULT_BRIDGE = 'br0';
 /** As QEMU's MAX_TAP_QUEUES. */
 const MAX_QUEUES = 1024;
 const MAX_SNDBUF = 0x7fffffff;
 
 export type TapPlan =
-  | { readonly kind: 'descriptors'; readonly texts: readonly string[]; readonly info: string }
-  | { readonly kind: 'helper'; readonly helper: string; readonly bridge: string }
+  | { readonly kind: 'descriptors'; readonly texts: readonly string[]; readonly info: string; readonly vhost: boolean }
+  | { readonly kind: 'helper'; readonly helper: string; readonly bridge: string; readonly vhost: boolean }
   | {
       readonly kind: 'own';
       readonly name: string;
@@ -21,6 +21,7 @@ export type TapPlan =
       /** '' = none. */
       readonly script: string;
       readonly downScript: string;
+      readonly vhost: boolean;
     };
 
 /** @throws QapiError */
@@ -36,8 +37,7 @@ export function planTap(options: NetdevTapOptions): TapPlan {
         'ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, fds=, and vhostfds= are invalid with fd=',
       );
     }
-    checkVhost(options);
-    return { kind: 'descriptors', texts: [fd], info: `fd=${fd}` };
+    return { kind: 'descriptors', texts: [fd], info: `fd=${fd}`, vhost: wantsVhost(options) };
   }
   if (fds !== undefined) {
     if (given(ifname, script, downscript, vnet, helper, queues, vhostfd)) {
@@ -50,18 +50,16 @@ export function planTap(options: NetdevTapOptions): TapPlan {
     if (vhostfds !== undefined && vhostfds.split(':').length !== texts.length) {
       throw new QapiError('The number of fds passed does not match the number of vhostfds passed');
     }
-    checkVhost(options);
-    return { kind: 'descriptors', texts, info: `fds=${fds}` };
+    // As QEMU shows its first queue.
+    return { kind: 'descriptors', texts, info: `fd=${texts[0]}`, vhost: wantsVhost(options) };
   }
   if (helper !== undefined) {
     if (given(ifname, script, downscript, vnet, queues, vhostfds)) {
       throw new QapiError('ifname=, script=, downscript=, vnet_hdr=, queues=, and vhostfds= are invalid with helper=');
     }
-    checkVhost(options);
-    return { kind: 'helper', helper, bridge: options.br ?? DEFAULT_BRIDGE };
+    return { kind: 'helper', helper, bridge: options.br ?? DEFAULT_BRIDGE, vhost: wantsVhost(options) };
   }
   if (vhostfds !== undefined) throw new QapiError("vhostfds= is invalid if fds= wasn't specified");
-  checkVhost(options);
   return {
     kind: 'own',
     name: ifname ?? '',
@@ -69,6 +67,7 @@ export function planTap(options: NetdevTapOptions): TapPlan {
     vnetHeader: vnet,
     script: program(script ?? DEFAULT_SCRIPT),
     downScript: program(downscript ?? DEFAULT_DOWN_SCRIPT),
+    vhost: wantsVhost(options),
   };
 }
 
@@ -80,13 +79,10 @@ export function sendBuffer(options: NetdevTapOptions): number {
 
 const program = (path: string): string => (path === 'no' ? '' : path);
 
-/** vhost-net moves frames between a tap and guest memory, which a yard has not. */
-function checkVhost(options: NetdevTapOptions): void {
-  const { vhost, vhostfd, vhostfds, vhostforce } = options;
-  if (vhost === undefined ? vhostfd !== undefined || vhostfds !== undefined || vhostforce === true : vhost) {
-    throw new QapiError('vhost-net requested but could not be initialized', {
-      hint: 'vhost-net works on the memory of a guest, which this program does not have: leave vhost= away',
-    });
-  }
-  if (vhostfd !== undefined || vhostfds !== undefined) throw new QapiError('vhostfd(s)= is not valid without vhost');
+/** @throws QapiError for descriptors of vhost-net without vhost */
+function wantsVhost({ vhost, vhostfd, vhostfds, vhostforce }: NetdevTapOptions): boolean {
+  const hasDescriptors = vhostfd !== undefined || vhostfds !== undefined;
+  const wanted = vhost ?? (hasDescriptors || vhostforce === true);
+  if (!wanted && hasDescriptors) throw new QapiError('vhostfd(s)= is not valid without vhost');
+  return wanted;
 }

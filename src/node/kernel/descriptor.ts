@@ -10,13 +10,14 @@ const EINTR = -4;
 
 export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
   readonly number: number;
+  /** -1 once closed: the number may then be somebody else's. */
+  #fd: number;
   onEvent: Descriptor['onEvent'] = () => {};
   readonly #binding: NativeBinding;
   readonly #readiness: Readiness;
   readonly #open: Set<Destroyable>;
   #watch: Watch | undefined;
   #failure = 0;
-  #closed = false;
 
   /** @param open everything open of this host, which ends it when it closes. */
   constructor(binding: NativeBinding, readiness: Readiness, open: Set<Destroyable>, number: number) {
@@ -24,7 +25,12 @@ export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
     this.#readiness = readiness;
     this.#open = open;
     this.number = number;
+    this.#fd = number;
     open.add(this);
+  }
+
+  get descriptor(): number {
+    return this.#fd;
   }
 
   get error(): HostError | undefined {
@@ -32,17 +38,17 @@ export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
   }
 
   read(bytes: Uint8Array, offset: number, length: number): number {
-    const n = this.#binding.calls.read(this.number, bytes, offset, length);
+    const n = this.#binding.calls.read(this.#fd, bytes, offset, length);
     return n >= 0 ? n : this.#failed(n);
   }
 
   write(bytes: Uint8Array, offset: number, length: number): number {
-    const n = this.#binding.calls.write(this.number, bytes, offset, length);
+    const n = this.#binding.calls.write(this.#fd, bytes, offset, length);
     return n >= 0 ? n : this.#failed(n);
   }
 
   write2(first: Uint8Array, o1: number, l1: number, second: Uint8Array, o2: number, l2: number): number {
-    const n = this.#binding.calls.writev(this.number, first, o1, l1, second, o2, l2);
+    const n = this.#binding.calls.writev(this.#fd, first, o1, l1, second, o2, l2);
     return n >= 0 ? n : this.#failed(n);
   }
 
@@ -50,16 +56,16 @@ export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
     const call = this.#binding.ioctls[name];
     if (call === undefined) throw hostError('ENOTTY');
     const result =
-      typeof argument === 'number' ? call(this.number, argument) : call(this.number, argument, 0, argument.length);
+      typeof argument === 'number' ? call(this.#fd, argument) : call(this.#fd, argument, 0, argument.length);
     if (result < 0) throw hostError(this.#binding.errnoName(-result));
     return result;
   }
 
   interest(readable: boolean, writable: boolean): void {
-    if (this.#closed) return;
+    if (this.#fd < 0) return;
     const events = (readable ? READABLE : 0) | (writable ? WRITABLE : 0);
     if (this.#watch === undefined) {
-      if (events !== 0) this.#watch = this.#readiness.watch(this.number, events, this);
+      if (events !== 0) this.#watch = this.#readiness.watch(this.#fd, events, this);
     } else {
       this.#watch.interest(events);
     }
@@ -67,18 +73,23 @@ export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
 
   ready(events: number): void {
     if ((events & WRITABLE) !== 0) this.onEvent('writable');
-    if (this.#closed) return;
+    if (this.#fd < 0) return;
     if ((events & READABLE) !== 0) this.onEvent('readable');
-    if (!this.#closed && (events & FAILED) !== 0) this.onEvent('error');
+    if (this.#fd >= 0 && (events & FAILED) !== 0) this.onEvent('error');
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    const fd = this.#fd;
+    this.release();
+    if (fd >= 0) this.#binding.calls.close(fd);
+  }
+
+  release(): void {
+    if (this.#fd < 0) return;
+    this.#fd = -1;
     this.onEvent = () => {};
     this.#watch?.close();
     this.#open.delete(this);
-    this.#binding.calls.close(this.number);
   }
 
   destroy(): void {

@@ -9,6 +9,7 @@ import { receiveDescriptor, runProgram } from './programs.ts';
 
 const O_RDWR = 2;
 const O_NONBLOCK = 0o4000;
+const MAX_DESCRIPTOR = 0x7fffffff;
 const AF_INET = 2;
 const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | O_NONBLOCK | 0o2000000;
 
@@ -29,6 +30,8 @@ export class NativeKernel implements Kernel {
 
   adopt(descriptor: number): Descriptor {
     const { calls } = this.binding;
+    if (!Number.isInteger(descriptor) || descriptor < 0 || descriptor > MAX_DESCRIPTOR) throw hostError('EBADF');
+    for (const open of this.#open) if (open.descriptor === descriptor) throw hostError('EBUSY');
     const flags = this.#check(calls.fcntlGetFlags(descriptor));
     this.#check(calls.fcntlSetFlags(descriptor, flags | O_NONBLOCK));
     this.#check(calls.fcntlSetCloexec(descriptor, 1));

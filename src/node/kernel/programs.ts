@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { type Descriptor, HostError, type ProgramEnd } from '../../net/index.ts';
 import { hostError, toHostError } from '../errno.ts';
-import { READABLE } from '../native/binding.ts';
 import type { NativeKernel } from './kernel.ts';
 
 const AF_UNIX = 1;
@@ -12,19 +11,26 @@ const SOCK_STREAM_CLOEXEC_NONBLOCK = 1 | 0o2000000 | 0o4000;
 const FIRST_DESCRIPTOR = 3;
 const DEFAULT_TIMEOUT_MS = 60_000;
 
-/** Standard streams inherited, `descriptors` from 3 on. @throws HostError when it cannot be started, or does not end in time */
-export function runProgram(
+/**
+ * Runs a program to its end: standard streams inherited, `descriptors` as 3, 4, ...
+ * @throws HostError when it cannot be started, or ETIMEDOUT: it is killed then.
+ */
+export async function runProgram(
   argv: readonly string[],
   descriptors: readonly number[],
   timeoutMs = DEFAULT_TIMEOUT_MS,
 ): Promise<ProgramEnd> {
-  const child = start(argv, descriptors);
-  return ended(child, argv, timeoutMs);
+  return ended(start(argv, descriptors), argv, timeoutMs);
 }
 
+/** Forks and executes before it returns, so the caller may close the descriptors then. */
 function start(argv: readonly string[], descriptors: readonly number[]): ChildProcess {
-  const [program, ...args] = argv;
-  return spawn(program ?? '', args, { stdio: ['inherit', 'inherit', 'inherit', ...descriptors] });
+  const [program = '', ...args] = argv;
+  try {
+    return spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...descriptors] });
+  } catch (error) {
+    throw toHostError(error);
+  }
 }
 
 function ended(child: ChildProcess, argv: readonly string[], timeoutMs: number): Promise<ProgramEnd> {
@@ -47,7 +53,8 @@ function ended(child: ChildProcess, argv: readonly string[], timeoutMs: number):
 }
 
 /**
- * One descriptor from a helper that gets its end of a socket as number 3 (QEMU net/tap.c, qemu-bridge-helper).
+ * One descriptor from a helper, which finds its end of a socket as number 3 (the protocol of qemu-bridge-helper: one byte
+ * with the descriptor beside it, then exit status 0).
  * @throws HostError when it sends none, ends with another status than 0, or takes too long.
  */
 export async function receiveDescriptor(
@@ -55,50 +62,45 @@ export async function receiveDescriptor(
   argv: (socket: number) => readonly string[],
   timeoutMs: number,
 ): Promise<Descriptor> {
-  const { binding } = kernel;
-  const pair = new Int32Array(2);
-  const made = binding.calls.socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC_NONBLOCK, 0, new Uint8Array(pair.buffer), 0, 8);
-  if (made < 0) throw hostError(binding.errnoName(-made));
-  const [ours, theirs] = pair as unknown as [number, number];
-  const end = kernel.own(ours);
-  let received: Descriptor | undefined;
-  let failure: HostError | undefined;
+  const [ours, theirs] = socketPair(kernel);
   try {
     const command = argv(FIRST_DESCRIPTOR);
     let child: ChildProcess;
     try {
       child = start(command, [theirs]);
     } finally {
-      binding.calls.close(theirs);
+      kernel.binding.calls.close(theirs);
     }
-    const finished = ended(child, command, timeoutMs);
-    const arrived = new Promise<void>((resolve) => {
-      const watch = kernel.readiness.watch(ours, READABLE, {
-        ready: () => {
-          const bytes = new Uint8Array(1);
-          const descriptors = new Int32Array(3);
-          const n = binding.receiveDescriptors(ours, bytes, 0, 1, descriptors);
-          if (n < 0 && binding.errnoName(-n) === 'EAGAIN') return;
-          watch.close();
-          const count = descriptors[0] as number;
-          if (n < 0) failure = hostError(binding.errnoName(-n));
-          else if (count === 1) received = kernel.adopt(descriptors[1] as number);
-          else for (let i = 1; i <= Math.abs(count) && i < 3; i++) binding.calls.close(descriptors[i] as number);
-          resolve();
-        },
-      });
-    });
-    // The helper's end closes with it at the latest, so both settle.
-    const { status } = await finished;
-    await arrived;
-    if (failure !== undefined) throw failure;
-    if (status !== 0) throw new HostError('EIO', `${command[0]} ended with status ${status}`);
+    const { status } = await ended(child, command, timeoutMs);
+    // What it sent waits in the socket; taken in any case, so that it is closed on failure.
+    const received = take(kernel, ours);
+    if (status !== 0) {
+      received?.close();
+      throw new HostError('EIO', `${command[0]} ended with status ${status}`);
+    }
     if (received === undefined) throw new HostError('EPROTO', `${command[0]} ended without sending a descriptor`);
     return received;
-  } catch (error) {
-    received?.close();
-    throw error;
   } finally {
-    end.close();
+    kernel.binding.calls.close(ours);
   }
+}
+
+function socketPair({ binding }: NativeKernel): [number, number] {
+  const bytes = new Uint8Array(8);
+  const made = binding.calls.socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC_NONBLOCK, 0, bytes, 0, bytes.length);
+  if (made < 0) throw hostError(binding.errnoName(-made));
+  const [ours = -1, theirs = -1] = new Int32Array(bytes.buffer);
+  return [ours, theirs];
+}
+
+/** The one descriptor that waits in a socket; several are closed, as is what came with them. */
+function take(kernel: NativeKernel, socket: number): Descriptor | undefined {
+  const { binding } = kernel;
+  const descriptors = new Int32Array(3);
+  if (binding.receiveDescriptors(socket, new Uint8Array(1), 0, 1, descriptors) <= 0) return undefined;
+  const [count = 0, first = -1] = descriptors;
+  if (count === 1) return kernel.adopt(first);
+  const kept = count < 0 ? -count - 1 : count;
+  for (const descriptor of descriptors.subarray(1, 1 + kept)) binding.calls.close(descriptor);
+  return undefined;
 }
