@@ -24,7 +24,7 @@ import { NativeListener } from './listener.ts';
 import { host32, putHost32 } from './sockaddr.ts';
 import { NativeStream } from './stream.ts';
 
-/** @throws HostError ENOTSOCK, EBUSY for one of this host's own, ESOCKTNOSUPPORT; the descriptor stays open then. */
+/** @throws HostError ENOTSOCK, EBUSY or EEXIST for one that is in use, ESOCKTNOSUPPORT; the descriptor stays open then. */
 export function adopt(context: NativeContext, fd: number, passDescriptors: boolean): AdoptedSocket {
   if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fffffff) throw hostError('EBADF');
   const type = option(context, fd, SO_TYPE);
@@ -41,6 +41,8 @@ export function adopt(context: NativeContext, fd: number, passDescriptors: boole
   const flags = context.check(calls.fcntlGetFlags(fd));
   if ((flags & O_NONBLOCK) === 0) context.check(calls.fcntlSetFlags(fd, flags | O_NONBLOCK));
   context.check(calls.fcntlSetCloexec(fd, 1));
+  // One that Node itself is watching cannot be had: better said now than in the middle of something.
+  context.watcher.watch(fd, 0, { ready: () => {} }).close();
   const local = address(context, fd, 'getsockname') ?? { family: 'unix', path: '' };
   if (listens)
     return { kind: 'listener', listener: new NativeListener(context, fd, local, undefined, passDescriptors) };

@@ -253,8 +253,12 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
   #setMask(mask: number): void {
     if (mask === this.#mask) return;
     this.#mask = mask;
-    if (this.#watch !== undefined) this.#watch.interest(mask);
-    else this.#watch = this.#context.watcher.watch(this.#fd, mask, this);
+    try {
+      if (this.#watch !== undefined) this.#watch.interest(mask);
+      else this.#watch = this.#context.watcher.watch(this.#fd, mask, this);
+    } catch (error) {
+      this.#failed(toHostError(error));
+    }
   }
 
   #block(result: number): void {

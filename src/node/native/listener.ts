@@ -128,8 +128,12 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
   #update(): void {
     if (this.#closing !== undefined) return;
     const mask = this.#isAccepting ? READABLE : 0;
-    if (this.#watch !== undefined) this.#watch.interest(mask);
-    else if (mask !== 0) this.#watch = this.#context.watcher.watch(this.#fd, mask, this);
+    try {
+      if (this.#watch !== undefined) this.#watch.interest(mask);
+      else if (mask !== 0) this.#watch = this.#context.watcher.watch(this.#fd, mask, this);
+    } catch (error) {
+      this.#context.host.log.error('a listener cannot be watched', { error });
+    }
   }
 
   #failed(result: number): void {

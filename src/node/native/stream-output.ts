@@ -10,7 +10,7 @@ import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL } from './linux.ts';
 /** From here on a copy costs more than a system call of its own. */
 const DIRECT_BYTES = 16 * 1024;
 /** Below this a loop beats making a view. */
-const COPY_BY_HAND = 48;
+const COPY_BY_HAND = 24;
 const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 
 export class StreamOutput {

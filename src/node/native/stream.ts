@@ -20,6 +20,7 @@ import {
   WOULD_BLOCK,
 } from '../../net/index.ts';
 import { nodeClock } from '../clock.ts';
+import { toHostError } from '../errno.ts';
 import type { Destroyable } from '../socket-context.ts';
 import { FAILED, READABLE, WRITABLE } from './binding.ts';
 import { type NativeContext, READ_BUDGET } from './context.ts';
@@ -138,10 +139,11 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   write(bytes: Uint8Array, offset: number, length: number): number {
     if (this.#state !== OPEN || this.#shut) return this.#state === CONNECTING ? WOULD_BLOCK : SOCKET_FAILED;
     const output = this.#output;
+    const waited = output.waiting;
     const taken = output.write(this.#fd, bytes, offset, length);
     if (taken === SOCKET_FAILED) this.#fail(this.#context.error(output.failure));
     else if (output.isBlocked) this.#setMask(this.#mask | WRITABLE);
-    else if (output.waiting > 0) this.#context.host.loop.atBatchEnd(FLUSH, this);
+    else if (waited === 0 && output.waiting > 0) this.#context.host.loop.atBatchEnd(FLUSH, this);
     return taken;
   }
 
@@ -281,7 +283,15 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     if (mask === this.#mask) return;
     this.#mask = mask;
     if (this.#watch !== undefined) this.#watch.interest(mask);
-    else this.#watch = this.#context.watcher.watch(this.#fd, mask, this);
+    else this.#startWatching(mask);
+  }
+
+  #startWatching(mask: number): void {
+    try {
+      this.#watch = this.#context.watcher.watch(this.#fd, mask, this);
+    } catch (error) {
+      this.#fail(toHostError(error));
+    }
   }
 
   /** Hands over what waits, and then the end if it is due. */
