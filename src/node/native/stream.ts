@@ -223,6 +223,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
 
   #serve(events: number): void {
     this.#allowance = READ_BUDGET;
+    const wasWanted = this.#wantRead;
     let now = events;
     if ((events & FAILED) !== 0) {
       now = this.#afterFailure();
@@ -237,7 +238,9 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
       this.#emit('writable');
     }
     if (this.#state !== OPEN) return;
-    this.#setMask(this.#wanted() | ((events & READABLE) === 0 && !this.#atEnd ? this.#mask & READABLE : 0));
+    // Owners stop and go on within a turn: only an event that nobody wanted when it came ends the watch.
+    const keep = !this.#atEnd && (wasWanted || (events & READABLE) === 0);
+    this.#setMask(this.#wanted() | (keep ? this.#mask & READABLE : 0));
     if ((events & FAILED) !== 0) this.#watch?.rearm();
   }
 
