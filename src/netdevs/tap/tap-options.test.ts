@@ -127,10 +127,9 @@ describe('own device', () => {
 
   it('says what the kernel lacks, and closes what it opened', async () => {
     kernel.features = 0x1003;
-    const texts = [
-      await refused({ ...NO_SCRIPTS, vnet_hdr: true }),
-      await refused({ ...NO_SCRIPTS, queues: 2 }),
-    ].map(({ message }) => message);
+    const texts = [await refused({ ...NO_SCRIPTS, vnet_hdr: true }), await refused({ ...NO_SCRIPTS, queues: 2 })].map(
+      ({ message }) => message,
+    );
     expect(texts).toEqual([
       'vnet_hdr=1 requested, but no kernel support for IFF_VNET_HDR available',
       'multiqueue required, but no kernel support for IFF_MULTI_QUEUE available',
