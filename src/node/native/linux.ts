@@ -33,9 +33,7 @@ export const IPPROTO_ICMPV6 = 58;
 
 export const TCP_NODELAY = 1;
 
-export const IP_TTL = 2;
 export const IP_RECVERR = 11;
-export const IP_RECVTTL = 12;
 export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IP_MULTICAST_IF = 32;
 export const IP_MULTICAST_LOOP = 34;
@@ -56,13 +54,9 @@ export const SHUT_WR = 1;
 
 /** errno, negated as the calls answer it. */
 export const EINTR = -4;
-export const ENXIO = -6;
 export const EBADF = -9;
 export const EAGAIN = -11;
-export const ENOMEM = -12;
 export const EACCES = -13;
-export const ENFILE = -23;
-export const EMFILE = -24;
 export const EMSGSIZE = -90;
 export const EAFNOSUPPORT = -97;
 export const ECONNABORTED = -103;

@@ -9,12 +9,12 @@ import { nodeClock } from '../clock.ts';
 import type { Destroyable } from '../socket-context.ts';
 import { READABLE } from './binding.ts';
 import { ACCEPT_BUDGET, type NativeContext } from './context.ts';
-import { EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, SOCK_FLAGS } from './linux.ts';
+import { EAGAIN, ECONNABORTED, EINTR, SOCK_FLAGS } from './linux.ts';
 import { boundAddress, guarded, hasPath, type ListenOptions, listening, removePath } from './open-socket.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
 import { NativeStream } from './stream.ts';
 
-/** How long accepting rests when descriptors or memory are missing. */
+/** How long accepting rests after a failure, which most often is a lack of descriptors or memory. */
 const REST_MS = 100;
 /** Every thousandth accept failure is logged after the first. */
 const LOG_EVERY = 1000;
@@ -141,7 +141,6 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
     if (counters.acceptErrors++ % LOG_EVERY === 0) {
       log.warn('accepting a connection failed', { error: this.#context.errorText(result) });
     }
-    if (result !== EMFILE && result !== ENFILE && result !== ENOBUFS && result !== ENOMEM) return;
     this.#resting = true;
     this.#restTimer.set(nodeClock.now() + REST_MS);
     this.#update();

@@ -239,7 +239,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     }
     if (this.#state !== OPEN) return;
     // Owners stop and go on within a turn: only an event that nobody wanted when it came ends the watch.
-    const keep = !this.#atEnd && (wasWanted || (events & READABLE) === 0);
+    const keep = !this.#atEnd && (events & FAILED) === 0 && (wasWanted || (events & READABLE) === 0);
     this.#setMask(this.#wanted() | (keep ? this.#mask & READABLE : 0));
     if ((events & FAILED) !== 0) this.#watch?.rearm();
   }
