@@ -8,7 +8,6 @@ export const AF_VSOCK = 40;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
-export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 /** How every socket of ours is made. */
@@ -46,7 +45,6 @@ export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 
 export const MSG_PEEK = 2;
-export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 
@@ -54,10 +52,8 @@ export const SHUT_WR = 1;
 
 /** errno, negated as the calls answer it. */
 export const EINTR = -4;
-export const EBADF = -9;
 export const EAGAIN = -11;
 export const EACCES = -13;
-export const EMSGSIZE = -90;
 export const EAFNOSUPPORT = -97;
 export const ECONNABORTED = -103;
 export const ENOBUFS = -105;
