@@ -13,6 +13,7 @@ const TEXTS: Readonly<Record<HostErrorCode, string>> = {
   E2BIG: 'Argument list too long',
   EBADF: 'Bad file descriptor',
   EAGAIN: 'Resource temporarily unavailable',
+  EBADFD: 'File descriptor in bad state',
   ENOMEM: 'Cannot allocate memory',
   EACCES: 'Permission denied',
   EFAULT: 'Bad address',
