@@ -53,7 +53,8 @@ export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
   }
 
   ioctl(name: string, argument: number | Uint8Array): number {
-    const call = this.#binding.ioctls[name];
+    const { ioctls } = this.#binding;
+    const call = Object.hasOwn(ioctls, name) ? ioctls[name] : undefined;
     if (call === undefined) throw hostError('ENOTTY');
     const result =
       typeof argument === 'number' ? call(this.#fd, argument) : call(this.#fd, argument, 0, argument.length);
