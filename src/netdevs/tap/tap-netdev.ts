@@ -34,7 +34,7 @@ import {
 import type { TapDevice } from './device.ts';
 
 const BUDGET_FRAMES = 64;
-const BUDGET_BYTES = 262_144;
+const BUDGET_BYTES = 256 * 1024;
 /** The header in front of the frame, so that the IP header behind 14 bytes of Ethernet lies on a multiple of 4. */
 const HEADER_AT = 8;
 const FRAME_AT = HEADER_AT + VNET_HEADER_LENGTH;
