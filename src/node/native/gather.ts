@@ -1,7 +1,7 @@
 /**
  * Where small writes wait for the end of their batch: chunks that all streams of a host share, last used first. A stream
- * begins with a small one and moves on to a large one when its batch outgrows it; an idle stream holds none. What the
- * kernel did not take is copied to memory of its own size, so that streams which nobody reads from hold no chunks.
+ * begins with a small one and moves on to a large one when its batch outgrows it; an idle stream holds none. A small rest that
+ * the kernel did not take is copied to memory of its own size, so that streams which nobody reads from hold few chunks.
  */
 
 const SMALL_BYTES = 8 * 1024;

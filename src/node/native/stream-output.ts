@@ -11,6 +11,8 @@ import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL } from './linux.ts';
 const DIRECT_BYTES = 16 * 1024;
 /** Below this a loop beats making a view. */
 const COPY_BY_HAND = 24;
+/** A rest that fills a smaller part of its chunk is moved out of it. */
+const KEEP_SHARE = 4;
 const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 
 export class StreamOutput {
@@ -104,7 +106,7 @@ export class StreamOutput {
     }
     this.isBlocked = true;
     if (result > 0) this.#start += result;
-    if (!this.#isRest) this.#keep();
+    if (!this.#isRest && this.waiting * KEEP_SHARE < (this.#chunk as Uint8Array).length) this.#keep();
     return WOULD_BLOCK;
   }
 
@@ -117,7 +119,7 @@ export class StreamOutput {
     return SOCKET_FAILED;
   }
 
-  /** Moves the rest out of the pool's chunk: it may stay for long. */
+  /** Moves a small rest out of the pool's chunk: it may stay for long. */
   #keep(): void {
     const chunk = this.#chunk as Uint8Array;
     const rest = chunk.slice(this.#start, this.#end);
