@@ -1,5 +1,6 @@
 /**
- * A datagram socket as a wire: one Ethernet frame a datagram, no header. Shared by socket and dgram.
+ * A datagram socket as a wire: one Ethernet frame a datagram, behind a header where the framing has one. Shared by socket,
+ * dgram, l2tpv3 and vde.
  *
  * Sending: frames are copied into an arena and sent together at the end of the batch; when the socket takes no more, frames
  * are refused until it does. Receiving: a batch a turn; BUSY stops in the middle of one and onReady goes on there. Empty
@@ -11,8 +12,10 @@ import {
   type DatagramBatch,
   type DatagramEvent,
   type DatagramSocket,
+  type DropReason,
   FLUSH,
   Frame,
+  type HostError,
   type NetClient,
   type NetdevContext,
   type SocketAddress,
@@ -29,20 +32,39 @@ const LOG_EVERY = 10_000;
 
 export interface DatagramWireOptions {
   readonly socket: DatagramSocket;
-  /** Where frames go. */
-  readonly remote: SocketAddress;
+  /** Where frames go; undefined = the peer that the socket is connected to. */
+  readonly remote: SocketAddress | undefined;
   readonly info: string;
   /** The group's own loop brings our frames back: drop them. */
   readonly suppressEcho: boolean;
+  /** What stands in front of each frame; unset = nothing. */
+  readonly framing?: DatagramFraming;
+  /** Longest datagram to send, header included. Default: what UDP over IPv4 carries. */
+  readonly maxDatagram?: number;
+  /** Further interest in what the socket reports. */
+  readonly onError?: (error: HostError | undefined) => void;
+}
+
+/** A header in front of each frame. */
+export interface DatagramFraming {
+  readonly headerLength: number;
+  /** Writes the header of the next frame; called once for each. */
+  emit(bytes: Uint8Array, offset: number): void;
+  /** How many bytes stand in front of the frame in a received datagram, or why it is dropped. Never throws. */
+  check(bytes: Uint8Array, offset: number, length: number): number | DropReason;
 }
 
 export class DatagramWire implements NetClient {
   readonly offloads = 0;
   readonly #context: NetdevContext;
   readonly #socket: DatagramSocket;
-  readonly #remote: SocketAddress;
+  readonly #remote: SocketAddress | undefined;
   readonly #info: string;
   readonly #echo: EchoFilter | undefined;
+  readonly #framing: DatagramFraming | undefined;
+  readonly #headerLength: number;
+  readonly #maxFrame: number;
+  readonly #onError: ((error: HostError | undefined) => void) | undefined;
   readonly #frame = new Frame();
   readonly #out = createBatch();
   readonly #in = createBatch();
@@ -60,6 +82,10 @@ export class DatagramWire implements NetClient {
     this.#remote = options.remote;
     this.#info = options.info;
     this.#echo = options.suppressEcho ? new EchoFilter() : undefined;
+    this.#framing = options.framing;
+    this.#headerLength = options.framing?.headerLength ?? 0;
+    this.#maxFrame = (options.maxDatagram ?? MAX_DATAGRAM) - this.#headerLength;
+    this.#onError = options.onError;
     context.port.onReady = () => this.#resume();
     options.socket.onEvent = (event) => this.#event(event);
     options.socket.interest(true, false);
@@ -67,23 +93,26 @@ export class DatagramWire implements NetClient {
 
   receive(frame: Frame): boolean {
     if (this.#closed) return true;
-    const { length } = frame;
-    if (length > MAX_DATAGRAM) {
+    const header = this.#headerLength;
+    const total = header + frame.length;
+    if (frame.length > this.#maxFrame) {
       this.#context.port.drop('too-long');
       return true;
     }
     const out = this.#out;
-    if (this.#isFull(length)) {
+    if (this.#isFull(total)) {
       if (!this.#blocked) this.#flush();
-      if (this.#isFull(length)) return false;
+      if (this.#isFull(total)) return false;
     }
-    out.bytes.set(frame.bytes.subarray(frame.offset, frame.offset + length), this.#outBytes);
-    out.offset[out.count] = this.#outBytes;
-    out.length[out.count] = length;
+    const at = this.#outBytes;
+    this.#framing?.emit(out.bytes, at);
+    out.bytes.set(frame.bytes.subarray(frame.offset, frame.offset + frame.length), at + header);
+    out.offset[out.count] = at;
+    out.length[out.count] = total;
     out.peer[out.count] = this.#remote;
     out.count++;
-    this.#echo?.sent(out.bytes, this.#outBytes, length);
-    this.#outBytes += length;
+    this.#echo?.sent(out.bytes, at, total);
+    this.#outBytes += total;
     this.#context.host.loop.atBatchEnd(FLUSH, this.#flushTask);
     return true;
   }
@@ -120,15 +149,19 @@ export class DatagramWire implements NetClient {
   #deliver(): void {
     const { bytes, offset, length } = this.#in;
     const { port } = this.#context;
+    const framing = this.#framing;
     while (this.#inNext < this.#in.count && !this.#closed) {
       const i = this.#inNext++;
       const o = offset[i] as number;
       const l = length[i] as number;
+      const header = framing === undefined || l === 0 ? 0 : framing.check(bytes, o, l);
       if (l === 0) {
         port.drop('empty-datagram');
+      } else if (typeof header === 'string') {
+        port.drop(header);
       } else if (this.#echo?.isEcho(bytes, o, l) === true) {
         port.drop('own-echo');
-      } else if (port.send(this.#frame.setPlain(bytes, o, l)) === BUSY) {
+      } else if (port.send(this.#frame.setPlain(bytes, o + header, l - header)) === BUSY) {
         this.#stopped = true;
         this.#updateInterest();
         return;
@@ -182,6 +215,7 @@ export class DatagramWire implements NetClient {
     if (this.#errors++ % LOG_EVERY === 0) {
       this.#context.log.warn(`netdev '${this.#context.id}': sending failed`, { error: error?.message });
     }
+    this.#onError?.(error);
   }
 
   #updateInterest(): void {

@@ -1,1 +1,2 @@
+export { type DatagramFraming, DatagramWire, type DatagramWireOptions } from './datagram-wire.ts';
 export { openMulticastWire, openUdpWire } from './open.ts';
