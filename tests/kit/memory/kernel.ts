@@ -56,7 +56,7 @@ export class MemoryTap implements Descriptor {
   }
 
   /** The other side sends. The header is zeros unless given. */
-  arrive(bytes: Uint8Array, header = new Uint8Array(10)): void {
+  arrive(bytes: Uint8Array, header: Uint8Array = new Uint8Array(10)): void {
     this.arriveRaw(this.hasHeader ? Uint8Array.of(...header, ...bytes) : bytes.slice());
   }
 

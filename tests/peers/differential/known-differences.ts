@@ -47,7 +47,7 @@ const missing: readonly KnownDifference[] = [
   known(
     'driver-missing',
     ({ qemu, ours }) =>
-      /network backend '(tap|bridge|l2tpv3|vde|vhost-user|vhost-vdpa)' is not/.test(ours) && !/not compiled/.test(qemu),
+      /network backend '(l2tpv3|vde|vhost-user|vhost-vdpa)' is not/.test(ours) && !/not compiled/.test(qemu),
   ),
   known('netdev-types', ({ input, qemu }) => /help|\?/.test(input) && qemu.includes('Available netdev backend types:')),
   known('user-ipv6-only', ({ ours }) =>
