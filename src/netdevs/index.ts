@@ -3,6 +3,7 @@ import type { NetdevFactory } from '../net/index.ts';
 import { createBridge } from './bridge/index.ts';
 import { createDgram } from './dgram/index.ts';
 import { createHubport } from './hubport/index.ts';
+import { createL2tpv3 } from './l2tpv3/index.ts';
 import { createListener } from './listener/index.ts';
 import { createSocket } from './socket/index.ts';
 import { createStream } from './stream/index.ts';
@@ -13,6 +14,7 @@ export {
   createBridge,
   createDgram,
   createHubport,
+  createL2tpv3,
   createListener,
   createSocket,
   createStream,
@@ -33,5 +35,6 @@ export const portableDrivers = {
 /** Those that need more of the Host than sockets: its kernel. */
 export const nativeDrivers = {
   bridge: createBridge,
+  l2tpv3: createL2tpv3,
   tap: createTap,
 } satisfies Record<string, NetdevFactory<never>>;
