@@ -3,7 +3,8 @@
  *
  *   node --import tsx bench/throughput/sockets.ts [--seconds N] [--rounds N]
  *
- * Interleaved rounds; medians of Gbit/s (streams) or thousands per second (requests). `small` writes are 1460 bytes.
+ * Interleaved rounds; medians of Gbit/s (streams) or thousands per second (requests), and this process's CPU seconds per
+ * gigabyte, or microseconds per request. `small` writes are 1460 bytes.
  */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -94,7 +95,13 @@ const CASES: [string, string, (socket: StreamSocket) => { count(): number }, num
   ['1-byte requests', 'e', requests, 1e-3, 'thousand/s'],
 ];
 
-async function measure(port: number, native: boolean, mode: string, start: (typeof CASES)[0][2]): Promise<number> {
+interface Sample {
+  readonly rate: number;
+  /** Per byte, or per request. */
+  readonly cpuMicros: number;
+}
+
+async function measure(port: number, native: boolean, mode: string, start: (typeof CASES)[0][2]): Promise<Sample> {
   const host = createNodeHost({ native });
   const socket = host.sockets.connect({ family: 'ipv4', host: '127.0.0.1', port });
   await new Promise<void>((resolve) => {
@@ -104,12 +111,14 @@ async function measure(port: number, native: boolean, mode: string, start: (type
   await new Promise((resolve) => setTimeout(resolve, 50));
   const running = start(socket);
   await new Promise((resolve) => setTimeout(resolve, 100));
-  const [from, at] = [running.count(), performance.now()];
+  const [from, at, cpu] = [running.count(), performance.now(), process.cpuUsage()];
   await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
-  const rate = (running.count() - from) / ((performance.now() - at) / 1000);
+  const count = running.count() - from;
+  const rate = count / ((performance.now() - at) / 1000);
+  const { user, system } = process.cpuUsage(cpu);
   socket.reset();
   await host.close();
-  return rate;
+  return { rate, cpuMicros: (user + system) / count };
 }
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] as number;
@@ -118,14 +127,17 @@ async function main(): Promise<void> {
   const child = fork(fileURLToPath(import.meta.url), ['--far'], { execArgv: ['--import', 'tsx'] });
   const port = await new Promise<number>((resolve) => child.once('message', (message) => resolve(message as number)));
   for (const [name, mode, start, scale, unit] of CASES) {
-    const rates: [number[], number[]] = [[], []];
+    const samples: [Sample[], Sample[]] = [[], []];
     for (let round = 0; round < ROUNDS; round++) {
-      rates[0].push((await measure(port, true, mode, start)) * scale);
-      rates[1].push((await measure(port, false, mode, start)) * scale);
+      samples[0].push(await measure(port, true, mode, start));
+      samples[1].push(await measure(port, false, mode, start));
     }
-    const [native, plain] = rates.map(median) as [number, number];
-    const ratio = (native / plain).toFixed(2);
-    console.log(`${name.padEnd(16)} addon ${native.toFixed(1)}, node:net ${plain.toFixed(1)} ${unit}, ratio ${ratio}`);
+    const of = (which: 0 | 1, what: keyof Sample): number => median(samples[which].map((sample) => sample[what]));
+    const cpuScale = unit === 'Gbit/s' ? 1e3 : 1;
+    const text = (which: 0 | 1): string =>
+      `${(of(which, 'rate') * scale).toFixed(1)} ${unit} at ${(of(which, 'cpuMicros') * cpuScale).toFixed(2)}`;
+    const ratio = (of(0, 'rate') / of(1, 'rate')).toFixed(2);
+    console.log(`${name.padEnd(16)} addon ${text(0)}, node:net ${text(1)}, ratio ${ratio}`);
   }
   child.kill();
 }
