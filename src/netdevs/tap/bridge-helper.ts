@@ -7,7 +7,7 @@ import { QapiError } from '../../qapi/index.ts';
 
 export const DEFAULT_BRIDGE = 'br0';
 /** Where distributions put it; the first that exists is taken. */
-export const DEFAULT_HELPERS: readonly string[] = [
+const DEFAULT_HELPERS: readonly string[] = [
   '/usr/lib/qemu/qemu-bridge-helper',
   '/usr/libexec/qemu-bridge-helper',
   '/usr/local/libexec/qemu-bridge-helper',

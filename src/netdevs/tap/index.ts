@@ -7,7 +7,7 @@ import { planTap, sendBuffer, type TapPlan } from './options.ts';
 import { runDownScript, runScript } from './scripts.ts';
 import { TapNetdev } from './tap-netdev.ts';
 
-export { DEFAULT_BRIDGE, DEFAULT_HELPERS, runDefaultHelper, runHelper } from './bridge-helper.ts';
+export { DEFAULT_BRIDGE, runDefaultHelper, runHelper } from './bridge-helper.ts';
 export { createDevice, deviceOf, type TapDevice } from './device.ts';
 export { indexOf, readWord, requestFor, WORD_AT, writeWord } from './interface.ts';
 export { TapNetdev } from './tap-netdev.ts';
