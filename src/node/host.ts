@@ -5,6 +5,8 @@ import { nodeClock } from './clock.ts';
 import { DescriptorBudget } from './descriptors.ts';
 import { needsNative } from './errno.ts';
 import { NodeFiles } from './files.ts';
+import { nodeIdentity } from './identity.ts';
+import { NativeKernel } from './kernel/index.ts';
 import { NodeBatchLoop } from './loop.ts';
 import { NativeContext } from './native/context.ts';
 import { loadNative } from './native/load.ts';
@@ -58,6 +60,7 @@ export class NodeHost implements Host {
   readonly resolver: Resolver;
   readonly files: Files;
   readonly log: Log;
+  readonly identity = nodeIdentity();
   readonly counters: NodeHostCounters = {
     refusedConnections: 0,
     acceptErrors: 0,
@@ -69,6 +72,7 @@ export class NodeHost implements Host {
   readonly #loop: NodeBatchLoop;
   readonly #context: SocketContext;
   readonly #native: NativeContext | undefined;
+  #kernel: NativeKernel | undefined;
 
   /** @throws HostError ENOTSUP when `native` is demanded and the addon does not load. */
   constructor(options: NodeHostOptions = {}) {
@@ -114,7 +118,9 @@ export class NodeHost implements Host {
   }
 
   get kernel(): Kernel {
-    throw needsNative('devices and passed descriptors');
+    if (this.#native === undefined) throw needsNative('devices and passed descriptors');
+    this.#kernel ??= new NativeKernel(this.#native.binding, this.#native.watcher, this.#context.open);
+    return this.#kernel;
   }
 
   /** Sockets and listeners open now. */
