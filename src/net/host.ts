@@ -19,6 +19,16 @@ export interface Host {
    * @throws HostError ENOTSUP when this host has none; the message says what is missing and how to get it.
    */
   readonly kernel: Kernel;
+  /** As whom this program runs. Absent where it runs as nobody: in a page. */
+  readonly identity?: Identity;
+}
+
+/** What other programs get to see of us, and where our user keeps things. */
+export interface Identity {
+  readonly processId: number;
+  readonly userName: string;
+  /** The user's home directory; '' = unknown. */
+  readonly home: string;
 }
 
 export interface Clock {
@@ -186,6 +196,8 @@ export type DatagramEvent = 'readable' | 'writable' | 'error';
 
 export interface DatagramSocket {
   readonly localAddress: SocketAddress;
+  /** The process's number for it, where it has one. */
+  readonly descriptor?: number;
   /** Fixes the peer: errors of that destination (ECONNREFUSED) are then reported through 'error'. */
   connect(to: SocketAddress): void;
   /** Takes that back: datagrams of any peer are received again. A port that was bound by number stays. */
@@ -203,6 +215,8 @@ export interface DatagramSocket {
    * Absent where the host cannot tell. 'error' announces them.
    */
   nextError?(record: IcmpRecord): boolean;
+  /** Removes the unix path it is bound to: who is connected stays, nobody else finds it. */
+  unlink?(): void;
   /** Resolves when the port or path is free again. */
   close(): Promise<void>;
 }
@@ -286,6 +300,13 @@ export interface DatagramOptions {
   readonly reuseAddress?: boolean;
   /** Mode of a unix path, e.g. 0o600. */
   readonly mode?: number;
+  /** The group that a unix path is given to: its name or number. EINVAL if there is none of that name. */
+  readonly group?: string;
+  /**
+   * Without `group`: the owner of this file must be able to use our unix path. If that is neither root nor us, and `mode`
+   * gives nothing to others, the file's group may use it too, or everybody where we cannot give it to that group.
+   */
+  readonly usableBy?: string;
   readonly multicast?: Multicast;
   /** Raw IP of this protocol number instead of UDP. IPv4 datagrams are received with their IP header (raw(7)). */
   readonly rawProtocol?: number;

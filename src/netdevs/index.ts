@@ -9,6 +9,7 @@ import { createSocket } from './socket/index.ts';
 import { createStream } from './stream/index.ts';
 import { createTap } from './tap/index.ts';
 import { createUserNetdev } from './user/index.ts';
+import { createVde } from './vde/index.ts';
 
 export {
   createBridge,
@@ -20,6 +21,7 @@ export {
   createStream,
   createTap,
   createUserNetdev,
+  createVde,
 };
 
 /** A table for a yard: each driver takes the options of its own branch of the schema, which has checked them. */
@@ -37,4 +39,5 @@ export const nativeDrivers = {
   bridge: createBridge,
   l2tpv3: createL2tpv3,
   tap: createTap,
+  vde: createVde,
 } satisfies Record<string, NetdevFactory<never>>;

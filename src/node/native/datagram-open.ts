@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { type DatagramOptions, type Family, HostError, type Multicast } from '../../net/index.ts';
 import { hostError } from '../errno.ts';
 import { removeStale } from '../listener.ts';
+import { giveAccess } from '../path-access.ts';
 import type { NativeContext } from './context.ts';
 import {
   AF_INET,
@@ -84,7 +85,7 @@ function receiveErrors(context: NativeContext, fd: number, family: Family): void
 function bindDatagram(context: NativeContext, fd: number, options: DatagramOptions): void {
   const { bind, family } = options;
   if (bind?.family === 'unix' && bind.path === '') autobind(context, fd);
-  else if (bind !== undefined) bindPath(context, fd, bind, options.mode, () => {});
+  else if (bind !== undefined) bindPath(context, fd, bind, options.mode, () => giveAccess(bind, options));
   else if (family !== 'unix' && options.rawProtocol === undefined) {
     bindTo(context, fd, { family, host: family === 'ipv6' ? '::' : '0.0.0.0', port: 0 });
   }

@@ -65,9 +65,9 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
   onEvent: (event: DatagramEvent) => void = ignoreEvent;
   readonly localAddress: SocketAddress;
   readonly #context: NativeContext;
-  readonly #path: string | undefined;
   readonly #domain: number;
   #fd: number;
+  #path: string | undefined;
   #watch: Watch | undefined;
   #mask = 0;
   #connected: boolean;
@@ -202,6 +202,11 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
 
   nextError(record: IcmpRecord): boolean {
     return this.#fd >= 0 && this.#domain !== AF_UNIX && this.#context.errorQueue.next(this.#fd, record) !== 0;
+  }
+
+  unlink(): void {
+    if (this.#fd >= 0 && this.#path !== undefined) removePath(this.#path);
+    this.#path = undefined;
   }
 
   close(): Promise<void> {
