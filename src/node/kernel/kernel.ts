@@ -5,6 +5,7 @@ import type { NativeBinding } from '../native/binding.ts';
 import type { Readiness } from '../native/readiness.ts';
 import type { Destroyable } from '../socket-context.ts';
 import { NativeDescriptor } from './descriptor.ts';
+import { openIn } from './open-in.ts';
 import { receiveDescriptor, runProgram } from './programs.ts';
 
 const O_RDWR = 2;
@@ -57,8 +58,8 @@ export class NativeKernel implements Kernel {
     return receiveDescriptor(this, argv, timeoutMs);
   }
 
-  openIn(_namespaces: Namespaces, _steps: readonly NamespaceStep[]): Promise<Descriptor[]> {
-    throw hostError('ENOTSUP');
+  openIn(namespaces: Namespaces, steps: readonly NamespaceStep[]): Promise<Descriptor[]> {
+    return openIn(this, namespaces, steps);
   }
 
   /** A descriptor that a call returned. @throws HostError when it is -errno. */
