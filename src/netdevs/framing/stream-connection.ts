@@ -160,7 +160,8 @@ export class StreamConnection implements FrameSink {
       return;
     }
     if (used === length) return;
-    this.#held = bytes.slice(used, length);
+    // The scratch buffer is everybody's; what is held already is this connection's own.
+    this.#held = bytes === scratch ? bytes.slice(used, length) : bytes.subarray(used, length);
     if (!this.#stopped) this.#loop.nextTurn(this.#nextTurn);
   }
 
