@@ -50,7 +50,7 @@ export function adopt(context: NativeContext, fd: number, passDescriptors: boole
   if (type === SOCK_STREAM) {
     const socket = new NativeStream(context, {
       fd,
-      isConnected: true,
+      stage: 'open',
       local,
       remote: remote ?? (domain === AF_UNIX ? { family: 'unix', path: '' } : undefined),
       passDescriptors: passDescriptors && domain === AF_UNIX,

@@ -58,4 +58,5 @@ export const EACCES = -13;
 export const EAFNOSUPPORT = -97;
 export const ECONNABORTED = -103;
 export const ENOBUFS = -105;
+export const EALREADY = -114;
 export const EINPROGRESS = -115;

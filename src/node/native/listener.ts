@@ -156,7 +156,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
     const name = this.address.family === 'unix' ? this.address : undefined;
     const socket = new NativeStream(this.#context, {
       fd,
-      isConnected: true,
+      stage: 'open',
       local: name,
       remote: name,
       passDescriptors: this.#passDescriptors,

@@ -8,6 +8,7 @@ import type { NativeContext } from './context.ts';
 import {
   AF_VSOCK,
   EAFNOSUPPORT,
+  EALREADY,
   EINPROGRESS,
   IP_BIND_ADDRESS_NO_PORT,
   IPPROTO_IP,
@@ -60,12 +61,17 @@ export function bindTo(context: NativeContext, fd: number, address: SocketAddres
   context.check(context.calls.bind(fd, context.scratch, 0, length));
 }
 
+/** A descriptor that is connected, or writable once the answer is known. */
+export interface Connecting {
+  readonly fd: number;
+  readonly isConnected: boolean;
+}
+
 /**
  * Starts connecting.
- * @returns the descriptor: writable once the answer is known.
  * @throws HostError for what is refused at once.
  */
-export function connecting(context: NativeContext, to: SocketAddress, options: ConnectOptions): number {
+export function connecting(context: NativeContext, to: SocketAddress, options: ConnectOptions): Connecting {
   const { host, calls } = context;
   if (!host.descriptors.mayOpen(host.open.size)) throw hostError('EMFILE');
   return guarded(context, newSocket(context, domainOf(to), SOCK_STREAM), (fd) => {
@@ -75,9 +81,11 @@ export function connecting(context: NativeContext, to: SocketAddress, options: C
       if (options.bind !== undefined) bindSource(context, fd, options.bind);
     }
     const length = encodeAddress(to, context.scratch, 0);
-    const result = calls.connect(fd, context.scratch, 0, length);
-    if (result !== EINPROGRESS) context.check(result);
-    return fd;
+    let result = calls.connect(fd, context.scratch, 0, length);
+    // To an address of this machine the answer is there by now: asking for it saves a round through the event loop.
+    if (result === EINPROGRESS) result = calls.connect(fd, context.scratch, 0, length);
+    if (result !== EALREADY && result !== EINPROGRESS) context.check(result);
+    return { fd, isConnected: result >= 0 };
   });
 }
 

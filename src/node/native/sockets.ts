@@ -17,7 +17,7 @@ import type { NativeContext } from './context.ts';
 import { NativeDatagram } from './datagram.ts';
 import { DOMAINS, openDatagram, openPing } from './datagram-open.ts';
 import { NativeListener } from './listener.ts';
-import { boundAddress, connecting, guarded, hasPath, type ListenOptions } from './open-socket.ts';
+import { boundAddress, type Connecting, connecting, guarded, hasPath, type ListenOptions } from './open-socket.ts';
 import { NativeStream } from './stream.ts';
 
 export class NativeSockets implements Sockets {
@@ -38,13 +38,15 @@ export class NativeSockets implements Sockets {
   connect(to: SocketAddress, options: ConnectOptions = {}): StreamSocket {
     const context = this.#context;
     const isUnix = to.family === 'unix';
-    let fd: number;
+    let started: Connecting;
     try {
-      fd = connecting(context, to, options);
+      started = connecting(context, to, options);
     } catch (error) {
       return new NativeStream(context, toHostError(error));
     }
-    return new NativeStream(context, { fd, isConnected: false, local: isUnix ? to : undefined, remote: to });
+    const { fd, isConnected } = started;
+    const stage = isConnected ? 'answered' : 'connecting';
+    return new NativeStream(context, { fd, stage, local: isUnix ? to : undefined, remote: to });
   }
 
   listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {

@@ -50,7 +50,8 @@ const ignoreEvent = (_event: StreamEvent): void => {};
 
 export interface StreamStart {
   readonly fd: number;
-  readonly isConnected: boolean;
+  /** `answered`: it is connected, and the owner is to be told. */
+  readonly stage: 'connecting' | 'answered' | 'open';
   readonly local?: SocketAddress | undefined;
   readonly remote?: SocketAddress | undefined;
   readonly passDescriptors?: boolean | undefined;
@@ -101,8 +102,9 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
       this.#inbox = inbox;
       this.takeDescriptors = () => inbox.take();
     }
-    if (start.isConnected) this.#state = OPEN;
-    else this.#setMask(WRITABLE);
+    if (start.stage === 'open') this.#state = OPEN;
+    else if (start.stage === 'connecting') this.#setMask(WRITABLE);
+    else context.host.loop.nextTurn(this);
   }
 
   get descriptor(): number {
@@ -214,9 +216,10 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     this.#release();
   }
 
-  /** BatchTask: the end of a batch in which something was written. */
+  /** BatchTask: the end of a batch in which something was written, or the turn after connecting. */
   run(): void {
-    if (this.#state === OPEN && !this.#output.isBlocked) this.#flush();
+    if (this.#state === CONNECTING) this.#opened();
+    else if (this.#state === OPEN && !this.#output.isBlocked) this.#flush();
   }
 
   /** ReadyHandler. */
@@ -280,6 +283,10 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
       this.#watch?.rearm();
       return;
     }
+    this.#opened();
+  }
+
+  #opened(): void {
     this.#state = OPEN;
     this.#emit('connected');
     if (this.#state === OPEN) this.#setMask(this.#wanted());
