@@ -23,6 +23,17 @@ bool ny_int(napi_env env, napi_value value, int64_t *out) {
   return true;
 }
 
+bool ny_int32(napi_env env, napi_value value, int *out) {
+  int64_t number;
+  if (!ny_int(env, value, &number)) return false;
+  if (number < INT32_MIN || number > UINT32_MAX) {
+    napi_throw_range_error(env, NULL, "the number has more than 32 bits");
+    return false;
+  }
+  *out = (int)number;
+  return true;
+}
+
 bool ny_bytes(napi_env env, napi_value value, ny_window *out) {
   napi_typedarray_type type;
   size_t count;

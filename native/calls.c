@@ -1,6 +1,7 @@
 /* The table of permitted system calls. Each row becomes one JavaScript function; nothing else can be called. */
 #include "netyard.h"
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -12,7 +13,8 @@ enum {
   KIND_LENGTH,  /* the last window's length goes by pointer; the real one is the result */
   KIND_VECTOR,  /* fd, then up to MAX_VECTOR windows */
   KIND_OPTION,  /* setsockopt with an int by value */
-  KIND_PATH,    /* a string, then integers */
+  KIND_PATH,    /* open: a string, flags, mode */
+  KIND_NAME,    /* memfd_create: a string, flags */
 };
 #define MAX_VECTOR 8
 #define MAX_PATH 4096
@@ -53,6 +55,7 @@ static const row rows[] = {
     {"shutdown", SYS_shutdown, KIND_PLAIN, "ii", -1},
     {"ftruncate", SYS_ftruncate, KIND_PLAIN, "ii", -1},
     {"eventfd2", SYS_eventfd2, KIND_PLAIN, "ii", -1},
+    {"memfd_create", SYS_memfd_create, KIND_NAME, "i", -1},
 };
 
 #define MAX_ARGUMENTS (1 + 3 * MAX_VECTOR)
@@ -126,7 +129,9 @@ static napi_value path(napi_env env, const row *r, const napi_value *argv) {
     napi_throw_type_error(env, NULL, "a path without NUL is wanted, at most 4095 bytes");
     return NULL;
   }
-  if (!ny_int(env, argv[1], &flags) || !ny_int(env, argv[2], &mode)) return NULL;
+  if (!ny_int(env, argv[1], &flags)) return NULL;
+  if (r->kind == KIND_NAME) return ny_result(env, syscall(r->number, text, (long)(flags | MFD_CLOEXEC)));
+  if (!ny_int(env, argv[2], &mode)) return NULL;
   return ny_result(env, syscall(r->number, AT_FDCWD, text, (long)(flags | O_CLOEXEC), (long)mode));
 }
 
@@ -137,13 +142,14 @@ static napi_value run(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &count, argv, NULL, &data) != napi_ok) return NULL;
   const row *r = data;
   if (r->kind == KIND_VECTOR) return vector(env, r, argv, count);
-  size_t want = r->kind == KIND_PATH ? 1 : 0;
+  bool named = r->kind == KIND_PATH || r->kind == KIND_NAME;
+  size_t want = named ? 1 : 0;
   for (const char *s = r->shape; *s != 0; s++) want += *s == 'i' ? 1 : *s == 'w' || *s == 'p' ? 3 : 0;
   if (count < want) {
     napi_throw_type_error(env, NULL, "too few arguments");
     return NULL;
   }
-  return r->kind == KIND_PATH ? path(env, r, argv) : plain(env, r, argv);
+  return named ? path(env, r, argv) : plain(env, r, argv);
 }
 
 void ny_init_calls(napi_env env, napi_value exports) {

@@ -25,5 +25,7 @@ NAPI_MODULE_INIT() {
   ny_init_batches(env, exports);
   ny_init_messages(env, exports);
   ny_init_watcher(env, exports);
+  ny_init_children(env, exports);
+  ny_init_namespaces(env, exports);
   return exports;
 }
