@@ -10,12 +10,6 @@ import { GatherPool } from './gather.ts';
 import type { Readiness } from './readiness.ts';
 import { host32, putHost32, SOCKADDR_BYTES } from './sockaddr.ts';
 
-/** Bytes read from a descriptor per turn before the others have theirs (contracts: 256 KiB, or 64 datagrams). */
-export const READ_BUDGET = 256 * 1024;
-export const DATAGRAM_BUDGET = 64;
-/** accept(2) per listener and turn. */
-export const ACCEPT_BUDGET = 64;
-
 export class NativeContext {
   readonly host: SocketContext;
   readonly binding: NativeBinding;

@@ -7,7 +7,8 @@
  */
 import type { DatagramBatch, SocketAddress } from '../../net/index.ts';
 import type { NativeBatch } from './binding.ts';
-import { DATAGRAM_BUDGET, type NativeContext } from './context.ts';
+import { DATAGRAM_BUDGET } from './budgets.ts';
+import type { NativeContext } from './context.ts';
 import { SOCKADDR_BYTES } from './sockaddr.ts';
 
 /** 65535 and a little: longer ones exist on unix sockets only, and are dropped. */

@@ -23,7 +23,8 @@ import { nodeClock } from '../clock.ts';
 import { toHostError } from '../errno.ts';
 import type { Destroyable } from '../socket-context.ts';
 import { FAILED, READABLE, WRITABLE } from './binding.ts';
-import { DATAGRAM_BUDGET, type NativeContext } from './context.ts';
+import { DATAGRAM_BUDGET } from './budgets.ts';
+import type { NativeContext } from './context.ts';
 import { Leftovers } from './datagram-batches.ts';
 import {
   AF_INET,

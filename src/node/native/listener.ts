@@ -8,7 +8,8 @@ import type { Listener, SocketAddress, StreamSocket, Timer } from '../../net/ind
 import { nodeClock } from '../clock.ts';
 import type { Destroyable } from '../socket-context.ts';
 import { READABLE } from './binding.ts';
-import { ACCEPT_BUDGET, type NativeContext } from './context.ts';
+import { ACCEPT_BUDGET } from './budgets.ts';
+import type { NativeContext } from './context.ts';
 import { EAGAIN, ECONNABORTED, EINTR, SOCK_FLAGS } from './linux.ts';
 import { boundAddress, guarded, hasPath, type ListenOptions, listening, removePath } from './open-socket.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
