@@ -38,7 +38,7 @@ export default defineConfig({
       },
       {
         text: 'Netdevs',
-        items: ['user', 'stream', 'listener', 'socket', 'dgram', 'hubport', 'tap', 'bridge'].map((name) => ({
+        items: ['user', 'stream', 'listener', 'socket', 'dgram', 'hubport', 'tap', 'bridge', 'l2tpv3', 'vde'].map((name) => ({
           text: name,
           link: `/netdevs/${name}`,
         })),
