@@ -38,10 +38,12 @@ export default defineConfig({
       },
       {
         text: 'Netdevs',
-        items: ['user', 'stream', 'listener', 'socket', 'dgram', 'hubport', 'tap', 'bridge', 'l2tpv3', 'vde'].map((name) => ({
-          text: name,
-          link: `/netdevs/${name}`,
-        })),
+        items: ['user', 'stream', 'listener', 'socket', 'dgram', 'hubport', 'tap', 'bridge', 'l2tpv3', 'vde'].map(
+          (name) => ({
+            text: name,
+            link: `/netdevs/${name}`,
+          }),
+        ),
       },
       {
         text: 'Reference',

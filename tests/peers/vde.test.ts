@@ -12,6 +12,7 @@ import { createNodeHost, type NodeHost } from '../../src/node/index.ts';
 import { loadNative } from '../../src/node/native/load.ts';
 import type { NetdevVdeOptions } from '../../src/schema/net.ts';
 import { VERSION } from '../../src/version.ts';
+import { startDaemon } from '../kit/guest/daemon.ts';
 import { createRecordingContext, digests, give, type RecordingContext, testFrame } from '../kit/netdev-context.ts';
 import { describePeer, requirePeer } from '../kit/peers.ts';
 
@@ -244,6 +245,21 @@ describePeer(
         await until('lost', () => !carrier(context));
         await until('carrier up', () => carrier(context));
         expect(await console_('port/allprint')).toMatch(/Port 0004[\s\S]*netyard n0 /);
+      });
+
+      it('netyard killed: nothing is left, the port is free, and the next start works', async () => {
+        await startSwitch();
+        const program = [process.execPath, '--import', 'tsx', join(import.meta.dirname, '../../src/cli/main.ts')];
+        const args = ['-netdev', `vde,id=v0,sock=${directory},port=6,mode=0640`];
+        for (let round = 0; round < 2; round++) {
+          const daemon = await startDaemon({ name: 'vde', runtime: root, program, args });
+          const text = await daemon.qmp.execute('human-monitor-command', { 'command-line': 'info network' });
+          expect(text).toContain(`type=vde,sock=${directory},fd=`);
+          expect(await console_('port/allprint')).toContain('netyard v0 user=');
+          expect(readdirSync(directory).filter((name) => name.startsWith('.'))).toEqual([]);
+          await daemon.end('SIGKILL');
+          await until('the port to be free', () => readdirSync(directory).length === 1);
+        }
       });
 
       it('a stopped switch: back-pressure, and everything that was taken arrives', async () => {
