@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createYard } from '../../src/index.ts';
 import type { NetClient } from '../../src/net/client.ts';
 import { createL2tpv3 } from '../../src/netdevs/index.ts';
@@ -170,6 +170,30 @@ describeNative('l2tpv3 between two netyards', () => {
       return b.port.counters.sentFrames > before;
     });
     expect(b.port.counters.sentFrames).toBeGreaterThan(1000);
+  });
+});
+
+describe('l2tpv3 without the addon', () => {
+  it('works over UDP; directly over IP it says what is missing', async () => {
+    const plain = createNodeHost({ native: false });
+    try {
+      const far = createRecordingContext(plain, 'b');
+      const [ofA, ofB] = ends('udp4', { counter: true, offset: 3 });
+      const first = await createL2tpv3(ofA, createRecordingContext(plain, 'a'));
+      const second = await createL2tpv3(ofB, far);
+      give(first, testFrame(9018));
+      await until('the frame', () => far.port.frames.length === 1);
+      expect(digests(far.port.frames)).toEqual(digests([testFrame(9018)]));
+      await first.close();
+      await second.close();
+      await expect(createL2tpv3(ends('ip4')[0], far)).rejects.toMatchObject({
+        name: 'QapiError',
+        message: 'raw IP sockets need the native layer: see `netyard doctor`',
+      });
+      expect(plain.openSockets).toBe(0);
+    } finally {
+      await plain.close();
+    }
   });
 });
 

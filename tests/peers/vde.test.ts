@@ -315,6 +315,16 @@ describePeer(
         await expect(open()).rejects.toThrow('Could not open vde: No such file or directory');
       });
 
+      it('without the addon it says what is missing', async () => {
+        await startSwitch();
+        const plain = createNodeHost({ native: false });
+        await expect(createVde({ sock: directory }, createRecordingContext(plain))).rejects.toThrow(
+          'Could not open vde: unix datagram sockets need the native layer: see `netyard doctor`',
+        );
+        expect(plain.openSockets).toBe(0);
+        await plain.close();
+      });
+
       it('a stale control socket', async () => {
         const child = await startSwitch();
         await end(child);
