@@ -60,6 +60,12 @@ static const row rows[] = {
 
 #define MAX_ARGUMENTS (1 + 3 * MAX_VECTOR)
 
+/* Options whose value carries addresses: the kernel would write where JavaScript says. */
+static bool carries_address(const row *r, const long *a) {
+  if (r->number == SYS_setsockopt) return (int)a[1] == 283 && (int)a[2] == 4; /* SOL_XDP, XDP_UMEM_REG */
+  return r->number == SYS_getsockopt && (int)a[1] == 6 && (int)a[2] == 35;    /* TCP_ZEROCOPY_RECEIVE */
+}
+
 static napi_value plain(napi_env env, const row *r, const napi_value *argv) {
   long a[7] = {0};
   int n = 0;
@@ -91,6 +97,7 @@ static napi_value plain(napi_env env, const row *r, const napi_value *argv) {
       a[n++] = (long)w.length;
     }
   }
+  if (carries_address(r, a)) return ny_number(env, -EPERM);
   int option = 0;
   if (r->kind == KIND_OPTION) {
     option = (int)a[3];

@@ -27,5 +27,7 @@ NAPI_MODULE_INIT() {
   ny_init_watcher(env, exports);
   ny_init_children(env, exports);
   ny_init_namespaces(env, exports);
+  ny_init_memory(env, exports);
+  ny_init_bpf(env, exports);
   return exports;
 }

@@ -14,7 +14,6 @@ typedef struct {
   uv_loop_t *loop;
   uv_check_t check;
   napi_ref ready_ref, dispatch_ref;
-  napi_async_context context;
   int32_t *ready;
   size_t room, count;
   watch **watches;
@@ -80,7 +79,7 @@ static void on_check(uv_check_t *check) {
   w->count = 0;
   if (napi_get_reference_value(env, w->dispatch_ref, &dispatch) == napi_ok && dispatch != NULL) {
     napi_get_global(env, &receiver);
-    if (napi_make_callback(env, w->context, receiver, dispatch, 1, &count, NULL) == napi_pending_exception) {
+    if (napi_make_callback(env, NULL, receiver, dispatch, 1, &count, NULL) == napi_pending_exception) {
       napi_value error;
       napi_get_and_clear_last_exception(env, &error);
       napi_fatal_exception(env, error);
@@ -89,7 +88,7 @@ static void on_check(uv_check_t *check) {
   napi_close_handle_scope(env, scope);
 }
 
-static int to_uv(int64_t mask) {
+static int to_uv(int mask) {
   return (mask & READABLE ? UV_READABLE : 0) | (mask & WRITABLE ? UV_WRITABLE : 0) | (mask & FAILED ? UV_DISCONNECT : 0);
 }
 
@@ -127,24 +126,24 @@ static bool grow(watcher *w) {
   return true;
 }
 
-
 static napi_value add(napi_env env, napi_callback_info info) {
   napi_value argv[3];
-  int64_t fd, token, mask;
+  int fd, token, mask;
   watcher *w = self(env, info, 3, argv);
-  if (w == NULL || !ny_int(env, argv[0], &fd) || !ny_int(env, argv[1], &token) || !ny_int(env, argv[2], &mask)) return NULL;
+  if (w == NULL || !ny_int32(env, argv[0], &fd) || !ny_int32(env, argv[1], &token) || !ny_int32(env, argv[2], &mask))
+    return NULL;
   if (w->closed) return ny_number(env, -EBADF);
   if (w->spares == 0 && !grow(w)) return ny_number(env, -ENOMEM);
   watch *entry = calloc(1, sizeof *entry);
   if (entry == NULL) return ny_number(env, -ENOMEM);
-  int status = uv_poll_init(w->loop, &entry->poll, (int)fd);
+  int status = fd < 0 ? -EBADF : uv_poll_init(w->loop, &entry->poll, fd);
   if (status < 0) {
     free(entry);
     return ny_number(env, status);
   }
   entry->poll.data = entry;
   entry->owner = w;
-  entry->token = (int32_t)token;
+  entry->token = token;
   entry->index = w->spare[--w->spares];
   w->watches[entry->index] = entry;
   w->handles++;
@@ -160,12 +159,14 @@ static napi_value add(napi_env env, napi_callback_info info) {
 
 static napi_value change(napi_env env, napi_callback_info info) {
   napi_value argv[3];
-  int64_t handle, token, mask;
+  int64_t handle;
+  int token, mask;
   watcher *w = self(env, info, 3, argv);
-  if (w == NULL || !ny_int(env, argv[0], &handle) || !ny_int(env, argv[1], &token) || !ny_int(env, argv[2], &mask)) return NULL;
+  if (w == NULL || !ny_int(env, argv[0], &handle) || !ny_int32(env, argv[1], &token) || !ny_int32(env, argv[2], &mask))
+    return NULL;
   watch *entry = w->closed ? NULL : find(w, handle);
   if (entry == NULL) return ny_number(env, -EBADF);
-  entry->token = (int32_t)token;
+  entry->token = token;
   return ny_number(env, mask == 0 ? uv_poll_stop(&entry->poll) : uv_poll_start(&entry->poll, to_uv(mask), on_poll));
 }
 
@@ -217,13 +218,18 @@ static void on_collected(napi_env env, void *data, void *hint) {
 }
 
 static napi_value create(napi_env env, napi_callback_info info) {
-  napi_value argv[2], result, name;
+  napi_value argv[2], result;
   napi_typedarray_type type;
   size_t count;
   void *data;
   if (!ny_args(env, info, 2, argv, NULL)) return NULL;
   if (napi_get_typedarray_info(env, argv[0], &type, &count, &data, NULL, NULL) != napi_ok || type != napi_int32_array || count < 2) {
     napi_throw_type_error(env, NULL, "an Int32Array is wanted");
+    return NULL;
+  }
+  napi_valuetype dispatch;
+  if (napi_typeof(env, argv[1], &dispatch) != napi_ok || dispatch != napi_function) {
+    napi_throw_type_error(env, NULL, "a function is wanted");
     return NULL;
   }
   watcher *w = calloc(1, sizeof *w);
@@ -239,8 +245,6 @@ static napi_value create(napi_env env, napi_callback_info info) {
   uv_unref((uv_handle_t *)&w->check);
   napi_create_reference(env, argv[0], 1, &w->ready_ref);
   napi_create_reference(env, argv[1], 1, &w->dispatch_ref);
-  napi_create_string_utf8(env, "netyard", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, NULL, name, &w->context);
   napi_add_async_cleanup_hook(env, on_cleanup, w, &w->cleanup);
   napi_create_object(env, &result);
   ny_method(env, result, "add", add, NULL);
