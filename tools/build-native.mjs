@@ -1,37 +1,22 @@
-// Builds the addon from native/*.c with the C compiler and the headers of this Node: native/build/netyard.node.
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+/**
+ * `npm run build:native`: native/build/netyard.node for this machine. Fast when it is up to date. Where it cannot be made
+ * it says why in a line and is no failure: what plain Node can do works without.
+ */
+import { join } from 'node:path';
+import { compile, findCompiler, findHeaders, isCurrent } from '../native/compile.mjs';
 
-const native = new URL('../native/', import.meta.url).pathname;
-const target = join(native, 'build', 'netyard.node');
-const prefix = dirname(dirname(process.execPath));
-const headers = [join(prefix, 'include', 'node')].find((folder) => existsSync(join(folder, 'node_api.h')));
-const sources = readdirSync(native)
-  .filter((name) => name.endsWith('.c'))
-  .map((name) => join(native, name));
-const newest = Math.max(...readdirSync(native).map((name) => statSync(join(native, name)).mtimeMs));
-if (existsSync(target) && statSync(target).mtimeMs > newest) process.exit(0);
-if (headers === undefined) {
-  console.error('netyard: no headers of Node found, the native layer is not built');
-  process.exit(0);
+const target = join(import.meta.dirname, '..', 'native', 'build', 'netyard.node');
+
+if (process.platform !== 'linux') {
+  skip('it is for Linux');
+} else if (!isCurrent(target)) {
+  const headers = findHeaders();
+  const compiler = findCompiler();
+  if (compiler === undefined) skip('there is no C compiler (apt-get install gcc libc6-dev)');
+  else if (headers === undefined) skip("Node's headers are not installed (npx node-gyp install)");
+  else compile({ compiler, headers, target });
 }
-mkdirSync(dirname(target), { recursive: true });
-execFileSync(
-  process.env.CC ?? 'cc',
-  [
-    '-std=c11',
-    '-O2',
-    '-Wall',
-    '-Wextra',
-    '-fPIC',
-    '-fvisibility=hidden',
-    '-shared',
-    '-DNAPI_VERSION=8',
-    `-I${headers}`,
-    '-o',
-    target,
-    ...sources,
-  ],
-  { stdio: 'inherit' },
-);
+
+function skip(reason) {
+  console.error(`netyard: the native layer is not built: ${reason}; tap, bridge, l2tpv3 and vde need it`);
+}
