@@ -14,6 +14,8 @@ export interface StreamPair {
   readonly output: Writable;
   /** Reachable for every program of the machine, a browser among them. */
   readonly isTcp?: boolean;
+  /** See QmpContext. */
+  takeDescriptor?(): number | undefined;
   /** Sends what is queued, then closes. Not called twice. */
   end(): void;
   /** Closes at once. */
@@ -50,6 +52,7 @@ export class StreamSession {
         },
         abort: () => pair.destroy(),
         later: (task) => void setImmediate(task),
+        ...(pair.takeDescriptor === undefined ? {} : { takeDescriptor: () => pair.takeDescriptor?.() }),
         pauseInput: () => input.pause(),
         resumeInput: () => input.resume(),
         get queuedBytes() {

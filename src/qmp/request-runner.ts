@@ -15,6 +15,8 @@ export interface RequestHooks {
   send(message: unknown): void;
   /** The reply that ends the negotiation was sent. */
   negotiated(): void;
+  /** See QmpContext. */
+  readonly takeDescriptor?: (() => number | undefined) | undefined;
   /** A command threw what is no error of the protocol. */
   defect(command: string, error: unknown): void;
 }
@@ -78,7 +80,10 @@ export class RequestRunner {
       this.#negotiate(requestedCapabilities(args));
       return {};
     }
-    const result = await this.#target.execute(command, args, { monitor: this.#monitor });
+    const result = await this.#target.execute(command, args, {
+      monitor: this.#monitor,
+      takeDescriptor: this.#hooks.takeDescriptor,
+    });
     return result === undefined ? {} : result;
   }
 

@@ -70,6 +70,7 @@ export class QmpServerSession {
     this.#runner = new RequestRunner(target, this.#offered, this, {
       send: (message) => this.#send(message),
       negotiated: () => this.#subscribe(),
+      takeDescriptor: transport.takeDescriptor?.bind(transport),
       defect: (command, error) => options.onDefect?.(command, error),
     });
   }

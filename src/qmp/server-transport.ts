@@ -12,6 +12,8 @@ export interface QmpServerTransport {
   resumeInput(): void;
   /** Runs `task` in a later turn of the loop, after others had theirs. */
   later(task: () => void): void;
+  /** See QmpContext. */
+  takeDescriptor?(): number | undefined;
   /** Bytes given to send() that the wire has not taken. */
   readonly queuedBytes: number;
 }

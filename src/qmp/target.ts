@@ -12,6 +12,8 @@ export interface QmpEvent {
 /** Whom a command runs for. The monitor object is the same for all commands of one session. */
 export interface QmpContext {
   readonly monitor: object;
+  /** The oldest descriptor that came last (SCM_RIGHTS), the caller's from now on; the others of that message are closed. */
+  readonly takeDescriptor?: (() => number | undefined) | undefined;
 }
 
 /** QEMU's VersionInfo (qapi/control.json): whose behaviour is given, and what gives it, e.g. `netyard 0.1.0`. */

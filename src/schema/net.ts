@@ -1185,6 +1185,16 @@ export interface SchemaInfoEvent {
   'arg-type': string;
 }
 
+export interface GetfdArguments {
+  /** the name; it does not begin with a digit */
+  fdname: string;
+}
+
+export interface ClosefdArguments {
+  /** its name */
+  fdname: string;
+}
+
 /** Frames dropped for one reason. */
 export interface NetDropCount {
   /** why; the names are listed in the reference of counters */
@@ -1367,6 +1377,13 @@ export interface NetyardSchema {
      * significant.
      */
     'query-qmp-schema': { arguments: Record<string, never>; returns: SchemaInfo[] };
+    /**
+     * Gives a name to a descriptor that was passed with this command over SCM_RIGHTS. An `fd` option takes the
+     * name, once.
+     */
+    getfd: { arguments: GetfdArguments; returns: Record<string, never> };
+    /** Closes a descriptor that `getfd` named. */
+    closefd: { arguments: ClosefdArguments; returns: Record<string, never> };
     /** Lists all net clients in the order in which they were made. */
     'query-net-clients': { arguments: Record<string, never>; returns: NetClientInfo[] };
     /** Shows the switch of the yard. */
@@ -1423,6 +1440,8 @@ export const NETYARD_TABLE: SchemaTable = [
   'event SHUTDOWN {guest:bool,reason:ShutdownCause}',
   'command human-monitor-command {command-line,*cpu-index:int} str',
   'command query-qmp-schema {} [SchemaInfo]',
+  'command getfd {fdname}',
+  'command closefd {fdname}',
   'command query-net-clients {} [NetClientInfo]',
   'command query-net-switch {} NetSwitchInfo',
   'command query-net-leases {*id} [NetLeaseInfo]',

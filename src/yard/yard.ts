@@ -12,7 +12,7 @@ import {
   type Trace,
 } from '../net/index.ts';
 import { type JsonObject, type JsonValue, parseNetdevArgument, QapiError, Schema } from '../qapi/index.ts';
-import { parseJsonText, type QmpEvent, type QmpTarget, type VersionInfo } from '../qmp/index.ts';
+import { parseJsonText, type QmpContext, type QmpEvent, type QmpTarget, type VersionInfo } from '../qmp/index.ts';
 import { NETYARD_TABLE, type Netdev } from '../schema/net.ts';
 import { commands } from './commands/index.ts';
 import { UsageError } from './errors.ts';
@@ -49,7 +49,7 @@ export class Yard implements QmpTarget {
   /** Greeting and query-version. */
   readonly version: VersionInfo;
   /** Named by getfd, used by `fd=` options. */
-  readonly descriptors = new PassedDescriptors();
+  readonly descriptors: PassedDescriptors;
   private readonly events: EventBus;
   private closing: Promise<void> | undefined;
   /** What `quit` does once it is answered. */
@@ -58,6 +58,8 @@ export class Yard implements QmpTarget {
   constructor(environment: YardEnvironment, settings: YardSettings = {}) {
     this.host = environment.host;
     this.settings = settings;
+    const { sockets } = this.host;
+    this.descriptors = new PassedDescriptors((descriptor) => sockets.closeDescriptor?.(descriptor));
     this.version = { qemu: REFERENCE_VERSION, package: `netyard ${environment.version}` };
     this.schema = new Schema(NETYARD_TABLE);
     this.events = new EventBus(this.host.clock);
@@ -85,12 +87,12 @@ export class Yard implements QmpTarget {
    * Runs one command: arguments are checked against the schema first.
    * @throws QapiError with QEMU's class and text.
    */
-  async execute(name: string, args: JsonObject | undefined): Promise<JsonValue> {
+  async execute(name: string, args: JsonObject | undefined, context?: QmpContext): Promise<JsonValue> {
     const command = Object.hasOwn(commands, name) ? commands[name as keyof typeof commands] : undefined;
     if (command === undefined) {
       throw new QapiError(`The command ${name} has not been found`, { class: 'CommandNotFound' });
     }
-    const result = await command(this, this.schema.inputCommand(name, args) as never);
+    const result = await command(this, this.schema.inputCommand(name, args) as never, context);
     return this.schema.outputCommand(name, result ?? {});
   }
 
@@ -132,6 +134,7 @@ export class Yard implements QmpTarget {
       for (const client of this.network.clients()) if (client.isNic) this.network.remove(client);
       await this.netdevs.close();
       this.network.close();
+      this.descriptors.close();
     })();
     return this.closing;
   }

@@ -8,8 +8,17 @@ import {
   type StreamSocket,
 } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
-import type { InetOption, SocketAddressOption, UnixOption } from './option.ts';
-import { inetText, isV6Only, portNumber, refuseNative, resolveInet, unixAddress, withPort } from './socket-address.ts';
+import type { InetOption, SocketAddressOption, UnixOption, VsockOption } from './option.ts';
+import {
+  inetText,
+  isV6Only,
+  portNumber,
+  refuseMptcp,
+  resolveInet,
+  unixAddress,
+  vsockAddress,
+  withPort,
+} from './socket-address.ts';
 
 /** QEMU's `to` may span every port; each try is a system call. */
 const MAX_PORTS_TRIED = 65536;
@@ -26,10 +35,11 @@ export async function listenAt(
   signal: AbortSignal,
   options: { backlog?: number; mode?: number },
 ): Promise<Listener> {
-  refuseNative(driver, 'addr', option);
+  refuseMptcp(driver, option);
   let listener: Listener;
   if (option.type === 'unix') listener = await listenUnix(option, host, options);
   else if (option.type === 'inet') listener = await listenInet(option, host, signal, options);
+  else if (option.type === 'vsock') listener = await listenVsock(option, host, options);
   else throw new QapiError(`${driver}: unsupported address`);
   if (signal.aborted) {
     await listener.close();
@@ -43,6 +53,14 @@ async function listenUnix(option: UnixOption, host: Host, options: { backlog?: n
     return await host.sockets.listen(unixAddress(option), options);
   } catch (error) {
     throw worded(error, `Failed to bind socket to ${option.path}`);
+  }
+}
+
+async function listenVsock(option: VsockOption, host: Host, options: { backlog?: number }) {
+  try {
+    return await host.sockets.listen(vsockAddress(option), options);
+  } catch (error) {
+    throw worded(error, 'Failed to bind socket');
   }
 }
 
@@ -114,7 +132,7 @@ export function connectTo(
   const attempt = async (): Promise<void> => {
     const targets = await targetsOf(driver, option, host, signal);
     const keepAlive = option.type === 'inet' && option['keep-alive'] === true;
-    const text = option.type === 'inet' ? inetText(option) : option.type === 'unix' ? option.path : '';
+    const text = option.type === 'inet' ? inetText(option) : option.type === 'unix' ? option.path : vsockText(option);
     const next = (index: number, failure: HostError | undefined): void => {
       if (cancelled) return;
       const target = targets[index];
@@ -155,13 +173,17 @@ async function targetsOf(
   host: Host,
   signal: AbortSignal,
 ): Promise<readonly SocketAddress[]> {
-  refuseNative(driver, 'addr', option);
+  refuseMptcp(driver, option);
   if (option.type === 'unix') return [unixAddress(option)];
+  if (option.type === 'vsock') return [vsockAddress(option)];
   if (option.type !== 'inet') throw new QapiError(`${driver}: unsupported address`);
   const port = portNumber(option);
   const addresses = await resolveInet(option, false, host, signal);
   return addresses.map((address) => withPort(address, port));
 }
+
+const vsockText = (option: SocketAddressOption): string =>
+  option.type === 'vsock' ? `${option.cid}:${option.port}` : '';
 
 /** QEMU's words in front of the reason; a reason that is a sentence of its own stands alone. */
 function worded(error: unknown, prefix: string): Error {

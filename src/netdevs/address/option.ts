@@ -3,4 +3,5 @@ export type {
   SocketAddress as SocketAddressOption,
   SocketAddressInet as InetOption,
   SocketAddressUnix as UnixOption,
+  SocketAddressVsock as VsockOption,
 } from '../../schema/net.ts';

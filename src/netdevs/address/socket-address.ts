@@ -9,14 +9,16 @@ import {
   type InetAddress,
   type ResolvedAddress,
   type UnixAddress,
+  type VsockAddress,
 } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
 import { parseIpv4Text, parseIpv6Text } from '../../wire/index.ts';
-import type { InetOption, SocketAddressOption, UnixOption } from './option.ts';
+import type { InetOption, SocketAddressOption, UnixOption, VsockOption } from './option.ts';
 
 /** sockaddr_un.sun_path, bytes. */
 const SUN_PATH_BYTES = 108;
 const MAX_PORT = 65535;
+const MAX_U32 = 0xffffffff;
 
 /** Families an inet option allows: one, or both (undefined). */
 export function allowedFamily(option: InetOption): Family | undefined {
@@ -103,16 +105,19 @@ export const withPort = (address: ResolvedAddress, port: number): InetAddress =>
   port,
 });
 
-/** Refuses what plain sockets cannot do, naming what is missing. */
-export function refuseNative(driver: string, member: string, option: SocketAddressOption | undefined): void {
-  const missing =
-    option?.type === 'fd' || option?.type === 'vsock'
-      ? `${member}.type=${option.type}`
-      : option?.type === 'inet' && option.mptcp === true
-        ? `${member}.mptcp=on`
-        : undefined;
-  if (missing === undefined) return;
-  throw new QapiError(`${driver}: ${missing} needs the native layer, which this version does not have`);
+/** cid and port of a vsock option, as strtoul reads them (QEMU util/qemu-sockets.c). */
+export function vsockAddress(option: VsockOption): VsockAddress {
+  const { cid, port } = option;
+  const number = (text: string): number => (/^[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN);
+  if (!(number(cid) <= MAX_U32)) throw new QapiError(`Failed to parse cid '${cid}'`);
+  if (!(number(port) <= MAX_U32)) throw new QapiError(`Failed to parse port '${port}'`);
+  return { family: 'vsock', cid: number(cid), port: number(port) };
+}
+
+/** Multipath TCP is refused, as QEMU does where it was built without. */
+export function refuseMptcp(driver: string, option: SocketAddressOption): void {
+  if (option.type !== 'inet' || option.mptcp !== true) return;
+  throw new QapiError(`${driver}: addr.mptcp=on is not supported: netyard speaks plain TCP`);
 }
 
 function numericFamily(host: string): Family | undefined {

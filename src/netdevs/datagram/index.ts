@@ -1,2 +1,2 @@
 export { type DatagramFraming, DatagramWire, type DatagramWireOptions } from './datagram-wire.ts';
-export { openMulticastWire, openUdpWire } from './open.ts';
+export { openAdoptedWire, openMulticastWire, openUdpWire, openUnixWire } from './open.ts';

@@ -1,6 +1,13 @@
 /** The sockets of socket and dgram, with QEMU's error texts. */
 import type { NetClient, NetdevContext } from '../../net/index.ts';
-import { type DatagramSocket, HostError, type InetAddress, isInet, type Multicast } from '../../net/index.ts';
+import {
+  type DatagramSocket,
+  HostError,
+  type InetAddress,
+  isInet,
+  type Multicast,
+  type UnixAddress,
+} from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
 import { inetAton } from '../../wire/index.ts';
 import { isMulticastIpv4 } from '../address/index.ts';
@@ -8,6 +15,9 @@ import { DatagramWire } from './datagram-wire.ts';
 
 /** What joining a group fails with, and bind does not. */
 const JOIN_ERRORS: ReadonlySet<string> = new Set(['ENODEV', 'ENOBUFS', 'ENOMEM']);
+
+/** For its owner only: whoever sends is on the network. */
+const UNIX_MODE = 0o600;
 
 /** A wire to `remote` from a socket bound to `local`. It takes frames from anybody, as QEMU's does. */
 export async function openUdpWire(
@@ -19,6 +29,37 @@ export async function openUdpWire(
   const socket = await open(context, local, undefined);
   const bound = isInet(socket.localAddress) ? socket.localAddress : local;
   return new DatagramWire(context, { socket, remote, info: info(bound), suppressEcho: false });
+}
+
+/** A wire to the socket at `remote`, by its path with every frame: it may come and go. */
+export async function openUnixWire(
+  context: NetdevContext,
+  local: UnixAddress,
+  remote: UnixAddress,
+  info: string,
+): Promise<NetClient> {
+  const { host, signal } = context;
+  let socket: DatagramSocket;
+  try {
+    socket = await host.sockets.datagram({ family: 'unix', bind: local, mode: UNIX_MODE });
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    const alone = error.code === 'ENOTSUP' || error.message.startsWith('Failed to');
+    throw new QapiError(alone ? error.message : `can't bind unix=${local.path} to socket: ${error.message}`, {
+      cause: error,
+    });
+  }
+  if (signal.aborted) {
+    await socket.close();
+    signal.throwIfAborted();
+  }
+  return new DatagramWire(context, { socket, remote, info, suppressEcho: false });
+}
+
+/** A wire over a socket that somebody made: it sends to the peer it is connected to, and only receives without one. */
+export function openAdoptedWire(context: NetdevContext, socket: DatagramSocket, text: string): NetClient {
+  const kind = socket.localAddress.family === 'unix' ? 'unix' : 'inet';
+  return new DatagramWire(context, { socket, remote: undefined, info: `${text} ${kind}`, suppressEcho: false });
 }
 
 /**

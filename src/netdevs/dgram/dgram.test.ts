@@ -34,7 +34,8 @@ const LOCAL = inet('127.0.0.1', '5557');
 const UNIX = { type: 'unix', path: '/tmp/d' } as const;
 const FD = { type: 'fd', str: '5' } as const;
 const VSOCK = { type: 'vsock', cid: '2', port: '1' } as const;
-const NATIVE = 'needs the native layer, which this version does not have';
+/** What the in-memory host says to what it does not have. */
+const NATIVE = 'Operation not supported';
 
 describe('the table of parameters', () => {
   it.each([
@@ -50,7 +51,7 @@ describe('the table of parameters', () => {
 
   it.each([
     [{ remote: MCAST, local: inet('foo', '1') }, "localaddr 'foo' is not a valid IPv4 address"],
-    [{ remote: MCAST, local: FD }, `dgram: local.type=fd ${NATIVE}`],
+    [{ remote: MCAST, local: FD }, NATIVE],
     [{ remote: MCAST, local: UNIX }, 'only support inet or fd type for local'],
     [{ remote: MCAST, local: VSOCK }, 'only support inet or fd type for local'],
     [{}, 'dgram requires local= parameter'],
@@ -62,8 +63,8 @@ describe('the table of parameters', () => {
     [{ remote: UNIX, local: LOCAL }, 'remote and local types must be the same'],
     [{ local: LOCAL }, 'type=inet or type=unix requires remote parameter'],
     [{ local: UNIX }, 'type=inet or type=unix requires remote parameter'],
-    [{ remote: UNIX, local: UNIX }, `dgram: local.type=unix ${NATIVE}`],
-    [{ local: FD }, `dgram: local.type=fd ${NATIVE}`],
+    [{ remote: UNIX, local: UNIX }, NATIVE],
+    [{ local: FD }, NATIVE],
     [{ remote: VSOCK, local: VSOCK }, 'only support inet or fd type for local'],
     [{ remote: inet('::1', '1') }, "can't resolve host address '::1'"],
     [{ remote: inet('300.0.0.1', '1'), local: FD }, "host address '300.0.0.1' is not a valid IPv4 address"],

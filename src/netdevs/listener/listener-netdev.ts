@@ -17,7 +17,7 @@ import type {
   StreamSocket,
 } from '../../net/index.ts';
 import type { NetdevListenerOptions } from '../../schema/net.ts';
-import { addressToQapi, addressUri, listenAt, refuseNative } from '../address/index.ts';
+import { addressToQapi, addressUri, listenAt, takeListener } from '../address/index.ts';
 import { StreamConnection } from '../framing/index.ts';
 
 /** As many as QEMU allows queues, and far beyond the guests of one machine. */
@@ -163,8 +163,9 @@ class ListenerNetdev implements NetClient {
 
 /** The driver. Rejects with QapiError when it cannot listen. */
 export async function createListener(options: NetdevListenerOptions, context: NetdevContext): Promise<NetClient> {
-  refuseNative('listener', 'addr', options.addr);
+  const { addr } = options;
+  if (addr.type === 'fd') return new ListenerNetdev(context, takeListener(context, addr.str));
   const listening = { backlog: BACKLOG, mode: UNIX_MODE };
-  const listener = await listenAt('listener', options.addr, context.host, context.signal, listening);
+  const listener = await listenAt('listener', addr, context.host, context.signal, listening);
   return new ListenerNetdev(context, listener);
 }

@@ -145,7 +145,7 @@ describe('listener', () => {
   it.each([
     [ADDR, 'Failed to bind socket to /run/l: Address already in use'],
     [{ type: 'inet', host: '192.0.2.9', port: '1' }, 'Failed to bind socket: Cannot assign requested address'],
-    [{ type: 'fd', str: '3' }, 'listener: addr.type=fd needs the native layer, which this version does not have'],
+    [{ type: 'fd', str: '3' }, 'Operation not supported'],
   ] as const)('%j: an error of netdev_add', async (addr, text) => {
     await test.network.local.sockets.listen({ family: 'unix', path: ADDR.path });
     await expect(createListener({ addr }, context)).rejects.toThrow(text);

@@ -2,15 +2,15 @@
 import type { NetClient, NetdevContext } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
 import type { NetdevSocketOptions } from '../../schema/net.ts';
-import { parseLocalAddress, resolveHostPort } from '../address/index.ts';
-import { openMulticastWire, openUdpWire } from '../datagram/index.ts';
+import { discard, parseLocalAddress, resolveHostPort, takeSocket } from '../address/index.ts';
+import { openAdoptedWire, openMulticastWire, openUdpWire } from '../datagram/index.ts';
 import { checkSocketOptions } from './options.ts';
-import { openSocketConnect, openSocketListen } from './stream-netdev.ts';
+import { openSocketAdopted, openSocketConnect, openSocketListen } from './stream-netdev.ts';
 
 /** The driver. Rejects with QapiError with QEMU's text. */
 export async function createSocket(options: NetdevSocketOptions, context: NetdevContext): Promise<NetClient> {
   checkSocketOptions(options);
-  const { listen, connect, mcast, udp, localaddr } = options;
+  const { fd, listen, connect, mcast, udp, localaddr } = options;
   const resolve = (text: string) => resolveHostPort(text, context.host, context.signal);
   if (listen !== undefined) return openSocketListen(context, await resolve(listen));
   if (connect !== undefined) return openSocketConnect(context, await resolve(connect));
@@ -24,5 +24,21 @@ export async function createSocket(options: NetdevSocketOptions, context: Netdev
     const remote = await resolve(udp);
     return openUdpWire(context, local, remote, () => `socket: udp=${remote.host}:${remote.port}`);
   }
-  throw new QapiError('socket: fd= needs the native layer, which this version does not have');
+  return openDescriptor(fd ?? '', context);
+}
+
+/** SO_TYPE decides: a connected stream, or datagrams. */
+function openDescriptor(text: string, context: NetdevContext): NetClient {
+  const { id } = context;
+  const { descriptor, adopted } = takeSocket(context, text, (number, error) =>
+    error.code === 'EBADF'
+      ? `${id}: Can't use file descriptor ${number}: ${error.message}`
+      : error.code === 'ENOTSOCK'
+        ? "can't get socket option SO_TYPE"
+        : `can't use fd=${number}: ${error.message}`,
+  );
+  if (adopted.kind === 'stream') return openSocketAdopted(context, adopted.socket, `fd=${descriptor}`);
+  if (adopted.kind === 'datagram') return openAdoptedWire(context, adopted.socket, `socket: fd=${descriptor}`);
+  void discard(adopted);
+  throw new QapiError(`socket: fd=${descriptor} is a listening socket: use stream with server=on`);
 }

@@ -73,6 +73,10 @@ class SocketStream implements NetClient {
     }
   }
 
+  adopt(socket: StreamSocket, text: string): void {
+    this.#connected(socket, text);
+  }
+
   receive(frame: Frame): boolean {
     const connection = this.#connection;
     if (connection !== undefined) return connection.send(frame);
@@ -127,5 +131,12 @@ export async function openSocketConnect(context: NetdevContext, to: InetAddress)
     await netdev.close();
     context.signal.throwIfAborted();
   }
+  return netdev;
+}
+
+/** @param text as info shows it, behind `socket: `. */
+export function openSocketAdopted(context: NetdevContext, socket: StreamSocket, text: string): NetClient {
+  const netdev = new SocketStream(context);
+  netdev.adopt(socket, text);
   return netdev;
 }

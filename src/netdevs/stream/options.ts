@@ -1,6 +1,6 @@
 import { QapiError } from '../../qapi/index.ts';
 import type { NetdevStreamOptions } from '../../schema/net.ts';
-import { refuseNative, type SocketAddressOption } from '../address/index.ts';
+import { refuseMptcp, type SocketAddressOption } from '../address/index.ts';
 
 export interface StreamConfig {
   readonly addr: SocketAddressOption;
@@ -23,7 +23,7 @@ export function streamConfig(options: NetdevStreamOptions): StreamConfig {
   if (reconnect !== undefined && reconnectMs !== undefined) {
     throw new QapiError("'reconnect' and 'reconnect-ms' are mutually exclusive");
   }
-  refuseNative('stream', 'addr', addr);
+  refuseMptcp('stream', addr);
   const interval = reconnectMs === undefined ? Number(reconnect ?? 0) * 1000 : Number(reconnectMs);
   return { addr, server, reconnectMs: Math.max(0, interval) };
 }

@@ -11,7 +11,16 @@
 
 import type { Frame, Listener, NetClient, NetdevContext, SocketAddress, StreamSocket, Timer } from '../../net/index.ts';
 import type { NetdevStreamOptions } from '../../schema/net.ts';
-import { addressToQapi, addressUri, type ConnectAttempt, connectTo, isNumeric, listenAt } from '../address/index.ts';
+import {
+  addressToQapi,
+  addressUri,
+  type ConnectAttempt,
+  connectTo,
+  isNumeric,
+  listenAt,
+  takeListener,
+  takeStream,
+} from '../address/index.ts';
 import { StreamConnection } from '../framing/index.ts';
 import { type StreamConfig, streamConfig } from './options.ts';
 
@@ -37,12 +46,19 @@ class StreamNetdev implements NetClient {
 
   /** Starts; resolves as soon as the outcome that needs no waiting for others is known. */
   async start(): Promise<void> {
-    if (!this.#config.server) {
+    const { addr, server } = this.#config;
+    // A name means something only now: both kinds fail here rather than in `info`.
+    if (addr.type === 'fd') {
+      if (server) this.#listens(takeListener(this.#context, addr.str));
+      else this.#adopted(takeStream(this.#context, addr.str));
+      return;
+    }
+    if (!server) {
       this.#connect();
       return;
     }
     const listening = this.#listen();
-    if (isNumeric(this.#config.addr)) await listening;
+    if (isNumeric(addr)) await listening;
   }
 
   receive(frame: Frame): boolean {
@@ -75,12 +91,20 @@ class StreamNetdev implements NetClient {
         await listener.close();
         return;
       }
-      this.#listener = listener;
-      this.#info = 'listening';
-      listener.onConnection = (socket) => this.#accepted(listener, socket);
+      this.#listens(listener);
     } catch (error) {
       if (!this.#closed && !signal.aborted) this.#failed(error);
     }
+  }
+
+  #listens(listener: Listener): void {
+    this.#listener = listener;
+    this.#info = 'listening';
+    listener.onConnection = (socket) => this.#accepted(listener, socket);
+  }
+
+  #adopted(socket: StreamSocket): void {
+    this.#connected(socket, socket.remoteAddress);
   }
 
   #accepted(listener: Listener, socket: StreamSocket): void {
@@ -138,8 +162,9 @@ class StreamNetdev implements NetClient {
   }
 
   #reconnectLater(): void {
-    const { reconnectMs } = this.#config;
-    if (reconnectMs === 0 || this.#closed) return;
+    const { reconnectMs, addr } = this.#config;
+    // A descriptor cannot be connected again.
+    if (reconnectMs === 0 || this.#closed || addr.type === 'fd') return;
     this.#info = 'connecting';
     this.#reconnect.set(this.#context.host.clock.now() + reconnectMs);
   }

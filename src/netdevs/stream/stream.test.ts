@@ -72,15 +72,11 @@ describe('options', () => {
     [{ addr: UNIX, reconnect: 1, 'reconnect-ms': 5 }, "'reconnect' and 'reconnect-ms' are mutually exclusive"],
     [
       { addr: { type: 'fd', str: '5' } },
-      'stream: addr.type=fd needs the native layer, which this version does not have',
+      'Operation not supported',
     ],
     [
       { addr: { ...INET, mptcp: true } },
-      'stream: addr.mptcp=on needs the native layer, which this version does not have',
-    ],
-    [
-      { addr: { type: 'vsock', cid: '2', port: '1' } },
-      'stream: addr.type=vsock needs the native layer, which this version does not have',
+      'stream: addr.mptcp=on is not supported: netyard speaks plain TCP',
     ],
   ] as [StreamOptions, string][])('%j', async (options, text) => {
     await expect(createStream(options, context)).rejects.toThrow(text);

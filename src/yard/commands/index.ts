@@ -1,8 +1,11 @@
 /** The command table: one row for each command of the schema that this yard answers. */
 import type { CommandArguments, CommandReturns } from '../../qapi/index.ts';
+import type { QmpContext } from '../../qmp/index.ts';
 import type { NetyardSchema } from '../../schema/net.ts';
 import type { Yard } from '../yard.ts';
 import { announceSelf } from './announce-self.ts';
+import { closefd } from './closefd.ts';
+import { getfd } from './getfd.ts';
 import { humanMonitorCommand } from './human-monitor-command.ts';
 import { netdevAdd } from './netdev-add.ts';
 import { netdevDel } from './netdev-del.ts';
@@ -21,6 +24,7 @@ import { hostfwdAdd, hostfwdRemove, queryNetForwards, queryNetLeases } from './u
 type Command<K extends keyof NetyardSchema['commands']> = (
   yard: Yard,
   args: CommandArguments<NetyardSchema, K>,
+  context?: QmpContext,
 ) => Result<K> | Promise<Result<K>>;
 /** A command without a result answers `{}`. */
 // biome-ignore lint/suspicious/noConfusingVoidType: what a handler that returns nothing returns
@@ -29,6 +33,8 @@ type Result<K extends keyof NetyardSchema['commands']> = CommandReturns<NetyardS
 /** Arguments arrive checked by the schema; a result is written by it. qmp_capabilities belongs to the session. */
 export const commands = {
   'announce-self': announceSelf,
+  closefd,
+  getfd,
   'hostfwd-add': hostfwdAdd,
   'hostfwd-remove': hostfwdRemove,
   'human-monitor-command': humanMonitorCommand,
