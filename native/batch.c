@@ -57,11 +57,12 @@ static void append(struct msghdr *message, int level, int type, int value) {
 
 static napi_value send_batch(napi_env env, napi_callback_info info) {
   napi_value argv[6];
-  int64_t fd, from, count, flags, family;
+  int64_t from, count;
+  int fd, flags, family;
   batch b;
-  if (!ny_args(env, info, 6, argv, NULL) || !ny_int(env, argv[0], &fd) || !read_batch(env, argv[1], &b) ||
-      !ny_int(env, argv[2], &from) || !ny_int(env, argv[3], &count) || !ny_int(env, argv[4], &flags) ||
-      !ny_int(env, argv[5], &family))
+  if (!ny_args(env, info, 6, argv, NULL) || !ny_int32(env, argv[0], &fd) || !read_batch(env, argv[1], &b) ||
+      !ny_int(env, argv[2], &from) || !ny_int(env, argv[3], &count) || !ny_int32(env, argv[4], &flags) ||
+      !ny_int32(env, argv[5], &family))
     return NULL;
   if (from < 0 || count < 0 || (uint64_t)from > b.capacity || (uint64_t)count > b.capacity - (uint64_t)from) {
     outside(env);
@@ -93,7 +94,7 @@ static napi_value send_batch(napi_env env, napi_callback_info info) {
     if (b.ttl.data[i] != 0) append(m, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_HOPLIMIT : IP_TTL, b.ttl.data[i]);
     if (b.tos.data[i] != 0) append(m, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, b.tos.data[i]);
   }
-  return ny_result(env, sendmmsg((int)fd, messages, (unsigned)count, (int)flags));
+  return ny_result(env, sendmmsg(fd, messages, (unsigned)count, flags));
 }
 
 static void note_control(batch *b, size_t i, struct msghdr *m) {
@@ -112,10 +113,11 @@ static void note_control(batch *b, size_t i, struct msghdr *m) {
 
 static napi_value receive_batch(napi_env env, napi_callback_info info) {
   napi_value argv[4];
-  int64_t fd, count, flags;
+  int64_t count;
+  int fd, flags;
   batch b;
-  if (!ny_args(env, info, 4, argv, NULL) || !ny_int(env, argv[0], &fd) || !read_batch(env, argv[1], &b) ||
-      !ny_int(env, argv[2], &count) || !ny_int(env, argv[3], &flags))
+  if (!ny_args(env, info, 4, argv, NULL) || !ny_int32(env, argv[0], &fd) || !read_batch(env, argv[1], &b) ||
+      !ny_int(env, argv[2], &count) || !ny_int32(env, argv[3], &flags))
     return NULL;
   if (count < 0 || (uint64_t)count > b.capacity) {
     outside(env);
@@ -141,7 +143,7 @@ static napi_value receive_batch(napi_env env, napi_callback_info info) {
     m->msg_control = control[i];
     m->msg_controllen = CONTROL;
   }
-  int got = recvmmsg((int)fd, messages, (unsigned)count, (int)flags | MSG_TRUNC | MSG_CMSG_CLOEXEC, NULL);
+  int got = recvmmsg(fd, messages, (unsigned)count, flags | MSG_TRUNC | MSG_CMSG_CLOEXEC, NULL);
   int error = errno;
   for (int i = 0; i < got; i++) {
     b.length[i] = (int32_t)messages[i].msg_len;

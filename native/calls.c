@@ -23,7 +23,7 @@ typedef struct {
   const char *name;
   int number;
   int kind;
-  const char *shape; /* i: integer, w: window (three arguments), p: window of at least `fixed` bytes without its length, c: `fixed`, 0: zero */
+  const char *shape; /* i: integer of 32 bits, l: of 64, w: window (three arguments), p: window of at least `fixed` bytes without its length, c: `fixed`, 0: zero */
   int fixed;
 } row;
 
@@ -53,7 +53,7 @@ static const row rows[] = {
     {"setsockopt", SYS_setsockopt, KIND_PLAIN, "iiiw", -1},
     {"setsockoptInt", SYS_setsockopt, KIND_OPTION, "iiii", -1},
     {"shutdown", SYS_shutdown, KIND_PLAIN, "ii", -1},
-    {"ftruncate", SYS_ftruncate, KIND_PLAIN, "ii", -1},
+    {"ftruncate", SYS_ftruncate, KIND_PLAIN, "il", -1},
     {"eventfd2", SYS_eventfd2, KIND_PLAIN, "ii", -1},
     {"memfd_create", SYS_memfd_create, KIND_NAME, "i", -1},
 };
@@ -75,10 +75,16 @@ static napi_value plain(napi_env env, const row *r, const napi_value *argv) {
       a[n++] = *s == 'c' ? r->fixed : 0;
       continue;
     }
-    if (*s == 'i') {
+    if (*s == 'l') {
       int64_t value;
       if (!ny_int(env, *argv++, &value)) return NULL;
       a[n++] = (long)value;
+      continue;
+    }
+    if (*s == 'i') {
+      int value;
+      if (!ny_int32(env, *argv++, &value)) return NULL;
+      a[n++] = value;
       continue;
     }
     ny_window w;
@@ -111,13 +117,13 @@ static napi_value plain(napi_env env, const row *r, const napi_value *argv) {
 
 static napi_value vector(napi_env env, const row *r, const napi_value *argv, size_t count) {
   struct iovec iov[MAX_VECTOR];
-  int64_t fd;
+  int fd;
   size_t n = (count - 1) / 3;
   if (count < 1 || n > MAX_VECTOR || count != 1 + 3 * n) {
     napi_throw_type_error(env, NULL, "windows of three arguments are wanted, at most eight");
     return NULL;
   }
-  if (!ny_int(env, argv[0], &fd)) return NULL;
+  if (!ny_int32(env, argv[0], &fd)) return NULL;
   for (size_t i = 0; i < n; i++) {
     ny_window w;
     if (!ny_window_of(env, argv + 1 + 3 * i, &w)) return NULL;
@@ -130,15 +136,15 @@ static napi_value vector(napi_env env, const row *r, const napi_value *argv, siz
 static napi_value path(napi_env env, const row *r, const napi_value *argv) {
   char text[MAX_PATH + 1];
   size_t length;
-  int64_t flags, mode;
+  int flags, mode;
   if (napi_get_value_string_utf8(env, argv[0], text, sizeof text, &length) != napi_ok || length >= MAX_PATH ||
       strlen(text) != length) {
     napi_throw_type_error(env, NULL, "a path without NUL is wanted, at most 4095 bytes");
     return NULL;
   }
-  if (!ny_int(env, argv[1], &flags)) return NULL;
+  if (!ny_int32(env, argv[1], &flags)) return NULL;
   if (r->kind == KIND_NAME) return ny_result(env, syscall(r->number, text, (long)(flags | MFD_CLOEXEC)));
-  if (!ny_int(env, argv[2], &mode)) return NULL;
+  if (!ny_int32(env, argv[2], &mode)) return NULL;
   return ny_result(env, syscall(r->number, AT_FDCWD, text, (long)(flags | O_CLOEXEC), (long)mode));
 }
 
@@ -151,7 +157,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
   if (r->kind == KIND_VECTOR) return vector(env, r, argv, count);
   bool named = r->kind == KIND_PATH || r->kind == KIND_NAME;
   size_t want = named ? 1 : 0;
-  for (const char *s = r->shape; *s != 0; s++) want += *s == 'i' ? 1 : *s == 'w' || *s == 'p' ? 3 : 0;
+  for (const char *s = r->shape; *s != 0; s++) want += *s == 'i' || *s == 'l' ? 1 : *s == 'w' || *s == 'p' ? 3 : 0;
   if (count < want) {
     napi_throw_type_error(env, NULL, "too few arguments");
     return NULL;

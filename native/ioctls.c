@@ -31,17 +31,18 @@ static napi_value run(napi_env env, napi_callback_info info) {
   napi_value argv[4];
   size_t count = 4;
   void *data;
-  int64_t fd, number;
+  int64_t number;
+  int fd;
   if (napi_get_cb_info(env, info, &count, argv, NULL, &data) != napi_ok) return NULL;
   const row *r = data;
   if (count < (r->size == 0 ? 2u : 4u)) {
     napi_throw_type_error(env, NULL, "too few arguments");
     return NULL;
   }
-  if (!ny_int(env, argv[0], &fd)) return NULL;
+  if (!ny_int32(env, argv[0], &fd)) return NULL;
   if (r->size == 0) {
     if (!ny_int(env, argv[1], &number)) return NULL;
-    return ny_result(env, ioctl((int)fd, r->request, (unsigned long)number));
+    return ny_result(env, ioctl(fd, r->request, (unsigned long)number));
   }
   ny_window w;
   if (!ny_window_of(env, argv + 1, &w)) return NULL;
@@ -49,7 +50,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
     napi_throw_range_error(env, NULL, "the window has not the structure's size");
     return NULL;
   }
-  return ny_result(env, ioctl((int)fd, r->request, w.data));
+  return ny_result(env, ioctl(fd, r->request, w.data));
 }
 
 void ny_init_ioctls(napi_env env, napi_value exports) {

@@ -12,11 +12,12 @@
 
 static napi_value send_descriptors(napi_env env, napi_callback_info info) {
   napi_value argv[6];
-  int64_t fd, count;
+  int64_t count;
+  int fd;
   int32_t *descriptors;
   size_t room;
   ny_window w;
-  if (!ny_args(env, info, 6, argv, NULL) || !ny_int(env, argv[0], &fd) || !ny_window_of(env, argv + 1, &w) ||
+  if (!ny_args(env, info, 6, argv, NULL) || !ny_int32(env, argv[0], &fd) || !ny_window_of(env, argv + 1, &w) ||
       !ny_int32s(env, argv[4], &descriptors, &room) || !ny_int(env, argv[5], &count))
     return NULL;
   if (count < 0 || (uint64_t)count > room || count > MOST_DESCRIPTORS) {
@@ -36,16 +37,16 @@ static napi_value send_descriptors(napi_env env, napi_callback_info info) {
     c->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
     memcpy(CMSG_DATA(c), descriptors, sizeof(int) * (size_t)count);
   }
-  return ny_result(env, sendmsg((int)fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT));
+  return ny_result(env, sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
 static napi_value receive_descriptors(napi_env env, napi_callback_info info) {
   napi_value argv[5];
-  int64_t fd;
+  int fd;
   int32_t *descriptors;
   size_t room;
   ny_window w;
-  if (!ny_args(env, info, 5, argv, NULL) || !ny_int(env, argv[0], &fd) || !ny_window_of(env, argv + 1, &w) ||
+  if (!ny_args(env, info, 5, argv, NULL) || !ny_int32(env, argv[0], &fd) || !ny_window_of(env, argv + 1, &w) ||
       !ny_int32s(env, argv[4], &descriptors, &room))
     return NULL;
   if (room < 1) {
@@ -56,7 +57,7 @@ static napi_value receive_descriptors(napi_env env, napi_callback_info info) {
   struct iovec iov = {w.data, w.length};
   struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   descriptors[0] = 0;
-  ssize_t got = recvmsg((int)fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0) return ny_result(env, got);
   size_t kept = 0;
   bool lost = (m.msg_flags & MSG_CTRUNC) != 0;
@@ -80,11 +81,11 @@ static napi_value receive_descriptors(napi_env env, napi_callback_info info) {
 
 static napi_value receive_error(napi_env env, napi_callback_info info) {
   napi_value argv[7];
-  int64_t fd;
+  int fd;
   int32_t *detail;
   size_t room;
   ny_window w, address, offender;
-  if (!ny_args(env, info, 7, argv, NULL) || !ny_int(env, argv[0], &fd) || !ny_window_of(env, argv + 1, &w) ||
+  if (!ny_args(env, info, 7, argv, NULL) || !ny_int32(env, argv[0], &fd) || !ny_window_of(env, argv + 1, &w) ||
       !ny_int32s(env, argv[4], &detail, &room) || !ny_bytes(env, argv[5], &address) || !ny_bytes(env, argv[6], &offender))
     return NULL;
   if (room < 7 || address.length < ADDRESS || offender.length < ADDRESS) {
@@ -95,7 +96,7 @@ static napi_value receive_error(napi_env env, napi_callback_info info) {
   struct iovec iov = {w.data, w.length};
   struct msghdr m = {.msg_name = address.data, .msg_namelen = ADDRESS, .msg_iov = &iov, .msg_iovlen = 1,
                      .msg_control = control, .msg_controllen = sizeof control};
-  ssize_t got = recvmsg((int)fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  ssize_t got = recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0) return ny_result(env, got);
   memset(detail, 0, 7 * sizeof *detail);
   detail[5] = (int32_t)(m.msg_namelen > ADDRESS ? ADDRESS : m.msg_namelen);

@@ -1,0 +1,230 @@
+/** The addon's own rules: windows, numbers, tables; many threads; the watcher's turn of the event loop. */
+import { readdirSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { describeNative } from '../../../tests/kit/native.ts';
+import { addon, socketPair } from '../../../tests/kit/native-host.ts';
+import { runScript } from '../../../tests/kit/native-script.ts';
+import { FAILED, READABLE, WRITABLE } from './binding.ts';
+
+const STREAM = 1;
+const bytes = (length: number): Uint8Array => new Uint8Array(length);
+const name = (result: number): string => (result < 0 ? addon().errnoName(-result) : 'fine');
+const wait = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describeNative('permitted calls', () => {
+  it('move bytes between windows', () => {
+    const { calls } = addon();
+    const [a, b] = socketPair(STREAM);
+    const to = bytes(8);
+    expect(calls.writev(a, Uint8Array.of(1, 2, 3), 1, 2, Uint8Array.of(4, 5), 0, 1)).toBe(3);
+    expect(calls.readv(b, to, 2, 1, to, 5, 3)).toBe(3);
+    expect([...to]).toEqual([0, 0, 2, 0, 0, 3, 4, 0]);
+    expect(calls.send(a, Uint8Array.of(9), 0, 1, 0)).toBe(1);
+    expect(calls.recv(b, to, 7, 1, 0)).toBe(1);
+    expect(to[7]).toBe(9);
+    expect(calls.write(a, to, 0, 0)).toBe(0);
+    expect(name(calls.recv(b, to, 0, 8, 0x40))).toBe('EAGAIN');
+    calls.close(a);
+    expect(calls.read(b, to, 0, 8)).toBe(0);
+    calls.close(b);
+    expect(name(calls.read(b, to, 0, 8))).toBe('EBADF');
+  });
+
+  it('refuse windows that are not inside their array', () => {
+    const { calls } = addon();
+    const wrong = [
+      [0, 9],
+      [8, 1],
+      [9, 0],
+      [-1, 1],
+      [1, -1],
+      [2 ** 53 - 1, 2 ** 53 - 1],
+      [1, 2 ** 32],
+    ];
+    for (const [offset, length] of wrong as [number, number][]) {
+      expect(() => calls.write(-1, bytes(8), offset, length), `${offset} ${length}`).toThrow(RangeError);
+      expect(() => calls.readv(-1, bytes(8), 0, 8, bytes(8), offset, length)).toThrow(RangeError);
+      expect(() => calls.getsockname(-1, bytes(8), offset, length)).toThrow(RangeError);
+    }
+    for (const offset of [0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60]) {
+      expect(() => calls.write(-1, bytes(8), offset, 0)).toThrow(TypeError);
+    }
+    expect(() => calls.socketpair(1, 1, 0, bytes(7), 0, 7)).toThrow(RangeError);
+    expect(() => calls.readv(-1, ...new Array(9).fill([bytes(1), 0, 1]).flat())).toThrow(TypeError);
+    expect(() => calls.readv(-1, bytes(1), 0)).toThrow(TypeError);
+  });
+
+  it('treat a detached array as one without bytes', () => {
+    const gone = bytes(8);
+    structuredClone(gone.buffer, { transfer: [gone.buffer as ArrayBuffer] });
+    expect(() => addon().calls.read(-1, gone, 0, 8)).toThrow(RangeError);
+    expect(name(addon().calls.read(-1, gone, 0, 0))).toBe('EBADF');
+  });
+
+  it('take numbers of 32 bits: none is cut into another descriptor', () => {
+    const { calls } = addon();
+    expect(() => calls.close(2 ** 32 + 1)).toThrow(RangeError);
+    expect(() => calls.close(-(2 ** 32))).toThrow(RangeError);
+    expect(name(calls.close(-1))).toBe('EBADF');
+  });
+
+  it('open paths without NUL only, and nothing that programs inherit', () => {
+    const { calls } = addon();
+    expect(() => calls.open('/dev/null\0x', 0, 0)).toThrow(TypeError);
+    expect(() => calls.open('x'.repeat(5000), 0, 0)).toThrow(TypeError);
+    const { stdout } = runScript(`
+      const fds = [addon.calls.open('/dev/null', 0, 0), addon.calls.memfd_create('m', 0)];
+      console.log(JSON.stringify(fds.map((fd) => parseInt(/flags:\\s*(\\d+)/.exec(require('fs').readFileSync('/proc/self/fdinfo/' + fd))[1], 8) & 0o2000000)));`);
+    expect(JSON.parse(stdout)).toEqual([0o2000000, 0o2000000]);
+  });
+
+  it('leave out options whose value is an address', () => {
+    const { calls } = addon();
+    const SOL_XDP = 283;
+    const SOL_TCP = 6;
+    const socket = calls.socket(2, 1, 0);
+    expect(name(calls.setsockopt(socket, SOL_XDP, 4, bytes(32), 0, 32))).toBe('EPERM');
+    expect(name(calls.getsockopt(socket, SOL_TCP, 35, bytes(64), 0, 64))).toBe('EPERM');
+    calls.close(socket);
+  });
+
+  it('want the size of the structure for an ioctl', () => {
+    const { ioctls } = addon();
+    expect(() => ioctls['TUNSETIFF']?.(-1, bytes(41), 0, 41)).toThrow(RangeError);
+    expect(() => ioctls['TUNSETIFF']?.(-1, bytes(41), 2, 40)).toThrow(RangeError);
+    expect(() => ioctls['TUNGETFEATURES']?.(-1, bytes(8), 0, 3)).toThrow(RangeError);
+    expect(name(ioctls['TUNSETIFF']?.(-1, bytes(40), 0, 40) ?? 0)).toBe('EBADF');
+  });
+});
+
+describeNative('descriptors over sockets', () => {
+  it('arrive as many as were sent; what does not fit is closed, and said', () => {
+    const { calls, sendDescriptors, receiveDescriptors } = addon();
+    const before = readdirSync('/proc/self/fd').length;
+    const [a, b] = socketPair(STREAM);
+    const file = calls.open('/dev/null', 0, 0);
+    expect(sendDescriptors(a, bytes(1), 0, 1, Int32Array.of(file, file, file), 3)).toBe(1);
+    const passed = new Int32Array(3);
+    expect(receiveDescriptors(b, bytes(1), 0, 1, passed)).toBe(1);
+    expect(passed[0]).toBe(-3);
+    for (const fd of [a, b, file, passed[1] ?? -1, passed[2] ?? -1]) expect(calls.close(fd)).toBe(0);
+    expect(readdirSync('/proc/self/fd').length).toBe(before);
+    expect(() => sendDescriptors(a, bytes(1), 0, 1, new Int32Array(1), 2)).toThrow(RangeError);
+    expect(() => receiveDescriptors(a, bytes(1), 0, 1, new Int32Array(0))).toThrow(RangeError);
+  });
+});
+
+describeNative('the watcher', () => {
+  it('says all of one poll in one call, before immediates', async () => {
+    const { calls, createWatcher } = addon();
+    const ready = new Int32Array(16);
+    const order: string[] = [];
+    const watcher = createWatcher(ready, (count) => order.push([...ready.subarray(0, 2 * count)].join(' ')));
+    const events = [1, 2].map(() => calls.eventfd2(1, 0));
+    // From here on the test runs among immediates: the next poll comes before the next of them.
+    await wait();
+    const handles = events.map((fd, i) => watcher.add(fd, 7 + i, READABLE));
+    setImmediate(() => order.push('immediate'));
+    await wait();
+    await wait();
+    expect(order.slice(0, 2)).toEqual(['7 1 8 1', 'immediate']);
+    for (const handle of handles) watcher.remove(handle);
+    watcher.close();
+    for (const fd of events) calls.close(fd);
+  });
+
+  it('loses nothing when more is ready than fits', async () => {
+    const { calls, createWatcher } = addon();
+    const ready = new Int32Array(5);
+    const seen = new Set<number>();
+    const watcher = createWatcher(ready, (count) => {
+      expect(count).toBeLessThanOrEqual(2);
+      for (let i = 0; i < count; i++) {
+        const token = ready[2 * i] as number;
+        seen.add(token);
+        watcher.change(handles[token] as number, token, 0);
+      }
+    });
+    const events = Array.from({ length: 9 }, () => calls.eventfd2(1, 0));
+    const handles = events.map((fd, i) => watcher.add(fd, i, READABLE));
+    for (let i = 0; i < 30 && seen.size < 9; i++) await wait();
+    expect(seen.size).toBe(9);
+    watcher.close();
+    for (const fd of events) calls.close(fd);
+  });
+
+  it('says that the peer hung up, and refuses what it cannot watch', async () => {
+    const { calls, createWatcher } = addon();
+    const ready = new Int32Array(8);
+    let got = 0;
+    const watcher = createWatcher(ready, () => {
+      got |= ready[1] as number;
+    });
+    const [a, b] = socketPair(STREAM);
+    watcher.add(a, 1, WRITABLE | FAILED);
+    calls.close(b);
+    for (let i = 0; i < 10 && (got & FAILED) === 0; i++) await wait();
+    expect(got & FAILED).toBe(FAILED);
+    expect(name(watcher.add(a, 2, READABLE))).toBe('EEXIST');
+    expect(name(watcher.add(-1, 2, READABLE))).toBe('EBADF');
+    expect(name(watcher.add(100_000, 2, READABLE))).toBe('EBADF');
+    expect(name(watcher.change(77, 2, READABLE))).toBe('EBADF');
+    watcher.close();
+    expect(name(watcher.add(a, 2, READABLE))).toBe('EBADF');
+    calls.close(a);
+    const taken = watcher.add;
+    expect(() => taken.call({} as never, 1, 1, 1)).toThrow(TypeError);
+  });
+
+  it('keeps the process alive only while something is watched', () => {
+    const { status, stdout } = runScript(`
+      const ready = new Int32Array(8);
+      const watcher = addon.createWatcher(ready, () => { console.log('ready'); watcher.remove(handle); });
+      const handle = watcher.add(addon.calls.eventfd2(1, 0), 1, 1);`);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'ready\n' });
+  });
+
+  it('hands what a handler throws to the process', () => {
+    const { status, stderr } = runScript(`
+      addon.createWatcher(new Int32Array(8), () => { throw new Error('from a handler'); }).add(addon.calls.eventfd2(1, 0), 1, 1);`);
+    expect(status).toBe(1);
+    expect(stderr).toContain('from a handler');
+  });
+});
+
+describeNative('threads', () => {
+  it('load it, are busy in it, and are ended at any moment', () => {
+    const worker = `
+      const { parentPort } = require('node:worker_threads');
+      const ready = new Int32Array(64);
+      const fds = [];
+      const watcher = addon.createWatcher(ready, (count) => { turns += count; });
+      let turns = 0;
+      for (let i = 0; i < 50; i++) fds.push(addon.calls.eventfd2(1, 0));
+      fds.forEach((fd, i) => watcher.add(fd, i, 1));
+      const memory = addon.calls.memfd_create('w', 0);
+      addon.calls.ftruncate(memory, 8192);
+      const kept = addon.map(memory, 8192, 3, 1, 0);
+      new Uint8Array(kept).fill(1);
+      if (MODE === 'exit') setTimeout(() => process.exit(), 20);
+      if (MODE === 'close') setTimeout(() => watcher.close(), 20);
+      parentPort.postMessage('up');`;
+    const script = `
+      const { Worker } = require('node:worker_threads');
+      const text = ${JSON.stringify(worker)};
+      let round = 0;
+      const next = async () => {
+        if (round++ === 12) return console.log('done');
+        const workers = ['exit', 'close', 'terminate'].map((mode) => new Worker(
+          'const addon = require(' + JSON.stringify(addonPath) + '); const MODE = ' + JSON.stringify(mode) + ';' + text, { eval: true }));
+        const ended = Promise.all(workers.map((one) => new Promise((resolve) => one.once('exit', resolve))));
+        await Promise.all(workers.map((one) => new Promise((resolve) => one.once('message', resolve))));
+        setTimeout(() => workers[2].terminate(), round * 3);
+        await ended;
+        next();
+      };
+      next();`;
+    const { status, signal, stdout, stderr } = runScript(script);
+    expect({ status, signal, stdout, stderr }).toEqual({ status: 0, signal: null, stdout: 'done\n', stderr: '' });
+  });
+});
