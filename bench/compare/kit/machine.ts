@@ -16,7 +16,7 @@ function version(program: string): string {
   if (told !== '' && !told.includes('unknown')) return told;
   const path = firstLine(text('which', program));
   const name = text('dpkg', '-S', path.replace(/^\/bin/, '/usr/bin')).split(':')[0] ?? '';
-  return `${name} ${text('dpkg-query', '-W', '-f', '${Version}', name)}`.trim();
+  return text('dpkg-query', '-W', name).replace('\t', ' ');
 }
 
 const PROGRAMS = ['slirp4netns', 'pasta', 'iperf3', 'vde_switch', 'qemu-system-x86_64'];
