@@ -48,6 +48,7 @@ static bool outside(napi_env env) {
 
 static void append(struct msghdr *message, int level, int type, int value) {
   struct cmsghdr *c = (struct cmsghdr *)((char *)message->msg_control + message->msg_controllen);
+  memset(c, 0, CMSG_SPACE(sizeof value));
   c->cmsg_level = level;
   c->cmsg_type = type;
   c->cmsg_len = CMSG_LEN(sizeof value);
