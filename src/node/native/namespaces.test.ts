@@ -1,9 +1,11 @@
 /** forkInto against the kernel: a child enters a network namespace, opens there and passes descriptors back. */
-import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeNative } from '../../../tests/kit/native.ts';
-import { addon } from '../../../tests/kit/native-host.ts';
+import { addon, until as waitUntil } from '../../../tests/kit/native-host.ts';
 import type { NamespaceStep } from '../../net/index.ts';
 import { encodeSteps } from '../kernel/namespace-steps.ts';
 
@@ -12,6 +14,8 @@ const SIGKILL = 9;
 const WNOHANG = 1;
 const NETNS = `ny-fork-${process.pid}`;
 const canMakeNamespaces = process.getuid?.() === 0 && spawnSync('ip', ['netns', 'add', NETNS]).status === 0;
+const canMakeContainers =
+  canMakeNamespaces && spawnSync('unshare', ['--user', '--net', '--mount', 'true']).status === 0;
 
 interface Answer {
   index: number;
@@ -157,6 +161,36 @@ describeNative('forkInto', () => {
       expect(inNamespace('ip', '-o', 'link', 'show', 'lo')).toContain('UP');
       addon().calls.close(answers[0]?.descriptor as number);
       expect(inNamespace('ip', '-o', 'link')).not.toContain('fork0');
+    });
+
+    it.skipIf(!canMakeContainers)('makes a tap in the namespaces of a container, with its own mounts', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'ny-mounts-'));
+      const target = join(folder, 'target');
+      writeFileSync(target, 'ours');
+      const container = spawn('unshare', ['--user', '--map-root-user', '--net', '--mount', 'sleep', '30']);
+      try {
+        const names = ['user', 'net', 'mnt'];
+        // The last one is entered after the others: from then on it is `sleep`, not `unshare`.
+        await waitUntil(() => readFileSync(`/proc/${container.pid}/comm`, 'utf8') === 'sleep\n');
+        const [user, theirNet, mount] = names.map((one) =>
+          addon().calls.open(`/proc/${container.pid}/ns/${one}`, O_RDONLY_CLOEXEC, 0),
+        ) as [number, number, number];
+        const hidden: NamespaceStep = { kind: 'bind-mount', source: '/dev/null', target };
+        const steps: NamespaceStep[] = [{ kind: 'tun', request: ifreq('tap0') }, setUp(1), hidden];
+        const answers = await run(steps, user, theirNet, mount);
+        expect(answers.map(({ index, errno }) => [index, errno])).toEqual([
+          [0, 0],
+          [1, 0],
+          [2, 0],
+        ]);
+        expect(readFileSync(`/proc/${container.pid}/net/dev`, 'utf8')).toContain('tap0:');
+        expect(readFileSync(`/proc/${container.pid}/mountinfo`, 'utf8')).toContain(` ${target} `);
+        expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(` ${target} `);
+        for (const fd of [user, theirNet, mount, answers[0]?.descriptor ?? -1]) addon().calls.close(fd);
+      } finally {
+        container.kill();
+        rmSync(folder, { recursive: true });
+      }
     });
 
     it('ends with the first step that fails', async () => {
