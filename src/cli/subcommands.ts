@@ -2,11 +2,15 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import { helpText } from './help.ts';
+import type { GivenOptions } from './netns-options.ts';
 import type { ToolResult } from './schema-types.ts';
 
 /** Returns the exit status. */
 export async function runSubcommand(words: readonly string[]): Promise<number> {
   let status = 0;
+  // What follows it is a command of its own, whose options are not ours.
+  const dashes = words[0] === 'netns' ? words.indexOf('--') : -1;
+  const ours = dashes === -1 ? words : words.slice(0, dashes);
   const report = (result: ToolResult): void => {
     process.stdout.write(result.stdout);
     process.stderr.write(result.stderr);
@@ -43,6 +47,28 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
       const { stopYard } = await import('./stop.ts');
       await stopYard(name);
     });
+  program
+    .command('netns')
+    .usage('[PID|PATH|NAME] [OPTION]... [-- COMMAND [ARGUMENT]...]')
+    .description('a user network for a network namespace: that of a process, one by path or name, or a new one')
+    .argument('[TARGET]', 'a process, a path, or a name that `ip netns` knows; without it a new one for COMMAND')
+    .option('--mtu <BYTES>', 'MTU of the tap', '65520')
+    .option(
+      '--publish <SPEC>',
+      '[ADDRESS:]HOSTPORT:PORT[/udp], a port of the host that leads inside (repeatable)',
+      collect,
+      [],
+    )
+    .option('--net <NETWORK>', 'addresses to use: .2 is the host, .3 the name server, .15 the tap', '10.0.2.0/24')
+    .option('--tap <NAME>', 'name of the tap', 'tap0')
+    .option('--userns <PATH>', 'the user namespace that owns PATH; of a process it is known')
+    .option('--ready-fd <N>', 'descriptor that gets a byte when the network is there')
+    .addHelpText('after', NETNS_HELP)
+    .action(async (target: string | undefined, options: GivenOptions) => {
+      const command = dashes === -1 ? undefined : words.slice(dashes + 1);
+      const { runNetns } = await import('./netns.ts');
+      status = await runNetns(target, options, command);
+    });
   const schema = program.command('schema').description('the QAPI schema compiler');
   schema
     .command('check')
@@ -69,7 +95,7 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
       process.stdout.write(helpText(VERSION));
     });
   try {
-    await program.parseAsync([...words], { from: 'user' });
+    await program.parseAsync([...ours], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     return error.exitCode;
@@ -77,7 +103,7 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
   return status;
 }
 
-const collect = (macro: string, others: string[]): string[] => [...others, macro];
+const collect = (one: string, others: string[]): string[] => [...others, one];
 
 const QMP_HELP = `
 examples:
@@ -87,4 +113,13 @@ examples:
   netyard qmp netdev_add '{"type": "hubport", "id": "h0", "hubid": 0}'
   netyard qmp /run/qemu.sock query-status
   netyard qmp                             a shell: TAB completes, events are printed as they come
+`;
+
+const NETNS_HELP = `
+examples:
+  netyard netns -- curl https://example.org        a command in a namespace of its own, without root
+  netyard netns --publish 127.0.0.1:8080:80 -- ./server
+  netyard netns 4711                               the namespace of process 4711
+  netyard netns lab --mtu 1500                     the one that 'ip netns add lab' made
+It ends with the command, with the namespace, or by a signal. The exit status is that of the command.
 `;

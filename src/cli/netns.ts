@@ -1,0 +1,158 @@
+/**
+ * `netyard netns`: a `user` netdev for a network namespace, through a tap that is made and set up in it. What slirp4netns
+ * and pasta are used for. The tap lives as long as this process: a killed one leaves nothing behind.
+ */
+import { closeSync, mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { UsernetControl } from '../net/index.ts';
+import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
+import { createNodeHost, diagnosticsTrace, type NodeHost } from '../node/index.ts';
+import { VERSION } from '../version.ts';
+import { Yard } from '../yard/index.ts';
+import { createLog } from './log.ts';
+import { makeTap } from './netns-link.ts';
+import { type GivenOptions, type NetnsOptions, readNetnsOptions } from './netns-options.ts';
+import { findTarget, type HeldCommand, holdCommand, holdCommandIn, resolverFile, type Target } from './netns-target.ts';
+import { CommandLineError } from './scan-options.ts';
+
+/** Nothing tells when the last process leaves a namespace, or a name of it goes. */
+const LOOK_AGAIN_MS = 500;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const KILLED = 128;
+
+/**
+ * Runs until a signal, the end of the command, or the end of the namespace.
+ * @returns the exit status: that of the command; without one 0
+ * @throws CommandLineError, HostError, QapiError
+ */
+export async function runNetns(
+  target: string | undefined,
+  given: GivenOptions,
+  command: readonly string[] | undefined,
+): Promise<number> {
+  const options = readNetnsOptions(given);
+  if (target === undefined && command === undefined) {
+    throw new CommandLineError('netns: give a namespace, or a command for one of its own: netyard netns -- COMMAND');
+  }
+  const found = target === undefined ? undefined : findTarget(target, options.userNamespace);
+  const host = createNodeHost({ log: createLog() });
+  const yard = new Yard(
+    { host, drivers: { ...portableDrivers, ...nativeDrivers }, version: VERSION, trace: diagnosticsTrace },
+    {},
+  );
+  let held: HeldCommand | undefined;
+  try {
+    // Said before anything is started, with what gets it.
+    void host.kernel;
+    if (command !== undefined)
+      held = await (found === undefined ? holdCommand(command) : holdCommandIn(found, command));
+    const at = held?.target ?? (found as Target);
+    const usernet = await connect(host, yard, at, options);
+    const seen = await nameServer(host, at, usernet.addresses.dns);
+    if (held === undefined) process.stdout.write(readyLine(at, usernet, options, seen));
+    tellReady(options.readyDescriptor);
+    held?.release();
+    return await ended(at, held);
+  } catch (error) {
+    held?.process.kill('SIGKILL');
+    throw error;
+  } finally {
+    await yard.close();
+    await host.close();
+  }
+}
+
+async function connect(host: NodeHost, yard: Yard, at: Target, options: NetnsOptions): Promise<UsernetControl> {
+  await yard.addNetdev({
+    type: 'user',
+    id: 'user',
+    net: options.net,
+    hostfwd: options.forwards.map((str) => ({ str })),
+  });
+  const usernet = yard.network.clients().find(({ name }) => name === 'user')?.client?.usernet as UsernetControl;
+  const { network, host: gateway, dhcpStart } = usernet.addresses;
+  const prefix = Number(network.split('/')[1]);
+  const tap = await makeTap(host.kernel, at.namespaces, {
+    name: options.tap,
+    mtu: options.mtu,
+    address: dhcpStart,
+    prefix,
+    gateway,
+  });
+  const { number } = tap;
+  tap.release();
+  await yard.addNetdev({ type: 'tap', id: 'tap', fd: String(number) });
+  return usernet;
+}
+
+/** @returns whether the namespace's programs find the name server by themselves. */
+async function nameServer(host: NodeHost, { namespaces }: Target, dns: string): Promise<boolean> {
+  const file = resolverFile();
+  // Mounts of somebody else are not ours to change.
+  if (namespaces.mount === undefined || file === undefined) return false;
+  const folder = mkdtempSync(join(tmpdir(), 'netyard-netns-'));
+  try {
+    const source = join(folder, 'resolv.conf');
+    const searches = readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => /^(search|domain)\s/.test(line));
+    writeFileSync(source, [`nameserver ${dns}`, ...searches, ''].join('\n'), { mode: 0o644 });
+    await host.kernel.openIn(namespaces, [{ kind: 'bind-mount', source, target: file }]);
+    return true;
+  } finally {
+    // The mount keeps the file; its name is not needed any more.
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function readyLine(at: Target, usernet: UsernetControl, options: NetnsOptions, hasNameServer: boolean): string {
+  const { dhcpStart, host, dns } = usernet.addresses;
+  const forwards = usernet
+    .forwards()
+    .map((rule) => `, ${rule.protocol} ${rule.hostAddress}:${rule.hostPort} leads to port ${rule.guestPort}`);
+  const resolver = hasNameServer ? dns : `${dns} (for /etc/resolv.conf there)`;
+  return `netyard: ${at.name}: ${options.tap} is ${dhcpStart}, this host ${host}, name server ${resolver}${forwards.join('')}\n`;
+}
+
+/** As slirp4netns does: one byte, then closed. */
+function tellReady(descriptor: number | undefined): void {
+  if (descriptor === undefined) return;
+  try {
+    writeSync(descriptor, '1');
+    // Those of the terminal are not ours to close.
+    if (descriptor > 2) closeSync(descriptor);
+  } catch (error) {
+    throw new CommandLineError(`--ready-fd ${descriptor}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function ended(at: Target, held: HeldCommand | undefined): Promise<number> {
+  return new Promise((resolve) => {
+    const handlers = SIGNALS.map((signal) => {
+      const handler = (): void => {
+        // A terminal's interrupt goes to the command by itself; its end is ours.
+        if (held === undefined) finish(0);
+        else if (signal !== 'SIGINT') held.process.kill(signal);
+      };
+      process.on(signal, handler);
+      return () => process.off(signal, handler);
+    });
+    const timer = setInterval(() => {
+      if (at.exists()) return;
+      if (held !== undefined) held.process.kill('SIGHUP');
+      else {
+        process.stderr.write(`netyard: ${at.name} is gone\n`);
+        finish(0);
+      }
+    }, LOOK_AGAIN_MS);
+    const finish = (status: number): void => {
+      clearInterval(timer);
+      for (const forget of handlers) forget();
+      resolve(status);
+    };
+    held?.process.once('close', (code, signal) => {
+      finish(code ?? KILLED + (signal === null ? 0 : constants.signals[signal]));
+    });
+  });
+}
