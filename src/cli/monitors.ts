@@ -39,7 +39,11 @@ export async function startMonitors(
   for (const option of options) {
     const spec = await located(option.name, option.argument ?? '', () => monitorSpec(option, chardevs, taken));
     if (spec === undefined) continue;
-    started.push(await located(option.name, option.argument ?? '', () => startQmpMonitor(spec, yard, settings)));
+    started.push(
+      await located(option.name, option.argument ?? '', () =>
+        startQmpMonitor(spec, yard, { sockets: yard.host.sockets, ...settings }),
+      ),
+    );
   }
 }
 

@@ -2,11 +2,12 @@
 import { chmodSync, existsSync } from 'node:fs';
 import * as net from 'node:net';
 import { dirname } from 'node:path';
-import type { HostError } from '../net/index.ts';
+import type { HostError, Listener, Sockets } from '../net/index.ts';
 import { hostError, removeStale, toHostError } from '../node/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import type { ChardevAddress } from './chardev.ts';
 import type { MonitorContext, QmpMonitor } from './monitor.ts';
+import { NativeDuplex } from './native-duplex.ts';
 import { checkUnixPath, isResolution, portNumber, type SocketDevice, unresolved } from './socket-device.ts';
 import { type StreamSession, socketSession } from './stream-session.ts';
 
@@ -18,9 +19,7 @@ const SOCKET_MODE = 0o600;
 
 /** @throws QapiError with QEMU's text; the signal's reason */
 export async function startListening(device: SocketDevice, context: MonitorContext): Promise<QmpMonitor> {
-  const server = net.createServer({ allowHalfOpen: true, noDelay: device.noDelay });
-  await bind(server, device.address);
-  const monitor = new ListeningMonitor(server, addressText(server, device.address), context);
+  const monitor = await listeningMonitor(device, context);
   if (device.wait) {
     context.options.onWaiting?.(monitor.address);
     try {
@@ -33,28 +32,56 @@ export async function startListening(device: SocketDevice, context: MonitorConte
   return monitor;
 }
 
+async function listeningMonitor(device: SocketDevice, context: MonitorContext): Promise<ListeningMonitor> {
+  const { address } = device;
+  const { sockets } = context.options;
+  if ('path' in address && sockets?.can.descriptors === true) {
+    const listener = await listenNatively(sockets, address.path);
+    const monitor = new ListeningMonitor(() => void listener.close(), `unix:${address.path}`, context);
+    listener.onConnection = (socket) =>
+      monitor.accept(new NativeDuplex(socket, (descriptor) => sockets.closeDescriptor?.(descriptor)));
+    return monitor;
+  }
+  const server = net.createServer({ allowHalfOpen: true, noDelay: device.noDelay });
+  await bind(server, address);
+  // Closes the descriptor and unlinks the path in this call.
+  const monitor = new ListeningMonitor(() => void server.close(), addressText(server, address), context);
+  server.on('connection', (socket) => monitor.accept(socket));
+  server.on('error', (error) => {
+    context.options.log?.warn('accepting a QMP client failed', { error: toHostError(error).message });
+  });
+  return monitor;
+}
+
+async function listenNatively(sockets: Sockets, path: string): Promise<Listener> {
+  checkUnixPath(path);
+  try {
+    return await sockets.listen({ family: 'unix', path }, { mode: SOCKET_MODE, passDescriptors: true });
+  } catch (error) {
+    throw bindError({ path }, error);
+  }
+}
+
+type Client = net.Socket | NativeDuplex;
+
 class ListeningMonitor implements QmpMonitor {
   readonly address: string;
   readonly usesStdio = false;
   readonly counters: MonitorContext['counters'];
-  readonly #server: net.Server;
+  readonly #stop: () => void;
   readonly #context: MonitorContext;
   readonly #maxClients: number;
   readonly #sessions = new Set<StreamSession>();
-  readonly #refused = new Set<net.Socket>();
+  readonly #refused = new Set<Client>();
   #onFirst: () => void = () => {};
   #closing: Promise<void> | undefined;
 
-  constructor(server: net.Server, address: string, context: MonitorContext) {
-    this.#server = server;
+  constructor(stop: () => void, address: string, context: MonitorContext) {
+    this.#stop = stop;
     this.address = address;
     this.#context = context;
     this.counters = context.counters;
     this.#maxClients = context.options.maxClients ?? MAX_CLIENTS;
-    server.on('connection', (socket) => this.#accept(socket));
-    server.on('error', (error) => {
-      context.options.log?.warn('accepting a QMP client failed', { error: toHostError(error).message });
-    });
   }
 
   get clients(): number {
@@ -75,15 +102,14 @@ class ListeningMonitor implements QmpMonitor {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      // Closes the descriptor and unlinks the path in this call.
-      this.#server.close();
+      this.#stop();
       for (const socket of this.#refused) socket.destroy();
       await Promise.all([...this.#sessions].map((session) => session.close()));
     })();
     return this.#closing;
   }
 
-  #accept(socket: net.Socket): void {
+  accept(socket: Client): void {
     if (this.#sessions.size >= this.#maxClients || this.#closing !== undefined) {
       this.#refuse(socket);
       return;
@@ -95,7 +121,7 @@ class ListeningMonitor implements QmpMonitor {
     this.#onFirst();
   }
 
-  #refuse(socket: net.Socket): void {
+  #refuse(socket: Client): void {
     this.counters.refused++;
     socket.on('error', () => {});
     if (this.#refused.size >= this.#maxClients) {
@@ -110,7 +136,7 @@ class ListeningMonitor implements QmpMonitor {
     });
     socket.resume();
     const desc = `Too many clients: ${this.#maxClients} are connected to this monitor`;
-    socket.end(`{"error": {"class": "GenericError", "desc": "${desc}"}}\r\n`, 'latin1');
+    socket.end(Buffer.from(`{"error": {"class": "GenericError", "desc": "${desc}"}}\r\n`, 'latin1'));
     socket.on('end', () => socket.destroySoon());
   }
 }

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { type QmpServerOptions, QmpServerSession, type QmpTarget } from '../qmp/index.ts';
 import type { MonitorContext } from './monitor.ts';
+import { NativeDuplex } from './native-duplex.ts';
 
 /** After the session's end, what the client does not take within this time is dropped. */
 const FLUSH_LIMIT_MS = 500;
@@ -123,13 +124,14 @@ function isHttp(bytes: Uint8Array): boolean {
 }
 
 /** A session that owns its socket. */
-export function socketSession(socket: Socket, { target, sessionOptions }: MonitorContext): StreamSession {
+export function socketSession(socket: Socket | NativeDuplex, { target, sessionOptions }: MonitorContext): StreamSession {
   return new StreamSession(
     target,
     {
       input: socket,
       output: socket,
-      isTcp: socket.remoteAddress !== undefined,
+      isTcp: !(socket instanceof NativeDuplex) && socket.remoteAddress !== undefined,
+      ...(socket instanceof NativeDuplex ? { takeDescriptor: () => socket.takeDescriptor() } : {}),
       end: () => socket.destroySoon(),
       destroy: () => socket.destroy(),
     },

@@ -1,0 +1,165 @@
+/** getfd and closefd over a unix monitor of the native layer. */
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { describeNative } from '../../tests/kit/native.ts';
+import { addon, openDescriptors, socketPair } from '../../tests/kit/native-host.ts';
+import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
+import { createNodeHost, type NodeHost } from '../node/index.ts';
+import { Yard } from '../yard/index.ts';
+import { parseQmpDevice } from './chardev.ts';
+import type { QmpMonitor } from './monitor.ts';
+import { startQmpMonitor } from './qmp-monitor.ts';
+
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const MSG_DONTWAIT = 0x40;
+
+let host: NodeHost;
+let yard: Yard;
+let monitor: QmpMonitor;
+let directory: string;
+let path: string;
+
+beforeEach(async () => {
+  host = createNodeHost({ native: true });
+  yard = new Yard({ host, drivers: { ...portableDrivers, ...nativeDrivers }, version: 'test' });
+  directory = mkdtempSync(join(tmpdir(), 'ny-getfd-'));
+  path = join(directory, 'qmp');
+  const spec = { device: parseQmpDevice(`unix:${path},server=on,wait=off`), pretty: false };
+  monitor = await startQmpMonitor(spec, yard, { sockets: host.sockets });
+});
+
+afterEach(async () => {
+  await monitor.close();
+  await yard.close();
+  await host.close();
+  expect(existsSync(path)).toBe(false);
+  rmSync(directory, { recursive: true });
+});
+
+/** A client that can pass descriptors. */
+class Client {
+  readonly #fd: number;
+  #text = '';
+
+  constructor() {
+    const { calls } = addon();
+    this.#fd = calls.socket(1, SOCK_STREAM, 0);
+    const address = new Uint8Array(110);
+    new DataView(address.buffer).setUint16(0, 1, true);
+    address.set(new TextEncoder().encode(path), 2);
+    expect(calls.connect(this.#fd, address, 0, address.length)).toBe(0);
+  }
+
+  /** Sends a request, with descriptors that are closed here, and gives the reply's line. */
+  async call(request: string, ...descriptors: number[]): Promise<string> {
+    const bytes = new TextEncoder().encode(request);
+    const sent =
+      descriptors.length === 0
+        ? addon().calls.send(this.#fd, bytes, 0, bytes.length, 0)
+        : addon().sendDescriptors(this.#fd, bytes, 0, bytes.length, new Int32Array(descriptors), descriptors.length);
+    expect(sent).toBe(bytes.length);
+    for (const descriptor of descriptors) closeSync(descriptor);
+    return this.line();
+  }
+
+  async line(): Promise<string> {
+    const bytes = new Uint8Array(4096);
+    while (!this.#text.includes('\r\n')) {
+      const count = addon().calls.recv(this.#fd, bytes, 0, bytes.length, MSG_DONTWAIT);
+      if (count > 0) this.#text += Buffer.from(bytes.subarray(0, count)).toString('latin1');
+      else if (count === 0) throw new RangeError('closed');
+      else await new Promise((resolve) => setImmediate(resolve));
+    }
+    const end = this.#text.indexOf('\r\n');
+    const line = this.#text.slice(0, end);
+    this.#text = this.#text.slice(end + 2);
+    return line;
+  }
+
+  close(): void {
+    addon().calls.close(this.#fd);
+  }
+}
+
+async function connected(): Promise<Client> {
+  const client = new Client();
+  await client.line();
+  expect(await client.call('{"execute":"qmp_capabilities"}')).toBe('{"return": {}}');
+  return client;
+}
+
+const named = (command: string, fdname: string): string =>
+  JSON.stringify({ execute: command, arguments: { fdname } });
+const file = (): number => openSync('/dev/null', 'r');
+const OK = '{"return": {}}';
+const generic = (desc: string): string => `{"error": {"class": "GenericError", "desc": "${desc}"}}`;
+
+describeNative('getfd and closefd', () => {
+  it("answers with QEMU's texts and leaves no descriptor", async () => {
+    const client = await connected();
+    const before = openDescriptors();
+    expect(await client.call(named('getfd', 'x'))).toBe(generic('No file descriptor supplied via SCM_RIGHTS'));
+    expect(await client.call(named('closefd', 'x'))).toBe(generic("File descriptor named 'x' not found"));
+    expect(await client.call(named('getfd', '1x'), file())).toBe(
+      generic("Parameter 'fdname' expects a name not starting with a digit"),
+    );
+    expect(openDescriptors()).toBe(before);
+    expect(await client.call(named('getfd', 'x'), file())).toBe(OK);
+    expect(openDescriptors()).toBe(before + 1);
+    // The name's old descriptor is closed, and so are the further ones of a message.
+    expect(await client.call(named('getfd', 'x'), file(), file(), file())).toBe(OK);
+    expect(openDescriptors()).toBe(before + 1);
+    expect(await client.call(named('closefd', 'x'))).toBe(OK);
+    expect(openDescriptors()).toBe(before);
+    client.close();
+  });
+
+  it('a name makes a stream and is used up by it', async () => {
+    const client = await connected();
+    const [a, b] = socketPair(SOCK_STREAM);
+    expect(await client.call(named('getfd', 'wire'), a)).toBe(OK);
+    const add = (id: string) =>
+      JSON.stringify({ execute: 'netdev_add', arguments: { type: 'stream', id, addr: { type: 'fd', str: 'wire' } } });
+    const lines = [await client.call(add('s0')), await client.line()].sort();
+    expect(lines[0]).toBe(OK);
+    expect(lines[1]).toMatch(/NETDEV_STREAM_CONNECTED/);
+    expect(lines[1]).toContain('{"type": "unix", "path": ""}');
+    expect(await client.call(add('s1'))).toBe(generic("File descriptor named 'wire' has not been found"));
+    closeSync(b);
+    expect(await client.line()).toContain('NETDEV_STREAM_DISCONNECTED');
+    client.close();
+  });
+
+  it('all that nobody took is closed with the yard; names are capped', async () => {
+    const client = await connected();
+    const before = openDescriptors();
+    for (let i = 0; i < 253; i++) expect(await client.call(named('getfd', `n${i}`), file())).toBe(OK);
+    expect(openDescriptors()).toBe(before + 253);
+    expect(await client.call(named('getfd', 'more'), file())).toBe(
+      generic('Too many named file descriptors: at most 253'),
+    );
+    expect(await client.call(named('getfd', 'n0'), file())).toBe(OK);
+    await yard.close();
+    expect(openDescriptors()).toBe(before);
+    client.close();
+  });
+
+  it('dgram takes a datagram socket, and refuses a file by what it is', async () => {
+    const client = await connected();
+    const [a, b] = socketPair(SOCK_DGRAM);
+    const add = (str: string) =>
+      JSON.stringify({ execute: 'netdev_add', arguments: { type: 'dgram', id: 'd0', local: { type: 'fd', str } } });
+    expect(await client.call(named('getfd', 'f'), file())).toBe(OK);
+    expect(await client.call(add('f'))).toBe(
+      generic('Unable to query local socket address: Socket operation on non-socket'),
+    );
+    expect(await client.call(named('getfd', 'd'), a)).toBe(OK);
+    expect(await client.call(add('d'))).toBe(OK);
+    expect(await client.call('{"execute":"query-net-clients"}')).toMatch(/"info": "fd=\d+ unix"/);
+    closeSync(b);
+    client.close();
+  });
+});
