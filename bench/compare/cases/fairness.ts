@@ -1,11 +1,10 @@
 /** How long others wait while eight bulk flows run: a byte through another port of the switch, and a QMP query. */
 import { join } from 'node:path';
-import { connect } from '../../../src/node/qmp.ts';
 import type { Case, CaseContext } from '../kit/case.ts';
 import { iperf } from '../kit/iperf.ts';
-import { adoptTap, HOST_FROM_GUEST, LINKS, type Link, PEERS, PROGRAM, startYard } from '../kit/links.ts';
-import { latency } from '../kit/measure.ts';
-import { Collector, quantile, type Role } from '../kit/report.ts';
+import { adoptTap, HOST_FROM_GUEST, LINKS, type Link, PEERS, PROGRAM, ROOT, startYard } from '../kit/links.ts';
+import { lastLine, latency } from '../kit/measure.ts';
+import { Collector, type Role } from '../kit/report.ts';
 import { delay, type Namespace } from '../kit/world.ts';
 
 const STREAMS = 8;
@@ -14,6 +13,8 @@ const MTU = 1500;
 const LIMIT = 5;
 /** Between two requests: they are the visitors, not the load. Milliseconds. */
 const PAUSE = 2;
+/** A percentile needs its thousands. Seconds. */
+const LEAST_SECONDS = 5;
 /** iperf3 takes this long to have all its streams running. Seconds. */
 const HEAD_START = 0.5;
 const UNIT = 'ms p99';
@@ -21,6 +22,7 @@ const DIRECTIONS = ['guest to host', 'host to guest'] as const;
 const OTHER_PORT = '1-byte request, another port';
 const SAME_PORT = '1-byte request, the same port';
 const QUERY = 'QMP query';
+const LOOPBACK = 'raw loopback';
 
 interface Yard extends Link {
   readonly other: Namespace;
@@ -38,17 +40,11 @@ async function startShared({ world }: CaseContext): Promise<Yard> {
   return { ...link, other, qmp };
 }
 
-/** Milliseconds of each answer, for that long. */
-async function queries(path: string, seconds: number): Promise<number[]> {
-  await using session = await connect(`unix:${path}`, { timeoutMs: 10_000 });
-  const samples: number[] = [];
-  for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
-    const begin = performance.now();
-    await session.execute('query-status');
-    samples.push(performance.now() - begin);
-    await delay(PAUSE);
-  }
-  return samples;
+/** Milliseconds. */
+async function queries({ world }: CaseContext, path: string, seconds: number): Promise<number> {
+  const script = join(ROOT, 'bench', 'compare', 'kit', 'query-client.ts');
+  const client = world.start([process.execPath, '--import', 'tsx', script, path, String(seconds), String(PAUSE)]);
+  return lastLine<{ p99: number }>(await client.output(seconds + 20)).p99;
 }
 
 export const fairness: Case = {
@@ -56,7 +52,8 @@ export const fairness: Case = {
   title: `The 99th percentile beside ${STREAMS} bulk flows`,
   programs: ['iperf3', ...PEERS],
   async run(context) {
-    const { world, rounds, seconds, progress } = context;
+    const { world, rounds, quick, progress } = context;
+    const seconds = quick ? context.seconds : Math.max(LEAST_SECONDS, context.seconds);
     const collector = new Collector(fairness.name, fairness.title);
     let yard: Yard | undefined;
     await collector.attempt('netyard start', async () => {
@@ -73,9 +70,10 @@ export const fairness: Case = {
           collector.add(cell, name, milliseconds, { role, unit: UNIT, better: 'less' });
           progress(`${round}/${rounds} ${cell}: ${name} ${milliseconds.toFixed(2)} ${UNIT}`);
         };
-        const loaded = (link: Link, measure: () => Promise<void>): Promise<void> =>
-          collector.attempt(`${link.name}, ${direction}`, async () => {
-            const load = { to: HOST_FROM_GUEST, bind: '127.0.0.1', client: link.guest, streams: STREAMS };
+        const loaded = (link: Link | undefined, measure: () => Promise<void>): Promise<void> =>
+          collector.attempt(`${link?.name ?? LOOPBACK}, ${direction}`, async () => {
+            const to = link === undefined ? '127.0.0.1' : HOST_FROM_GUEST;
+            const load = { to, bind: '127.0.0.1', client: link?.guest, streams: STREAMS };
             const reverse = direction === 'host to guest';
             // Requests start a program first; the load is to outlast them.
             const running = iperf(world, { ...load, reverse, seconds: Math.ceil(seconds + HEAD_START + 2) });
@@ -87,17 +85,19 @@ export const fairness: Case = {
               progress(`${round}/${rounds} beside ${gigabits.toFixed(2)} Gbit/s ${direction}`);
             }
           });
-        const request = async (guest: Namespace): Promise<number> =>
+        const request = async (guest?: Namespace): Promise<number> =>
           (await latency(world, seconds, guest, PAUSE)).p99 / 1000;
         if (yard !== undefined) {
           const { other, qmp, guest } = yard;
           await loaded(yard, async () => {
-            const [byte, query] = await Promise.all([request(other), queries(qmp, seconds)]);
+            const [byte, query] = await Promise.all([request(other), queries(context, qmp, seconds)]);
             add(OTHER_PORT, 'netyard', 'netyard', byte);
-            add(QUERY, 'netyard', 'netyard', quantile(query, 0.99));
+            add(QUERY, 'netyard', 'netyard', query);
           });
           await loaded(yard, async () => add(SAME_PORT, 'netyard', 'netyard', await request(guest)));
         }
+        // What the machine's scheduler adds by itself.
+        await loaded(undefined, async () => add(SAME_PORT, LOOPBACK, 'yardstick', await request()));
         for (const link of peers) {
           await loaded(link, async () => add(SAME_PORT, link.name, 'peer', await request(link.guest)));
         }
