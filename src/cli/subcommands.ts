@@ -1,6 +1,7 @@
 /** `netyard WORD ...`: the commands beside starting a yard. */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
+import type { DoctorOptions } from './doctor.ts';
 import { helpText } from './help.ts';
 import type { GivenOptions } from './netns-options.ts';
 import type { ToolResult } from './schema-types.ts';
@@ -46,6 +47,16 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
     .action(async (name: string) => {
       const { stopYard } = await import('./stop.ts');
       await stopYard(name);
+    });
+  program
+    .command('doctor')
+    .description('which netdevs this host can run, and what is missing for the others')
+    .argument('[TYPE...]', 'only these; the exit status is then 1 if one of them cannot run')
+    .option('--json', 'the same for programs')
+    .option('--build', 'first compile the native layer, into the package or the cache of this user')
+    .action(async (types: string[], options: DoctorOptions) => {
+      const { doctor } = await import('./doctor.ts');
+      status = await doctor(types, options);
     });
   program
     .command('netns')

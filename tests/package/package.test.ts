@@ -36,10 +36,12 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'netyard-package-'));
   const sources = join(folder, 'sources');
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
-  for (const path of ['package.json', 'src', 'tsconfig.base.json', 'tsconfig.build.json', ...manifest.files]) {
-    if (path.startsWith('dist') || path.startsWith('!') || !existsSync(join(root, path))) continue;
+  const inputs = ['package.json', 'src', 'tsconfig.base.json', 'tsconfig.build.json', 'native', 'tools'];
+  for (const path of [...inputs, ...manifest.files]) {
+    if (/^(dist|prebuilds|native\/|!)/.test(path) || !existsSync(join(root, path))) continue;
     cpSync(join(root, path), join(sources, path), { recursive: true });
   }
+  rmSync(join(sources, 'native/build'), { recursive: true, force: true });
   symlinkSync(join(root, 'node_modules'), join(sources, 'node_modules'));
   // What an earlier build left behind must not ship.
   mkdirSync(join(sources, 'dist'));
@@ -66,6 +68,12 @@ describe('the tarball', () => {
     expect(shipped).toContain('package/dist/index.d.ts');
     expect(shipped).toContain('package/dist/program/main.js');
     expect(shipped).toContain('package/LICENSE');
+    for (const name of ['linux-x64/glibc', 'linux-x64/musl', 'linux-arm64/glibc']) {
+      expect(shipped).toContain(`package/prebuilds/${name}.node`);
+    }
+    expect(shipped).toContain('package/native/module.c');
+    expect(shipped.filter((path) => path.startsWith('package/native/build'))).toEqual([]);
+    expect(shipped).not.toContain('package/binding.gyp');
     expect(shipped.filter((path) => /left-over|\.test\.|tsbuildinfo|^package\/(src|tests)\//.test(path))).toEqual([]);
   });
 
