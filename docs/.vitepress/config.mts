@@ -51,6 +51,7 @@ export default defineConfig({
           { text: 'Command line', link: '/reference/cli' },
           { text: 'Compatibility with QEMU', link: '/reference/compatibility' },
           { text: 'Limits', link: '/reference/limits' },
+          { text: 'Performance', link: '/reference/performance' },
           { text: 'Counters', link: '/reference/counters' },
           { text: 'Errors', link: '/reference/errors' },
         ],

@@ -39,7 +39,7 @@ export const memory: Case = {
   async run(context) {
     const { world, rounds, quick, progress } = context;
     const collector = new Collector(memory.name, memory.title);
-    const [few, many] = quick ? [100, 1000] : [1000, 8000];
+    const [few, many] = quick ? [100, 1000] : [1000, 9000];
     for (let round = 1; round <= rounds; round++) {
       for (const [start, role] of SUBJECTS) {
         await collector.attempt(start.name, async () => {

@@ -5,8 +5,8 @@ import { cpus, release, totalmem } from 'node:os';
 import { ROOT } from './links.ts';
 
 const text = (program: string, ...args: string[]): string => {
-  const { stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', cwd: ROOT, timeout: 5000 });
-  return error === undefined ? `${stdout}${stderr}`.trim() : '';
+  const { stdout, stderr, error, status } = spawnSync(program, args, { encoding: 'utf8', cwd: ROOT, timeout: 5000 });
+  return error === undefined && status === 0 ? `${stdout}${stderr}`.trim() : '';
 };
 const firstLine = (all: string): string => all.split('\n')[0] ?? '';
 

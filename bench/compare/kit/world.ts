@@ -37,6 +37,7 @@ export class World {
   }
 
   async namespace(): Promise<Namespace> {
+    this.#assertOpen();
     const name = this.uniqueName('nyc');
     await ip('netns', 'add', name);
     this.onClose(async () => void (await ip('netns', 'del', name)));
@@ -52,11 +53,17 @@ export class World {
    * the hard limit says: Node raises its own, and programs inherit that.
    */
   start(argv: readonly string[], inside?: Namespace): Running {
+    this.#assertOpen();
     const prefix = inside === undefined ? [] : ['ip', 'netns', 'exec', inside.name];
     const words = [...prefix, ...argv];
     const running = new Running(spawn(words[0] as string, words.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] }), argv);
     this.onClose(() => running.stop());
     return running;
+  }
+
+  /** A case goes on until its next step while Ctrl-C puts things away: nothing may be made then. */
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new Error('the benchmark ended');
   }
 
   /** Idempotent; one failing step does not keep the others from being done. */
