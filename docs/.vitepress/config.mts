@@ -33,6 +33,7 @@ export default defineConfig({
           { text: 'Getting started', link: '/guide/getting-started' },
           { text: 'Steering with QMP', link: '/guide/qmp' },
           { text: 'The library', link: '/guide/library' },
+          { text: 'A network for a namespace', link: '/guide/netns' },
           { text: 'Architecture', link: '/architecture' },
         ],
       },
@@ -49,6 +50,7 @@ export default defineConfig({
         text: 'Reference',
         items: [
           { text: 'Command line', link: '/reference/cli' },
+          { text: 'netyard doctor', link: '/reference/doctor' },
           { text: 'Compatibility with QEMU', link: '/reference/compatibility' },
           { text: 'Limits', link: '/reference/limits' },
           { text: 'Performance', link: '/reference/performance' },
