@@ -91,8 +91,7 @@ async function connected(): Promise<Client> {
   return client;
 }
 
-const named = (command: string, fdname: string): string =>
-  JSON.stringify({ execute: command, arguments: { fdname } });
+const named = (command: string, fdname: string): string => JSON.stringify({ execute: command, arguments: { fdname } });
 const file = (): number => openSync('/dev/null', 'r');
 const OK = '{"return": {}}';
 const generic = (desc: string): string => `{"error": {"class": "GenericError", "desc": "${desc}"}}`;

@@ -124,7 +124,10 @@ function isHttp(bytes: Uint8Array): boolean {
 }
 
 /** A session that owns its socket. */
-export function socketSession(socket: Socket | NativeDuplex, { target, sessionOptions }: MonitorContext): StreamSession {
+export function socketSession(
+  socket: Socket | NativeDuplex,
+  { target, sessionOptions }: MonitorContext,
+): StreamSession {
   return new StreamSession(
     target,
     {

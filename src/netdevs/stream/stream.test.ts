@@ -70,14 +70,8 @@ describe('options', () => {
       "'reconnect' and 'reconnect-ms' options are incompatible with socket in server mode",
     ],
     [{ addr: UNIX, reconnect: 1, 'reconnect-ms': 5 }, "'reconnect' and 'reconnect-ms' are mutually exclusive"],
-    [
-      { addr: { type: 'fd', str: '5' } },
-      'Operation not supported',
-    ],
-    [
-      { addr: { ...INET, mptcp: true } },
-      'stream: addr.mptcp=on is not supported: netyard speaks plain TCP',
-    ],
+    [{ addr: { type: 'fd', str: '5' } }, 'Operation not supported'],
+    [{ addr: { ...INET, mptcp: true } }, 'stream: addr.mptcp=on is not supported: netyard speaks plain TCP'],
   ] as [StreamOptions, string][])('%j', async (options, text) => {
     await expect(createStream(options, context)).rejects.toThrow(text);
     expect(test.leaks()).toEqual([]);

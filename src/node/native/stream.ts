@@ -36,8 +36,13 @@ const OPEN = 1;
 const LINGERING = 2;
 const ENDED = 3;
 
-/** What room() answers while the kernel takes bytes: how much it really takes is only known by trying. */
-const ROOM_BYTES = 512 * 1024;
+/**
+ * What room() answers while the kernel takes bytes: how much it really takes is only known by trying. It begins small, so
+ * that a slow network does not fill the guest's window with bytes that wait here, and grows with what was taken since the
+ * kernel last refused: a fast one is never kept waiting for the next window.
+ */
+const LEAST_ROOM_BYTES = 512 * 1024;
+const MOST_ROOM_BYTES = 4 * 1024 * 1024;
 /**
  * Unix sockets have no autotuning, and the default of 208 KiB is less than a turn's worth of frames: writers stop and go
  * all the time. The kernel grants as much of this as net.core.wmem_max allows, doubled: with the stock 208 KiB that is 1.7
@@ -75,6 +80,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   #inbox: DescriptorInbox | undefined;
   #linger: Timer | undefined;
   /** Bytes that may still be read in this turn; 0 = an event comes first. */
+  #room = LEAST_ROOM_BYTES;
   #allowance = READ_BUDGET;
   #wantRead = false;
   #wantWrite = false;
@@ -153,9 +159,17 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     const output = this.#output;
     const waited = output.waiting;
     const taken = output.write(this.#fd, bytes, offset, length);
-    if (taken === SOCKET_FAILED) this.#fail(this.#context.error(output.failure));
-    else if (output.isBlocked) this.#setMask(this.#mask | WRITABLE);
-    else if (waited === 0 && output.waiting > 0) this.#context.host.loop.atBatchEnd(FLUSH, this);
+    if (taken === SOCKET_FAILED) {
+      this.#fail(this.#context.error(output.failure));
+      return taken;
+    }
+    if (output.isBlocked) {
+      this.#room = LEAST_ROOM_BYTES;
+      this.#setMask(this.#mask | WRITABLE);
+      return taken;
+    }
+    if (this.#room < MOST_ROOM_BYTES) this.#room += taken;
+    if (waited === 0 && output.waiting > 0) this.#context.host.loop.atBatchEnd(FLUSH, this);
     return taken;
   }
 
@@ -167,7 +181,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   }
 
   room(): number {
-    return this.#state !== OPEN || this.#shut || this.#output.isBlocked ? 0 : ROOM_BYTES;
+    return this.#state !== OPEN || this.#shut || this.#output.isBlocked ? 0 : this.#room;
   }
 
   interest(readable: boolean, writable: boolean): void {

@@ -7,7 +7,9 @@ export function getfd(yard: Yard, args: { fdname: string }, context?: QmpContext
   const { fdname } = args;
   const descriptor = context?.takeDescriptor?.();
   if (descriptor === undefined) {
-    const missing = yard.host.sockets.can.descriptors ? '' : ": this needs netyard's native layer, see `netyard doctor`";
+    const missing = yard.host.sockets.can.descriptors
+      ? ''
+      : ": this needs netyard's native layer, see `netyard doctor`";
     throw new QapiError(`No file descriptor supplied via SCM_RIGHTS${missing}`);
   }
   yard.descriptors.put(fdname, descriptor);
