@@ -145,7 +145,7 @@ describe('introspection', () => {
     const different = shared.filter(
       (name) => JSON.stringify(sorted(ours.get(name))) !== JSON.stringify(sorted(theirs.get(name))),
     );
-    expect(shared.length).toBe(18);
+    expect(shared.length).toBe(20);
     // netdev_add: drivers and options added since. query-status: singlestep went. human-monitor-command: a feature about savevm.
     expect(different).toEqual(['netdev_add', 'query-status', 'human-monitor-command']);
   });
