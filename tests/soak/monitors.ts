@@ -4,7 +4,18 @@ import { connectQmp } from '../kit/guest/qmp-wire.ts';
 import type { Ledger } from './samples.ts';
 import { pause } from './timing.ts';
 
-const QUERIES = ['query-status', 'query-net-clients', 'query-net-switch', 'query-usernet', 'query-rx-filter'];
+const QUERIES = [
+  'query-status',
+  'query-net-clients',
+  'query-net-switch',
+  'query-net-leases',
+  'query-net-forwards',
+  'query-rx-filter',
+];
+
+const LOCAL = { type: 'inet', host: '127.0.0.1', port: '0' };
+/** Discard: nobody listens there. */
+const REMOTE = { type: 'inet', host: '127.0.0.1', port: '9' };
 
 export async function runMonitors(path: string, signal: AbortSignal, ledger: Ledger): Promise<void> {
   ledger.expect('QMP commands', 'monitors');
@@ -34,7 +45,7 @@ async function talk(path: string, number: number, ledger: Ledger): Promise<void>
   try {
     for (const query of QUERIES) await execute(query);
     const id = `churn${number}`;
-    await execute('netdev_add', { type: 'dgram', id, local: { type: 'inet', host: '127.0.0.1', port: '0' } });
+    await execute('netdev_add', { type: 'dgram', id, local: LOCAL, remote: REMOTE });
     await execute('set_link', { name: id, up: false });
     await execute('set_link', { name: id, up: true });
     await execute('announce-self', { initial: 50, max: 50, rounds: 1, step: 10 });
