@@ -53,14 +53,21 @@ async function soak({ pid, qmp, guestSocket }: Daemon): Promise<string[]> {
   namespace.adopt(tap, `${GUEST}/24`, HOST);
 
   const samples = new Samples(pid, ledger);
-  const load = AbortSignal.any([stop.signal, AbortSignal.timeout(seconds * 1000)]);
+  const ended = new AbortController();
+  const load = ended.signal;
+  const timer = setTimeout(() => ended.abort(), seconds * 1000);
+  stop.signal.addEventListener('abort', () => ended.abort());
   await Promise.all([
     samples.run(load, seconds),
     runFlows(namespace, HOST, load, ledger),
     runPeers(guestSocket, load, ledger),
     runTaps(qmp, `nyv${process.pid}`, load, ledger),
     runMonitors(daemon.qmpSocket, load, ledger),
-  ]);
+  ]).finally(() => {
+    clearTimeout(timer);
+    // One that failed takes the others along.
+    ended.abort();
+  });
   // What a signal cut short proves nothing, but what it shows is checked all the same.
   const failures = [...ledger.idle(), ...samples.growth()];
   if (stop.signal.aborted) failures.push('ended by a signal before its time');
