@@ -55,6 +55,8 @@ export class Icmp {
   readonly #bytes = new Uint8Array(IPV4_HEADROOM + 65_536);
   readonly #frame = new Frame();
   #path: Ipv4Path | undefined;
+  /** Errors of the network behind us that were for a guest. */
+  relayed = 0;
   readonly #pathGuest = new Uint32Array(4);
   readonly #pathRemote = new Uint32Array(4);
 
@@ -91,6 +93,18 @@ export class Icmp {
 
   sendTimeExceeded(packet: IpPacket): void {
     this.#sendError(packet, ICMP_TIME_EXCEEDED, 0, 0, this.#hostAlias);
+  }
+
+  /** An error of the network behind us; see UdpLayer. */
+  relay(packet: IpPacket, type: number, code: number, mtu: number, offender: IpAddress | undefined): void {
+    this.relayed++;
+    this.#sendError(
+      packet,
+      type,
+      code,
+      mtu & 0xffff,
+      offender === undefined ? this.#hostAlias : this.#offender(offender),
+    );
   }
 
   #echo(packet: IpPacket): void {

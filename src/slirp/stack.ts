@@ -152,6 +152,18 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#icmp.sendUnreachable(this.#quoted, reason);
   }
 
+  relayError(
+    quote: Uint8Array,
+    length: number,
+    type: number,
+    code: number,
+    mtu: number,
+    offender: IpAddress | undefined,
+  ): void {
+    fillPacket(this.#quoted, quote, 0, length);
+    this.#icmp.relay(this.#quoted, type, code, mtu, offender);
+  }
+
   route(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): InetAddress | undefined {
     return this.#destinations.route(destination, protocol, port);
   }
@@ -183,6 +195,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
       'ip.incompleteDatagrams': this.#reassembler.size,
       'ip.fragmentBytes': this.#reassembler.bytes,
       'ip.busyAnswers': this.#output.busyAnswers,
+      'icmp.relayed': this.#icmp.relayed,
       ...this.udp.statistics(),
       ...this.#dns.statistics(),
       ...this.tcp.statistics(),

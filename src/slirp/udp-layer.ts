@@ -9,6 +9,19 @@ export interface UdpLayer extends IpLayer {
   sendTimeExceeded(packet: IpPacket): void;
   /** An error about a packet that was sent earlier: its first bytes, from the IP header on. */
   sendUnreachableAbout(quote: Uint8Array, length: number, reason: 'network' | 'host' | 'port'): void;
+  /**
+   * An ICMP error that the host side got about such a packet.
+   * @param mtu next hop's, of "fragmentation needed", else 0.
+   * @param offender who sent it, as the guest sees it; undefined = unknown.
+   */
+  relayError(
+    quote: Uint8Array,
+    length: number,
+    type: number,
+    code: number,
+    mtu: number,
+    offender: IpAddress | undefined,
+  ): void;
 }
 
 /** Checks a UDP header and checksum in a packet; counts what is wrong. */

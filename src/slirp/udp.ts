@@ -3,7 +3,7 @@
  *
  * Theory of operation. A flow is a 4-tuple as the guest sees it. All flows of one guest endpoint share one host socket
  * (endpoint-independent mapping), which takes datagrams from anybody (endpoint-independent filtering): an unknown
- * sender makes a flow of its own. Refusals that the kernel reports become ICMP errors (see udp-host-side.ts).
+ * sender makes a flow of its own. Errors that the kernel reports become ICMP errors (see udp-errors.ts).
  *
  * A forward is a bound host socket of the same kind: each sender becomes a flow, and the guest's answers leave through
  * it. Such flows are allowed under `restrict`, both ways.
@@ -14,14 +14,13 @@ import type { Flow } from '../net/client.ts';
 import { type DatagramEvent, type DatagramSocket, HostError, type InetAddress, isInet } from '../net/host.ts';
 import { UDP_HEADER_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from '../wire/index.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
+import { UdpErrors } from './udp-errors.ts';
 import { UdpHostSocket } from './udp-flow.ts';
 import { UdpFlows } from './udp-flows.ts';
 import { UdpGuestSide } from './udp-guest-side.ts';
 import { UdpHostSide } from './udp-host-side.ts';
 import type { UdpLayer } from './udp-layer.ts';
 
-/** An error so soon after a send is that send's own. */
-const SEND_FAILURE_MS = 20;
 const OUT_OF_SOCKETS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 export interface UdpForward {
@@ -37,6 +36,7 @@ export class UdpStack {
   readonly #flows: UdpFlows;
   readonly #hostSide: UdpHostSide;
   readonly #guestSide: UdpGuestSide;
+  readonly #errors: UdpErrors;
   readonly #forwards = new Set<UdpHostSocket>();
   #closed = false;
   #toHost = 0;
@@ -53,6 +53,7 @@ export class UdpStack {
       failed: (owner, error) => this.#failedToOpen(owner, error),
     });
     this.#guestSide = new UdpGuestSide(layer, this.#flows);
+    this.#errors = new UdpErrors(layer);
   }
 
   /** A datagram the services did not want. Its length was checked with udpCheckPacket. */
@@ -154,20 +155,6 @@ export class UdpStack {
 
   #onEvent(owner: UdpHostSocket, socket: DatagramSocket, event: DatagramEvent): void {
     if (event === 'readable') this.#guestSide.readable(owner, socket);
-    else if (event === 'error') this.#failed(owner, socket);
-  }
-
-  #failed(owner: UdpHostSocket, socket: DatagramSocket): void {
-    const error = socket.takeError();
-    if (error === undefined) return;
-    const flow = owner.connected ?? owner.last;
-    const quote = flow?.quote;
-    this.#layer.drop(`udp-error-${error.code}`);
-    if (flow === undefined || quote === undefined || error.code === 'EMSGSIZE') return;
-    const ownSend = this.#layer.host.clock.now() - flow.sentAt <= SEND_FAILURE_MS;
-    let reason: 'network' | 'host' | 'port' = 'network';
-    if (error.code === 'ECONNREFUSED') reason = 'port';
-    else if ((error.code === 'EHOSTUNREACH' || error.code === 'EHOSTDOWN') && !ownSend) reason = 'host';
-    this.#layer.sendUnreachableAbout(quote, flow.quoteLength, reason);
+    else if (event === 'error') this.#errors.failed(owner, socket);
   }
 }

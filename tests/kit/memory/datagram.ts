@@ -5,6 +5,7 @@ import {
   type DatagramEvent,
   type DatagramSocket,
   type HostError,
+  type IcmpRecord,
   type InetAddress,
   isInet,
   type Multicast,
@@ -21,6 +22,9 @@ export interface Datagram {
   readonly ttl: number;
   readonly tos: number;
 }
+
+/** A queued ICMP error; what is left out is 0 or unknown. */
+export type QueuedError = Partial<IcmpRecord> & Pick<IcmpRecord, 'type' | 'code'>;
 
 /** What the socket needs of the network it is on. */
 export interface DatagramRoute {
@@ -39,6 +43,9 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
   #peer: InetAddress | undefined;
   #queue: Datagram[] = [];
   #error: HostError | undefined;
+  readonly #records: QueuedError[] = [];
+  /** Present where the machine has `icmp`. */
+  nextError?: (record: IcmpRecord) => boolean;
   #wantRead = false;
   #wantWrite = false;
   #closed = false;
@@ -52,13 +59,14 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
     loop: VirtualLoop,
     route: DatagramRoute,
     localAddress: InetAddress,
-    options: { multicast: Multicast | undefined; reuseAddress: boolean },
+    options: { multicast: Multicast | undefined; reuseAddress: boolean; icmp: boolean },
   ) {
     this.#loop = loop;
     this.#route = route;
     this.localAddress = localAddress;
     this.multicast = options.multicast;
     this.reuseAddress = options.reuseAddress;
+    if (options.icmp) this.nextError = (record) => this.#nextError(record);
   }
 
   get isClosed(): boolean {
@@ -165,6 +173,17 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
     });
   }
 
+  /** Queues an ICMP error, announces it, and forgets it when nobody took it. Dropped where errors are not queued. */
+  queueError(error: QueuedError): void {
+    if (this.#closed || this.nextError === undefined) return;
+    this.#records.push(error);
+    this.#loop.after(0, () => {
+      if (this.#closed || this.#records.length === 0) return;
+      this.onEvent('error');
+      this.#records.length = 0;
+    });
+  }
+
   poll(): boolean {
     if (this.#closed) return false;
     let busy = false;
@@ -178,4 +197,13 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
     }
     return busy;
   }
+
+  #nextError(record: IcmpRecord): boolean {
+    const next = this.#records.shift();
+    if (next === undefined) return false;
+    Object.assign(record, NO_ERROR, next);
+    return true;
+  }
 }
+
+const NO_ERROR = { mtu: 0, offender: undefined, destination: undefined, quoted: new Uint8Array(0) };

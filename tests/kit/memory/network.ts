@@ -48,6 +48,8 @@ export class MemoryHost {
   /** Room of new streams, each direction, bytes. */
   streamCapacity = 262_144;
   nextPort = 40_000;
+  /** Has echo sockets, and queues ICMP errors: as the native sockets do, and others do not. */
+  icmp = false;
 
   constructor(network: MemoryNetwork, addresses: readonly string[]) {
     this.addresses = addresses;
@@ -147,7 +149,13 @@ export class MemoryNetwork {
     this.#carry(from, host, () => {
       const receiver = findDatagram(host, to);
       if (receiver !== undefined) receiver.deliver(datagram);
-      else if (socket.peer !== undefined) this.loop.after(this.latency(host, from), () => socket.raise('ECONNREFUSED'));
+      else if (from.icmp) {
+        const offender = { ...to, port: 0 };
+        this.loop.after(this.latency(host, from), () =>
+          socket.queueError({ ...portUnreachable(to.family), offender, destination: to }),
+        );
+      } else if (socket.peer !== undefined)
+        this.loop.after(this.latency(host, from), () => socket.raise('ECONNREFUSED'));
     });
   }
 
@@ -164,6 +172,9 @@ export class MemoryNetwork {
     }
   }
 }
+
+const portUnreachable = (family: Family) =>
+  family === 'ipv6' ? ({ type: 1, code: 4 } as const) : ({ type: 3, code: 3 } as const);
 
 export function familyOf(address: string): Family {
   return address.includes(':') ? 'ipv6' : 'ipv4';

@@ -133,6 +133,7 @@ export class MemorySockets implements Sockets, DatagramRoute {
     const socket = new MemoryDatagram(this.#network.loop, this, address, {
       multicast: options.multicast,
       reuseAddress: reuse,
+      icmp: this.#host.icmp,
     });
     this.#host.datagrams.add(socket);
     this.open.add(socket);

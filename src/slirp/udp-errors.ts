@@ -1,0 +1,64 @@
+/**
+ * What the host side says about datagrams of the guests: the ICMP errors that its kernel has queued, each for the flow
+ * that it is about, and where it queues none the error of the socket. Both become ICMP errors to the guest.
+ */
+import type { DatagramSocket } from '../net/host.ts';
+import { isForGuest, MAX_RECORDS, newRecord } from './icmp-record.ts';
+import type { UdpFlow, UdpHostSocket } from './udp-flow.ts';
+import type { UdpLayer } from './udp-layer.ts';
+
+/** An error so soon after a send is that send's own. */
+const SEND_FAILURE_MS = 20;
+
+export class UdpErrors {
+  readonly #layer: UdpLayer;
+  readonly #record = newRecord();
+
+  constructor(layer: UdpLayer) {
+    this.#layer = layer;
+  }
+
+  /** The socket announced an error. */
+  failed(owner: UdpHostSocket, socket: DatagramSocket): void {
+    const relayed = this.#relayQueued(owner, socket);
+    const error = socket.takeError();
+    // Of a queued error the socket tells the code once more.
+    if (relayed || error === undefined) return;
+    const flow = owner.connected ?? owner.last;
+    const quote = flow?.quote;
+    this.#layer.drop(`udp-error-${error.code}`);
+    if (flow === undefined || quote === undefined || error.code === 'EMSGSIZE') return;
+    const ownSend = this.#layer.host.clock.now() - flow.sentAt <= SEND_FAILURE_MS;
+    // Where ICMP errors are queued, only a send that failed at once is told by its code alone.
+    if (socket.nextError !== undefined && (error.code === 'ECONNREFUSED' || !ownSend)) return;
+    let reason: 'network' | 'host' | 'port' = 'network';
+    if (error.code === 'ECONNREFUSED') reason = 'port';
+    else if ((error.code === 'EHOSTUNREACH' || error.code === 'EHOSTDOWN') && !ownSend) reason = 'host';
+    this.#layer.sendUnreachableAbout(quote, flow.quoteLength, reason);
+  }
+
+  #relayQueued(owner: UdpHostSocket, socket: DatagramSocket): boolean {
+    if (socket.nextError === undefined) return false;
+    const record = this.#record;
+    let seen = false;
+    for (let i = 0; i < MAX_RECORDS && owner.socket === socket && socket.nextError(record); i++) {
+      seen = true;
+      const { destination, offender } = record;
+      const flow = destination === undefined ? owner.connected : owner.flowOf(destination);
+      const quote = flow?.quote;
+      if (flow === undefined || quote === undefined || flow.peer.family !== 'ipv4' || !isForGuest(record)) {
+        this.#layer.drop('udp-icmp-ignored');
+        continue;
+      }
+      const from = offender === undefined ? undefined : this.#seenAs(flow, offender.host);
+      this.#layer.relayError(quote, flow.quoteLength, record.type, record.code, record.mtu, from);
+    }
+    return seen;
+  }
+
+  /** The destination itself is known to the guest under the address it wrote to. */
+  #seenAs(flow: UdpFlow, offender: string): UdpFlow['remote'] {
+    if (flow.peer.host === offender) return flow.remote;
+    return this.#layer.guestView({ family: 'ipv4', host: offender, port: 0 });
+  }
+}
