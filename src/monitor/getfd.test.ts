@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeNative } from '../../tests/kit/native.ts';
-import { addon, openDescriptors, socketPair } from '../../tests/kit/native-host.ts';
+import { addon, openDescriptors, socketPair, until } from '../../tests/kit/native-host.ts';
 import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
 import { createNodeHost, type NodeHost } from '../node/index.ts';
 import { Yard } from '../yard/index.ts';
@@ -14,6 +14,7 @@ import { startQmpMonitor } from './qmp-monitor.ts';
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
+const SOCK_SEQPACKET = 5;
 const MSG_DONTWAIT = 0x40;
 
 let host: NodeHost;
@@ -132,6 +133,21 @@ describeNative('getfd and closefd', () => {
     client.close();
   });
 
+  it('works on lines of the human monitor', async () => {
+    const client = await connected();
+    const before = openDescriptors();
+    const line = (text: string): string =>
+      JSON.stringify({ execute: 'human-monitor-command', arguments: { 'command-line': text } });
+    const said = (text: string): string => JSON.stringify({ return: text }).replace(':', ': ');
+    expect(await client.call(line('getfd h'))).toBe(said('Error: No file descriptor supplied via SCM_RIGHTS\r\n'));
+    expect(await client.call(line('closefd h'))).toBe(said("Error: File descriptor named 'h' not found\r\n"));
+    expect(await client.call(line('getfd h'), file())).toBe(said(''));
+    expect(openDescriptors()).toBe(before + 1);
+    expect(await client.call(line('closefd h'))).toBe(said(''));
+    expect(openDescriptors()).toBe(before);
+    client.close();
+  });
+
   it('all that nobody took is closed with the yard; names are capped', async () => {
     const client = await connected();
     const before = openDescriptors();
@@ -143,6 +159,39 @@ describeNative('getfd and closefd', () => {
     expect(await client.call(named('getfd', 'n0'), file())).toBe(OK);
     await yard.close();
     expect(openDescriptors()).toBe(before);
+    client.close();
+  });
+
+  it('says what a descriptor of the wrong kind is, and closes it', async () => {
+    const client = await connected();
+    const before = openDescriptors();
+    const add = (members: object) => JSON.stringify({ execute: 'netdev_add', arguments: { id: 'n0', ...members } });
+    const fd = { type: 'fd', str: 'f' };
+    const [stream, server] = [
+      { type: 'stream', addr: fd },
+      { type: 'stream', server: true, addr: fd },
+    ];
+    const socket = { type: 'socket', fd: 'f' };
+    const cases: [object, number, string][] = [
+      [stream, -1, "File descriptor 'f' is not a socket"],
+      [server, -1, "File descriptor 'f' is not a socket"],
+      [stream, SOCK_DGRAM, "File descriptor 'f' is not a stream socket"],
+      [server, SOCK_DGRAM, 'Failed to listen on fd socket: Operation not supported'],
+      [server, SOCK_STREAM, 'Failed to listen on fd socket: Invalid argument'],
+      [socket, -1, "can't get socket option SO_TYPE"],
+      [socket, SOCK_SEQPACKET, 'socket type=5 for fd=N must be either SOCK_DGRAM or SOCK_STREAM'],
+    ];
+    for (const [members, type, text] of cases) {
+      const [passed, kept] = type < 0 ? [file(), undefined] : socketPair(type);
+      expect(await client.call(named('getfd', 'f'), passed)).toBe(OK);
+      expect((await client.call(add(members))).replace(/fd=\d+/, 'fd=N')).toBe(generic(text));
+      if (kept !== undefined) closeSync(kept);
+      await until(() => openDescriptors() === before);
+    }
+    for (const str of ['1x', '99999999999']) {
+      const reply = await client.call(add({ type: 'dgram', local: { type: 'fd', str } }));
+      expect(reply).toBe(generic(`Invalid file descriptor number '${str}'`));
+    }
     client.close();
   });
 

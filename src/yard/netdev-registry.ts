@@ -129,7 +129,7 @@ export class NetdevRegistry {
       signal: abort.signal,
       emit: this.env.emit,
       openChild: (name, create, kick) => this.openChild(children, name, create, kick),
-      takeDescriptor: (text) => this.env.descriptors.take(id, text),
+      takeDescriptor: (text) => this.env.descriptors.take(text),
       joinHub: (hubId, netdev) => network.joinHub(endpoint, hubId, netdev),
     };
     this.starting = abort;

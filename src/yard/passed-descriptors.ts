@@ -53,14 +53,14 @@ export class PassedDescriptors {
   }
 
   /**
-   * What an `fd` option of netdev `id` means: a number, or a name, which is used up by this.
+   * What an `fd` option means: a number, or a name, which is used up by this.
    * @throws QapiError with QEMU's text.
    */
-  take(id: string, text: string): number {
+  take(text: string): number {
     if (/^\d/.test(text)) {
       const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
       if (number <= MAX_DESCRIPTOR) return number;
-      throw new QapiError(`${id}: Invalid file descriptor number '${text}'`);
+      throw new QapiError(`Invalid file descriptor number '${text}'`);
     }
     const found = this.#named.get(text);
     if (found === undefined) throw new QapiError(`File descriptor named '${text}' has not been found`);

@@ -53,15 +53,14 @@ export function takeListener(context: NetdevContext, text: string): Listener {
   const { adopted } = takeSocket(context, text, (_, error) => notStream(text, error));
   if (adopted.kind === 'listener') return adopted.listener;
   void discard(adopted);
-  throw new QapiError('Failed to listen on fd socket');
+  // What listen(2) would say of it.
+  const reason = adopted.kind === 'datagram' ? 'Operation not supported' : 'Invalid argument';
+  throw new QapiError(`Failed to listen on fd socket: ${reason}`);
 }
 
 /** Closes what turned out to be of the wrong kind. */
-export function discard(adopted: AdoptedSocket): Promise<void> {
-  if (adopted.kind === 'listener') return adopted.listener.close();
-  if (adopted.kind === 'datagram') return adopted.socket.close();
-  adopted.socket.close();
-  return Promise.resolve();
+export async function discard(adopted: AdoptedSocket): Promise<void> {
+  await (adopted.kind === 'listener' ? adopted.listener : adopted.socket).close();
 }
 
 const isNumber = (text: string): boolean => /^\d/.test(text);

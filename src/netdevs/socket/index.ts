@@ -35,7 +35,10 @@ function openDescriptor(text: string, context: NetdevContext): NetClient {
       ? `${id}: Can't use file descriptor ${number}: ${error.message}`
       : error.code === 'ENOTSOCK'
         ? "can't get socket option SO_TYPE"
-        : `can't use fd=${number}: ${error.message}`,
+        : error.code === 'ESOCKTNOSUPPORT'
+          ? // Of unix and IP sockets Linux has one type more, SOCK_SEQPACKET.
+            `socket type=5 for fd=${number} must be either SOCK_DGRAM or SOCK_STREAM`
+          : `can't use fd=${number}: ${error.message}`,
   );
   if (adopted.kind === 'stream') return openSocketAdopted(context, adopted.socket, `fd=${descriptor}`);
   if (adopted.kind === 'datagram') return openAdoptedWire(context, adopted.socket, `socket: fd=${descriptor}`);

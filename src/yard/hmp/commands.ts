@@ -1,8 +1,11 @@
 /** The table of the human monitor: names, parameters and help lines as QEMU prints them. */
 import type { UsernetControl } from '../../net/index.ts';
 import { parseNetdevOptions, parseOptionList, QapiError } from '../../qapi/index.ts';
+import type { QmpContext } from '../../qmp/index.ts';
 import type { Netdev } from '../../schema/net.ts';
 import { announceSelf } from '../commands/announce-self.ts';
+import { closefd } from '../commands/closefd.ts';
+import { getfd } from '../commands/getfd.ts';
 import { usernets } from '../commands/usernet.ts';
 import { deviceNotFound } from '../errors.ts';
 import { isIdentifier } from '../identifier.ts';
@@ -22,8 +25,11 @@ export interface HmpCommand {
   readonly synopsis: string;
   readonly help: string;
   readonly parameters: readonly HmpParameter[];
-  /** Its output without a final line end; throws QapiError. */
-  run(yard: Yard, args: readonly string[]): string | Promise<string>;
+  /**
+   * Its output without a final line end; throws QapiError.
+   * @param context of the request that brought the line.
+   */
+  run(yard: Yard, args: readonly string[], context?: QmpContext): string | Promise<string>;
 }
 
 const WORD: HmpParameter = { kind: 'word' };
@@ -39,6 +45,26 @@ export const hmpCommands: readonly HmpCommand[] = [
     parameters: [OPTIONAL, OPTIONAL],
     run: (yard, [interfaces, id]) => {
       announceSelf(yard, { ...ANNOUNCE_DEFAULTS, interfaces: interfaces?.split(','), id });
+      return '';
+    },
+  },
+  {
+    name: 'closefd',
+    synopsis: 'closefd name',
+    help: 'close a file descriptor previously passed via SCM rights',
+    parameters: [WORD],
+    run: (yard, [fdname]) => {
+      closefd(yard, { fdname: fdname! });
+      return '';
+    },
+  },
+  {
+    name: 'getfd',
+    synopsis: 'getfd name',
+    help: 'receive a file descriptor via SCM rights and assign it a name',
+    parameters: [WORD],
+    run: (yard, [fdname], context) => {
+      getfd(yard, { fdname: fdname! }, context);
       return '';
     },
   },

@@ -3,6 +3,7 @@
  * human-monitor-command. Output lines end in CR LF; failures are part of the output.
  */
 import { QapiError } from '../../qapi/index.ts';
+import type { QmpContext } from '../../qmp/index.ts';
 import type { Yard } from '../yard.ts';
 import { type HmpCommand, hmpCommands, infoCommands } from './commands.ts';
 import { LineError, LineReader } from './line.ts';
@@ -10,15 +11,20 @@ import { LineError, LineReader } from './line.ts';
 /** Longest line taken, characters: QEMU's readline holds 4095. */
 const MAX_LINE = 4095;
 
-/** Runs one line; never rejects: what went wrong is in the text. */
-export async function runMonitorLine(yard: Yard, line: string): Promise<string> {
+/** Runs one line of a request's `context`; never rejects: what went wrong is in the text. */
+export async function runMonitorLine(yard: Yard, line: string, context?: QmpContext): Promise<string> {
   const lines: string[] = [];
   if (line.length > MAX_LINE) lines.push(`command line too long (limit ${MAX_LINE} characters)`);
-  else await run(yard, new LineReader(line), (text) => lines.push(text));
+  else await run(yard, new LineReader(line), (text) => lines.push(text), context);
   return lines.map((text) => `${text.replaceAll(/\r?\n/g, '\r\n')}\r\n`).join('');
 }
 
-async function run(yard: Yard, reader: LineReader, print: (line: string) => void): Promise<void> {
+async function run(
+  yard: Yard,
+  reader: LineReader,
+  print: (line: string) => void,
+  context: QmpContext | undefined,
+): Promise<void> {
   if (reader.atEnd) return;
   const word = reader.commandWord();
   if (word === 'help' || word === '?') {
@@ -30,7 +36,7 @@ async function run(yard: Yard, reader: LineReader, print: (line: string) => void
   const { command, helpName } = found;
   try {
     const args = readArguments(command, reader, print);
-    const output = await command.run(yard, args);
+    const output = await command.run(yard, args, context);
     if (output !== '') print(output);
   } catch (error) {
     if (error instanceof LineError) {

@@ -46,8 +46,7 @@ const additions: readonly KnownDifference[] = [
 const missing: readonly KnownDifference[] = [
   known(
     'driver-missing',
-    ({ qemu, ours }) =>
-      /network backend '(l2tpv3|vde|vhost-user|vhost-vdpa)' is not/.test(ours) && !/not compiled/.test(qemu),
+    ({ qemu, ours }) => /network backend '(vhost-user|vhost-vdpa)' is not/.test(ours) && !/not compiled/.test(qemu),
   ),
   known('netdev-types', ({ input, qemu }) => /help|\?/.test(input) && qemu.includes('Available netdev backend types:')),
   known('user-ipv6-only', ({ ours }) =>
@@ -57,10 +56,6 @@ const missing: readonly KnownDifference[] = [
   known('user-smb', ({ ours }) => ours.includes("Option 'smb' of netdev 'user' is not available in this version")),
   known('user-guestfwd', ({ ours }) =>
     ours.includes("Option 'guestfwd' of netdev 'user' is not available in this version"),
-  ),
-  known('unix-datagrams', ({ ours }) => ours.includes('dgram: local.type=unix needs the native layer')),
-  known('descriptors-vsock-mptcp', ({ ours }) =>
-    /: (\w+\.type=(fd|vsock)|fd=|addr\.mptcp=on) needs the native layer/.test(ours),
   ),
   known('machine-commands', ({ area, input, qemu }) => {
     if (area === 'monitor line') return input === 'info';
@@ -85,6 +80,14 @@ const choices: readonly KnownDifference[] = [
       mine.every((line, at) => line === theirs[at] || /JSON parse error, number '.*' is out of range$/.test(line))
     );
   }),
+  known(
+    'stream-descriptor-errors',
+    ({ qemu, input, ours }) =>
+      qemu === '{}' &&
+      input.includes('"type":"fd"') &&
+      /^GenericError: File descriptor (named 'nope' has not been found|'999' is not a socket)$/.test(ours),
+  ),
+  known('mptcp', ({ qemu, ours }) => qemu === '{}' && ours.includes('addr.mptcp=on is not supported')),
   known('port-texts', ({ qemu, ours }) => qemu === '{}' && /^GenericError: port number '.*' is invalid$/.test(ours)),
   known(
     'ipv6-prefixlen-cut',

@@ -57,5 +57,5 @@ export const MONITOR_LINES: readonly string[] = [
   ...['help q', 'help set_link x', 'quit x', 'set_link/x', 'netdev_del/a', 'info/network', 'info usernet x'],
   ...["set_link 'a' on", 'set_link a\ton', 'netdev_del b', 'netdev_del c', 'netdev_del d', 'netdev_del j'],
   ...['netdev_del l', 'netdev_del m', 'netdev_del o', 'info network', 'info usernet', 'hostfwd_add tcp::0-:22'],
-  ...['hostfwd_remove tcp::1'],
+  ...['hostfwd_remove tcp::1', 'getfd', 'getfd x', 'getfd 1x', 'closefd', 'closefd x', 'help getfd', 'help closefd'],
 ];
