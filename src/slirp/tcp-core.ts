@@ -57,6 +57,8 @@ export class TcpCore implements BatchTask {
   #head: TcpFlow | undefined;
   #tail: TcpFlow | undefined;
   #runId = 0;
+  /** Bytes that produceNow may still use in this turn: many readable sockets must not make it long. */
+  #atOnce = FLOW_TURN_BYTES;
   readonly #starving: TcpFlow[] = [];
 
   constructor(ip: IpLayer, options: TcpStackOptions) {
@@ -128,19 +130,20 @@ export class TcpCore implements BatchTask {
       this.#push(deferred);
       deferred = next;
     }
+    this.#atOnce = FLOW_TURN_BYTES;
     if (this.#head !== undefined) this.ip.host.loop.nextTurn(this);
   }
 
   /**
-   * The flow's socket has bytes at hand just now: they are read in place, which saves the host a copy, up to what a flow
-   * may use of a turn; the rest goes the usual way.
+   * The flow's socket has bytes at hand just now: one quantum is read in place, which saves some hosts a copy, while the
+   * turn has any to give away outside the round robin; the rest goes the usual way.
    */
   produceNow(flow: TcpFlow): void {
-    let total = 0;
-    while (total < FLOW_TURN_BYTES) {
+    if (this.#atOnce > 0) {
       const used = this.produce(flow, QUANTUM);
+      this.#atOnce -= used;
+      this.ip.host.loop.atBatchEnd(PRODUCE, this);
       if (used + flow.mss <= QUANTUM || isClosed(flow)) return;
-      total += used;
     }
     this.schedule(flow);
   }

@@ -28,8 +28,8 @@ export const MIN_CWND_SEGMENTS = 10;
 export const QUANTUM = 65_536;
 /** A flow, and all flows, per turn of the loop. */
 export const FLOW_TURN_BYTES = 262_144;
-export const TURN_BYTES = 1_048_576;
-export const TURN_MS = 2;
+export const TURN_BYTES = 524_288;
+export const TURN_MS = 1;
 
 export const MIN_RTO_MS = 200;
 /** RFC 6298 §2: before the first sample. */
