@@ -1,5 +1,5 @@
 /**
- * ICMP of the user network: echo for our own addresses, and the errors we tell guests (RFC 792, RFC 1122 3.2.2).
+ * ICMP of the user network: echo for our own addresses (others: echo-relay.ts), and the errors we tell guests (RFC 792, RFC 1122 3.2.2).
  *
  * Errors carry tos, ttl and quotation as QEMU's user network does: ttl 255, tos = the original's precedence bits with
  * 0xc0, the original's IP header and data up to QUOTE bytes, and come from the host alias unless the offender is known.
@@ -43,6 +43,8 @@ export const ERROR_BURST = 100;
 
 export interface IcmpHooks {
   drop(reason: string): void;
+  /** An echo request to an outside address. false = none can go out from this host. */
+  relayEcho(packet: IpPacket): boolean;
 }
 
 export class Icmp {
@@ -117,7 +119,7 @@ export class Icmp {
     this.#send(packet.source, packet.destination, length, packet.tos);
   }
 
-  /** Without ping sockets nothing can be asked out there: the guest is told, not left waiting. */
+  /** Where nothing can be asked out there, the guest is told, not left waiting. */
   #echoElsewhere(packet: IpPacket, destination: number): void {
     if (this.#config.restrict) {
       this.#hooks.drop('restricted');
@@ -125,8 +127,10 @@ export class Icmp {
     }
     const routable = !this.#output.isBroadcast(destination) && destination >>> 28 < 0xe;
     const onNetwork = (destination & this.#config.mask) >>> 0 === this.#config.network;
+    const outside = routable && !onNetwork;
+    if (outside && this.#hooks.relayEcho(packet)) return;
     this.#hooks.drop('icmp-echo-elsewhere');
-    this.sendUnreachable(packet, routable && !onNetwork ? 'prohibited' : 'network');
+    this.sendUnreachable(packet, outside ? 'prohibited' : 'network');
   }
 
   #offender(address: IpAddress): IpAddress {

@@ -36,6 +36,7 @@ import { type StackConfig, virtualMac } from './config.ts';
 import { Destinations } from './destinations.ts';
 import { DhcpServer } from './dhcp-server.ts';
 import { DnsForwarder } from './dns-forwarder.ts';
+import { EchoRelay } from './echo-relay.ts';
 import { Icmp } from './icmp.ts';
 import type { GuestPath, IpAddress, IpPacket, TcpTransport, UnreachableReason } from './ip-layer.ts';
 import { fillPacket, Ipv4Input, newPacket } from './ipv4-input.ts';
@@ -45,7 +46,7 @@ import type { LeaseSlot } from './lease-table.ts';
 import { NeighbourTable } from './neighbours.ts';
 import { Reassembler } from './reassembly.ts';
 import { UdpStack } from './udp.ts';
-import { type UdpLayer, udpCheckPacket } from './udp-layer.ts';
+import { type ReasonAbout, type UdpLayer, udpCheckPacket } from './udp-layer.ts';
 
 /** QEMU answers TFTP on this port of the host alias; nothing of the host's stands behind it. */
 const TFTP_PORT = 69;
@@ -55,6 +56,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   readonly busyGuests = new BusyGuests();
   readonly tcp: T;
   readonly udp: UdpStack;
+  readonly echo: EchoRelay;
   readonly #port: Port;
   readonly #log: Log;
   readonly #hostMac: number;
@@ -95,7 +97,8 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#reassembler = new Reassembler(host.clock, host.timers, host.random.u32(), drop);
     this.#input = new Ipv4Input(config, isBroadcast, this.#reassembler, drop);
     this.#arp = new ArpResponder(config, output, this.#neighbours, drop);
-    this.#icmp = new Icmp(config, output, host.clock, { drop });
+    this.echo = new EchoRelay(this);
+    this.#icmp = new Icmp(config, output, host.clock, { drop, relayEcho: (packet) => this.echo.input(packet) });
     this.#dhcp = new DhcpServer(config, output, { clock: host.clock, log, neighbours: this.#neighbours, drop });
     this.#dns = new DnsForwarder(this);
     this.udp = new UdpStack(this);
@@ -147,7 +150,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#icmp.sendTimeExceeded(packet);
   }
 
-  sendUnreachableAbout(quote: Uint8Array, length: number, reason: 'network' | 'host' | 'port'): void {
+  sendUnreachableAbout(quote: Uint8Array, length: number, reason: ReasonAbout): void {
     fillPacket(this.#quoted, quote, 0, length);
     this.#icmp.sendUnreachable(this.#quoted, reason);
   }
@@ -196,6 +199,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
       'ip.fragmentBytes': this.#reassembler.bytes,
       'ip.busyAnswers': this.#output.busyAnswers,
       'icmp.relayed': this.#icmp.relayed,
+      ...this.echo.statistics(),
       ...this.udp.statistics(),
       ...this.#dns.statistics(),
       ...this.tcp.statistics(),
@@ -207,7 +211,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   async close(): Promise<void> {
     this.#closed = true;
     this.#port.onReady = () => {};
-    await Promise.all([this.tcp.close(), this.udp.close(), this.#dns.close()]);
+    await Promise.all([this.tcp.close(), this.udp.close(), this.echo.close(), this.#dns.close()]);
     this.#neighbours.close();
     this.#reassembler.close();
   }

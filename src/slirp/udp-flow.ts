@@ -1,8 +1,8 @@
 /** The two tables of the UDP NAT: flows by 4-tuple, and host sockets by guest endpoint. */
 import type { DatagramSocket, InetAddress } from '../net/host.ts';
 import type { FlowNode } from './flow-table.ts';
-import { QUOTE } from './icmp.ts';
 import type { GuestPath, IpAddress, IpPacket } from './ip-layer.ts';
+import { quoteLength, quotePacket } from './packet-quote.ts';
 
 const NOWHERE: IpAddress = new Uint32Array(4);
 
@@ -55,13 +55,8 @@ export class UdpFlow implements FlowNode<UdpFlow> {
   }
 
   remember(packet: IpPacket): void {
-    const { bytes, ipOffset } = packet;
-    const length = Math.min(QUOTE, packet.transportOffset - ipOffset + packet.transportLength);
-    if (this.#quote === undefined || this.#quote.length < length) {
-      this.#quote = new Uint8Array(length < 128 ? 128 : QUOTE);
-    }
-    this.#quote.set(bytes.subarray(ipOffset, ipOffset + length));
-    this.quoteLength = length;
+    this.#quote = quotePacket(packet, this.#quote);
+    this.quoteLength = quoteLength(packet);
   }
 }
 

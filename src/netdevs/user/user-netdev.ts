@@ -61,7 +61,7 @@ class UserNetdev implements NetClient {
       },
       leases: () => leases(stack, clock.now()),
       forwards: () => forwards.list(),
-      flows: () => [...stack.tcp.flows(), ...stack.udp.flows()],
+      flows: () => [...stack.tcp.flows(), ...stack.udp.flows(), ...stack.echo.flows()],
       addForward: async (rule) => forwards.add(parseHostForward(rule, dhcpStart)),
       removeForward: async (spec) => forwards.remove(spec),
       statistics: () => stack.statistics(),

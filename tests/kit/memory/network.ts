@@ -26,7 +26,7 @@ export interface LinkOptions {
 }
 
 export interface Fault {
-  readonly on: 'connect' | 'listen' | 'datagram' | 'send';
+  readonly on: 'connect' | 'listen' | 'datagram' | 'send' | 'ping';
   /** errno's name. 'none' never answers. */
   readonly code: string;
   readonly host?: string;
@@ -43,6 +43,8 @@ export class MemoryHost {
   readonly link: Required<LinkOptions> = { latencyMs: 0, jitterMs: 0, loss: 0, duplicate: 0 };
   readonly listeners = new Set<MemoryListener>();
   readonly datagrams = new Set<MemoryDatagram>();
+  /** Its echo sockets; the identifier is the port. */
+  readonly pings = new Set<MemoryDatagram>();
   /** What programs on this machine use. */
   readonly sockets: Sockets;
   /** Room of new streams, each direction, bytes. */
@@ -50,6 +52,8 @@ export class MemoryHost {
   nextPort = 40_000;
   /** Has echo sockets, and queues ICMP errors: as the native sockets do, and others do not. */
   icmp = false;
+  /** Links on the way to it, for echo requests. */
+  hops = 1;
 
   constructor(network: MemoryNetwork, addresses: readonly string[]) {
     this.addresses = addresses;
@@ -159,6 +163,30 @@ export class MemoryNetwork {
     });
   }
 
+  /** An echo request, answered by every machine that there is. `ttl` is how far it may go: machines are `hops` away. */
+  sendEcho(from: MemoryHost, socket: MemoryDatagram, to: InetAddress, bytes: Uint8Array, ttl: number): void {
+    const host = this.find(from, to.host);
+    if (host === undefined) {
+      socket.raise('ENETUNREACH');
+      return;
+    }
+    const id = socket.localAddress.port;
+    const message = Uint8Array.of(...bytes.subarray(0, 4), id >> 8, id & 0xff, ...bytes.subarray(6));
+    if (ttl < host.hops) {
+      const type = to.family === 'ipv6' ? 3 : 11;
+      const quoted = message.slice(0, 8);
+      this.loop.after(0, () =>
+        socket.queueError({ type, code: 0, offender: { ...to, host: ROUTER }, destination: to, quoted }),
+      );
+      return;
+    }
+    this.#carry(from, host, () => {
+      message[0] = to.family === 'ipv6' ? 129 : 0;
+      const reply = { bytes: message, from: { ...to, port: 0 }, ttl: 64, tos: 0 };
+      this.loop.after(this.latency(host, from), () => socket.deliver(reply));
+    });
+  }
+
   #carry(from: MemoryHost, to: MemoryHost, arrive: () => void): void {
     const link = to === this.local ? from.link : to.link;
     if (from === to) {
@@ -172,6 +200,9 @@ export class MemoryNetwork {
     }
   }
 }
+
+/** Who tells that the hops are used up. */
+export const ROUTER = '203.0.113.254';
 
 const portUnreachable = (family: Family) =>
   family === 'ipv6' ? ({ type: 1, code: 4 } as const) : ({ type: 3, code: 3 } as const);

@@ -4,6 +4,7 @@ import {
   type Capabilities,
   type DatagramOptions,
   type DatagramSocket,
+  type Family,
   type InetAddress,
   isInet,
   type Listener,
@@ -21,14 +22,6 @@ import { MemoryStream } from './stream.ts';
 const CONNECT_TIMEOUT_MS = 127_000;
 
 export class MemorySockets implements Sockets, DatagramRoute {
-  readonly can: Capabilities = {
-    unixDatagram: false,
-    descriptors: false,
-    abstractUnix: true,
-    ping: false,
-    tcp: true,
-    udp: true,
-  };
   readonly #network: MemoryNetwork;
   readonly #host: MemoryHost;
   /** What is open and was opened here (accepted streams count). */
@@ -37,6 +30,17 @@ export class MemorySockets implements Sockets, DatagramRoute {
   constructor(network: MemoryNetwork, host: MemoryHost) {
     this.#network = network;
     this.#host = host;
+  }
+
+  get can(): Capabilities {
+    return {
+      unixDatagram: false,
+      descriptors: false,
+      abstractUnix: true,
+      ping: this.#host.icmp,
+      tcp: true,
+      udp: true,
+    };
   }
 
   connect(to: MemoryAddress, options: { bind?: InetAddress; noDelay?: boolean } = {}): StreamSocket {
@@ -106,8 +110,15 @@ export class MemorySockets implements Sockets, DatagramRoute {
     return listener;
   }
 
-  async ping(): Promise<DatagramSocket> {
-    throw hostError('EACCES');
+  async ping(family: Family): Promise<DatagramSocket> {
+    const local: InetAddress = { family, host: family === 'ipv6' ? '::' : '0.0.0.0', port: this.#port() };
+    const fault = this.#network.fault('ping', local);
+    if (fault !== undefined || !this.#host.icmp) throw hostError(fault?.code ?? 'EACCES');
+    const options = { multicast: undefined, reuseAddress: false, icmp: true };
+    const socket = new MemoryDatagram(this.#network.loop, this, local, options);
+    this.#host.pings.add(socket);
+    this.open.add(socket);
+    return socket;
   }
 
   adopt(): never {
@@ -141,7 +152,8 @@ export class MemorySockets implements Sockets, DatagramRoute {
   }
 
   sendDatagram(socket: MemoryDatagram, to: InetAddress, bytes: Uint8Array, ttl: number, tos: number): void {
-    this.#network.sendDatagram(this.#host, socket, to, bytes, ttl, tos);
+    if (this.#host.pings.has(socket)) this.#network.sendEcho(this.#host, socket, to, bytes, ttl);
+    else this.#network.sendDatagram(this.#host, socket, to, bytes, ttl, tos);
   }
 
   sendFault(to: InetAddress): string | undefined {
@@ -150,6 +162,7 @@ export class MemorySockets implements Sockets, DatagramRoute {
 
   datagramGone(socket: MemoryDatagram): void {
     this.#host.datagrams.delete(socket);
+    this.#host.pings.delete(socket);
     this.open.delete(socket);
   }
 
