@@ -37,7 +37,8 @@ class Piece {
 export class Assembler {
   readonly #pool: ChunkPool;
   readonly #pieces: Piece[] = [];
-  readonly #recent = new Uint32Array(MAX_SACK_BLOCKS);
+  /** Made with the first piece: most flows never hold one. */
+  #recent: Uint32Array | undefined;
   #recentCount = 0;
   #reserved = 0;
   /** Bytes that were refused for want of room. */
@@ -131,7 +132,7 @@ export class Assembler {
   blocks(out: Uint32Array, limit: number): number {
     let count = 0;
     for (let i = 0; i < this.#recentCount && count < limit; i++) {
-      const index = this.#indexOf(this.#recent[i]!);
+      const index = this.#indexOf(this.#recent![i]!);
       if (index >= 0) count = this.#addBlock(out, count, index);
     }
     for (let i = 0; i < this.#pieces.length && count < limit; i++) {
@@ -144,6 +145,7 @@ export class Assembler {
   clear(): void {
     for (const piece of this.#pieces) this.#unreserve(piece);
     this.#pieces.length = 0;
+    this.#recent = undefined;
     this.#recentCount = 0;
   }
 
@@ -196,6 +198,7 @@ export class Assembler {
   }
 
   #remember(seq: number): void {
+    this.#recent ??= new Uint32Array(MAX_SACK_BLOCKS);
     const recent = this.#recent;
     let at = 0;
     while (at < this.#recentCount && recent[at] !== seq) at++;
