@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeNative } from '../../tests/kit/native.ts';
+import { createNodeHost, type NodeHost } from '../node/index.ts';
 import { connect } from '../node/qmp.ts';
 import type { JsonObject, JsonValue } from '../qapi/index.ts';
 import type { QmpEvent, QmpTarget } from '../qmp/index.ts';
@@ -40,6 +42,8 @@ let directory: string;
 let path: string;
 let target: Target;
 const monitors: QmpMonitor[] = [];
+/** With the addon: unix monitors listen through it. */
+let host: NodeHost | undefined;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'netyard-monitor-'));
@@ -49,13 +53,15 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const monitor of monitors.splice(0)) await monitor.close();
+  await host?.close();
+  host = undefined;
   expect(target.listeners.size).toBe(0);
   rmSync(directory, { recursive: true, force: true });
 });
 
 async function start(device: string, options: MonitorOptions & { pretty?: boolean } = {}): Promise<QmpMonitor> {
   const spec = { device: parseQmpDevice(device), pretty: options.pretty === true };
-  const monitor = await startQmpMonitor(spec, target, options);
+  const monitor = await startQmpMonitor(spec, target, { sockets: host?.sockets, ...options });
   monitors.push(monitor);
   return monitor;
 }
@@ -82,7 +88,16 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('a listening monitor', () => {
+describe('a listening monitor', listeningTests);
+
+describeNative('a listening monitor on the addon', () => {
+  beforeEach(() => {
+    host = createNodeHost({ native: true });
+  });
+  listeningTests();
+});
+
+function listeningTests(): void {
   it('serves several clients at once, each with its own session', async () => {
     const monitor = await listening();
     expect(monitor.address).toBe(`unix:${path}`);
@@ -241,7 +256,59 @@ describe('a listening monitor', () => {
   ])('%s fails in QEMU words', async (device, message) => {
     await expect(start(device)).rejects.toMatchObject({ name: 'QapiError', message });
   });
-});
+
+  it('keeps what a client has not read yet, whole and in order', async () => {
+    await listening();
+    const socket = net.connect({ path }).pause();
+    const text = 'y'.repeat(300_000);
+    const request = JSON.stringify({ execute: 'echo', arguments: { text } });
+    socket.write('{"execute":"qmp_capabilities"}');
+    let answers = 0;
+    target.execute = async (_, args) => {
+      answers++;
+      return args ?? {};
+    };
+    for (let i = 0; i < 5; i++) socket.write(request);
+    socket.end();
+    await until(() => answers > 0);
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    let all = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => {
+      all += chunk;
+    });
+    socket.resume();
+    await once(socket, 'end');
+    const lines = all.split('\r\n');
+    expect(lines.length).toBe(8);
+    expect(lines.slice(2, 7).every((line) => line === `{"return": {"text": "${text}"}}`)).toBe(true);
+  });
+
+  it('serves 64 clients, turns further ones away, and frees every place', async () => {
+    const monitor = await listening();
+    const clients = await Promise.all(Array.from({ length: 64 }, () => connect({ path })));
+    const refused = await Promise.all(Array.from({ length: 8 }, () => raw('', false)));
+    expect(refused.every((text) => text.includes('Too many clients: 64 are connected'))).toBe(true);
+    const answers = await Promise.all(clients.map((client, number) => client.call('echo', { number })));
+    expect(answers).toEqual(clients.map((_, number) => ({ number })));
+    await Promise.all(clients.map((client) => client.close()));
+    await until(() => monitor.clients === 0);
+    await using again = await connect({ path });
+    expect(await again.call('echo', {})).toEqual({});
+  });
+
+  it('outlives clients that are gone before their answers', async () => {
+    const monitor = await listening();
+    for (let i = 0; i < 20; i++) {
+      const socket = net.connect({ path });
+      await once(socket, 'connect');
+      socket.write('{"execute":"qmp_capabilities"}{"execute":"echo"}{"exec');
+      socket.destroy();
+    }
+    await until(() => monitor.counters.sessions === 20 && monitor.clients === 0);
+    await using client = await connect({ path });
+    expect(await client.call('echo')).toEqual({});
+  });
+}
 
 describe('a connecting monitor', () => {
   it('serves whoever it connected to, and again after a loss with reconnect', async () => {
