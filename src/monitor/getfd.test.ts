@@ -133,6 +133,24 @@ describeNative('getfd and closefd', () => {
     client.close();
   });
 
+  it('one that comes with another command waits for the next getfd, or for the end of its client', async () => {
+    const client = await connected();
+    const before = openDescriptors();
+    const request = '{"execute":"query-name"}';
+    expect(await client.call(request, file())).toBe('{"return": {}}');
+    expect(openDescriptors()).toBe(before + 1);
+    expect(await client.call(request, file())).toBe('{"return": {}}');
+    expect(openDescriptors()).toBe(before + 1);
+    expect(await client.call(named('getfd', 'late'))).toBe(OK);
+    expect(await client.call(named('closefd', 'late'))).toBe(OK);
+    expect(openDescriptors()).toBe(before);
+    expect(await client.call(request, file())).toBe('{"return": {}}');
+    client.close();
+    await until(() => monitor.clients === 0);
+    // Both ends of the connection are gone, too.
+    expect(openDescriptors()).toBe(before - 2);
+  });
+
   it('works on lines of the human monitor', async () => {
     const client = await connected();
     const before = openDescriptors();

@@ -1,8 +1,7 @@
 /**
  * netdev `dgram`: frames as UDP datagrams to one peer or a multicast group (QEMU net/dgram.c). IPv4 only for inet
  * addresses, as in QEMU; which combinations of local and remote are allowed, and what the others are told, follows its
- * table. Unix sockets and descriptors
- * need a host with the native layer.
+ * table. Unix sockets and descriptors need a host with the native layer.
  */
 import type { InetAddress, NetClient, NetdevContext } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
