@@ -277,6 +277,13 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       const client = await opened(createDgram({ local: ours, remote: theirs }, context));
       const { port } = await startQemu(`dgram,id=n,${end('local', theirs.path)},${end('remote', ours.path)}`);
       await exchange(client, port);
+      // Neither of two live paths is taken over.
+      for (const { path } of [ours, theirs]) {
+        const local = { type: 'unix', path } as const;
+        await expect(createDgram({ local, remote: theirs }, context)).rejects.toThrow(
+          `can't bind unix=${path} to socket: Address already in use`,
+        );
+      }
     });
 
     it('abstract names: QEMU at ours, and we at its, with tight on and off', async () => {
