@@ -1,11 +1,15 @@
 /**
- * Datagrams towards the host side, gathered: those of one socket that follow each other leave as one batch, at the
- * latest when the batch of the loop ends.
+ * Datagrams towards the host side, gathered: those of one socket leave together, in their order, when the batch of the
+ * loop ends or the arena is full, however the sockets take turns.
  */
 import { type BatchLoop, type DatagramBatch, type DatagramSocket, FLUSH, type SocketAddress } from '../net/host.ts';
 
 const ARENA = 256 * 1024;
-const COUNT = 64;
+/** Datagrams gathered, of all sockets. */
+const COUNT = 256;
+/** Given to a socket at once. */
+const BATCH = 64;
+const NONE = -1;
 
 export function newBatch(bytes: Uint8Array, count: number): DatagramBatch {
   return {
@@ -19,12 +23,28 @@ export function newBatch(bytes: Uint8Array, count: number): DatagramBatch {
   };
 }
 
+/** A socket's datagrams, chained through the gathered ones. One object for each place, filled again and again. */
+interface Chain {
+  socket: DatagramSocket | undefined;
+  first: number;
+  last: number;
+}
+
 export class UdpSender {
   readonly #loop: BatchLoop;
   readonly #drop: (reason: string) => void;
-  readonly #batch = newBatch(new Uint8Array(ARENA), COUNT);
-  #socket: DatagramSocket | undefined;
+  /** All that was gathered. */
+  readonly #all = newBatch(new Uint8Array(ARENA), COUNT);
+  /** The next datagram of the same socket. */
+  readonly #next = new Int32Array(COUNT);
+  /** What one socket gets, out of the same arena. */
+  readonly #batch = newBatch(this.#all.bytes, BATCH);
+  readonly #chains: Chain[] = [];
+  readonly #places = new Map<DatagramSocket, number>();
+  /** Chains in use. */
   #used = 0;
+  #bytes = 0;
+  #current: Chain | undefined;
 
   constructor(loop: BatchLoop, drop: (reason: string) => void) {
     this.#loop = loop;
@@ -41,39 +61,88 @@ export class UdpSender {
     ttl: number,
     tos: number,
   ): void {
-    const batch = this.#batch;
-    if (socket !== this.#socket || batch.count === COUNT || this.#used + length > ARENA) {
-      this.run();
-      this.#socket = socket;
-      this.#loop.atBatchEnd(FLUSH, this);
-    }
-    const i = batch.count++;
-    batch.bytes.set(bytes.subarray(offset, offset + length), this.#used);
-    batch.offset[i] = this.#used;
-    batch.length[i] = length;
-    batch.peer[i] = peer;
-    batch.ttl[i] = ttl;
-    batch.tos[i] = tos;
-    this.#used += length;
+    const all = this.#all;
+    if (all.count === COUNT || this.#bytes + length > ARENA) this.run();
+    if (all.count === 0) this.#loop.atBatchEnd(FLUSH, this);
+    const chain = this.#chainOf(socket);
+    const i = all.count++;
+    if (chain.first === NONE) chain.first = i;
+    else this.#next[chain.last] = i;
+    chain.last = i;
+    this.#next[i] = NONE;
+    all.bytes.set(bytes.subarray(offset, offset + length), this.#bytes);
+    all.offset[i] = this.#bytes;
+    all.length[i] = length;
+    all.peer[i] = peer;
+    all.ttl[i] = ttl;
+    all.tos[i] = tos;
+    this.#bytes += length;
   }
 
-  /** Sends what was gathered. What the socket does not take now is lost, as on any full queue. */
+  /** Sends what was gathered. What a socket does not take now is lost, as on any full queue. */
   run(): void {
-    const batch = this.#batch;
-    const socket = this.#socket;
-    this.#socket = undefined;
+    const all = this.#all;
+    for (let place = 0; place < this.#used; place++) {
+      const chain = this.#chains[place] as Chain;
+      if (chain.socket !== undefined) this.#send(chain.socket, chain.first);
+      chain.socket = undefined;
+    }
+    if (this.#used > 1) this.#places.clear();
+    all.peer.fill(undefined, 0, all.count);
+    all.count = 0;
     this.#used = 0;
-    const { count } = batch;
-    if (socket !== undefined && count > 0) {
+    this.#bytes = 0;
+    this.#current = undefined;
+  }
+
+  /** The socket is going, or changes its peer: what waits for it is sent first. */
+  flushOf(socket: DatagramSocket): void {
+    for (let place = 0; place < this.#used; place++) {
+      if (this.#chains[place]?.socket === socket) {
+        this.run();
+        return;
+      }
+    }
+  }
+
+  #chainOf(socket: DatagramSocket): Chain {
+    const current = this.#current;
+    if (current?.socket === socket) return current;
+    // A batch of one socket needs no map.
+    if (this.#used === 1 && current?.socket !== undefined) this.#places.set(current.socket, 0);
+    const known = this.#used === 0 ? undefined : this.#places.get(socket);
+    const place = known ?? this.#used++;
+    let chain = this.#chains[place];
+    if (chain === undefined) {
+      chain = { socket, first: NONE, last: NONE };
+      this.#chains.push(chain);
+    } else if (known === undefined) {
+      chain.socket = socket;
+      chain.first = NONE;
+    }
+    if (known === undefined && place > 0) this.#places.set(socket, place);
+    this.#current = chain;
+    return chain;
+  }
+
+  #send(socket: DatagramSocket, first: number): void {
+    const all = this.#all;
+    const batch = this.#batch;
+    for (let i = first; i !== NONE; ) {
+      let count = 0;
+      for (; i !== NONE && count < BATCH; i = this.#next[i] as number) {
+        batch.offset[count] = all.offset[i] as number;
+        batch.length[count] = all.length[i] as number;
+        batch.peer[count] = all.peer[i];
+        batch.ttl[count] = all.ttl[i] as number;
+        batch.tos[count] = all.tos[i] as number;
+        count++;
+      }
+      batch.count = count;
       const sent = Math.max(0, socket.sendBatch(batch));
-      for (let i = sent; i < count; i++) this.#drop('udp-host-full');
+      for (let lost = sent; lost < count; lost++) this.#drop('udp-host-full');
+      batch.peer.fill(undefined, 0, count);
     }
     batch.count = 0;
-    batch.peer.fill(undefined, 0, count);
-  }
-
-  /** The socket is going: what waits for it is sent first. */
-  flushOf(socket: DatagramSocket): void {
-    if (socket === this.#socket) this.run();
   }
 }
