@@ -3,9 +3,10 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:f
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createListener, createStream } from '../../src/netdevs/index.ts';
 import { createNodeHost, type NodeHost } from '../../src/node/index.ts';
+import { describeNative } from '../kit/native.ts';
 import {
   createRecordingContext,
   digests,
@@ -19,11 +20,11 @@ let host: NodeHost;
 let directory: string;
 let context: RecordingContext;
 
-beforeEach(() => {
-  host = createNodeHost();
+const prepare = (native: boolean) => (): void => {
+  host = createNodeHost({ native });
   directory = mkdtempSync(join(tmpdir(), 'ny-netdev-'));
   context = createRecordingContext(host);
-});
+};
 
 afterEach(async () => {
   await host.close();
@@ -40,64 +41,76 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-it('listener: 0600, carries thousands of frames both ways, frees its path', async () => {
-  const path = join(directory, 'l.sock');
-  const client = await createListener({ addr: { type: 'unix', path } }, context);
-  expect(statSync(path).mode & 0o777).toBe(0o600);
-  const guest = net.connect({ path });
-  const received: Buffer[] = [];
-  guest.on('data', (bytes) => received.push(bytes));
-  await until(() => context.children.size === 1);
-  const child = [...context.children.values()][0]!;
-  const sent = Array.from({ length: 3000 }, (_, i) => testFrame(60 + ((i * 37) % 1500), i));
-  guest.write(framed(...sent));
-  await until(() => child.port.frames.length === sent.length);
-  expect(digests(child.port.frames)).toEqual(digests(sent));
-  for (const frame of sent) {
-    while (!give(child.client, frame)) {
-      const before = child.port.readyCalls;
-      await until(() => child.port.readyCalls > before);
+describe("on Node's sockets", () => {
+  beforeEach(prepare(false));
+  netdevs();
+});
+
+describeNative('on the addon', () => {
+  beforeEach(prepare(true));
+  netdevs();
+});
+
+function netdevs(): void {
+  it('listener: 0600, carries thousands of frames both ways, frees its path', async () => {
+    const path = join(directory, 'l.sock');
+    const client = await createListener({ addr: { type: 'unix', path } }, context);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const guest = net.connect({ path });
+    const received: Buffer[] = [];
+    guest.on('data', (bytes) => received.push(bytes));
+    await until(() => context.children.size === 1);
+    const child = [...context.children.values()][0]!;
+    const sent = Array.from({ length: 3000 }, (_, i) => testFrame(60 + ((i * 37) % 1500), i));
+    guest.write(framed(...sent));
+    await until(() => child.port.frames.length === sent.length);
+    expect(digests(child.port.frames)).toEqual(digests(sent));
+    for (const frame of sent) {
+      while (!give(child.client, frame)) {
+        const before = child.port.readyCalls;
+        await until(() => child.port.readyCalls > before);
+      }
     }
-  }
-  const bytes = framed(...sent);
-  await until(() => received.reduce((sum, b) => sum + b.length, 0) === bytes.length);
-  expect(digests([Buffer.concat(received)])).toEqual(digests([bytes]));
-  await client.close();
-  expect(existsSync(path)).toBe(false);
-  guest.destroy();
-});
+    const bytes = framed(...sent);
+    await until(() => received.reduce((sum, b) => sum + b.length, 0) === bytes.length);
+    expect(digests([Buffer.concat(received)])).toEqual(digests([bytes]));
+    await client.close();
+    expect(existsSync(path)).toBe(false);
+    guest.destroy();
+  });
 
-it('listener: a stale socket is replaced, a live one and a file are not', async () => {
-  const path = join(directory, 'l.sock');
-  const first = await createListener({ addr: { type: 'unix', path } }, context);
-  const text = `Failed to bind socket to ${path}: Address already in use`;
-  await expect(createListener({ addr: { type: 'unix', path } }, context)).rejects.toThrow(text);
-  await first.close();
-  writeFileSync(path, '');
-  await expect(createListener({ addr: { type: 'unix', path } }, context)).rejects.toThrow(text);
-});
+  it('listener: a stale socket is replaced, a live one and a file are not', async () => {
+    const path = join(directory, 'l.sock');
+    const first = await createListener({ addr: { type: 'unix', path } }, context);
+    const text = `Failed to bind socket to ${path}: Address already in use`;
+    await expect(createListener({ addr: { type: 'unix', path } }, context)).rejects.toThrow(text);
+    await first.close();
+    writeFileSync(path, '');
+    await expect(createListener({ addr: { type: 'unix', path } }, context)).rejects.toThrow(text);
+  });
 
-it('stream: client and server find each other over TCP, and the event has the peer', async () => {
-  const other = createRecordingContext(host, 'n1');
-  const server = await createStream(
-    { addr: { type: 'inet', host: '127.0.0.1', port: '0', to: 0 }, server: true },
-    context,
-  );
-  await server.close();
-  const path = join(directory, 's.sock');
-  const unixServer = await createStream({ addr: { type: 'unix', path }, server: true }, context);
-  expect(unixServer.info()).toBe('listening');
-  const client = await createStream({ addr: { type: 'unix', path }, 'reconnect-ms': 10 }, other);
-  await until(() => context.port.linkUp && other.port.linkUp);
-  expect(client.info()).toBe(`unix:${path}`);
-  expect(give(client, testFrame(1514, 3))).toBe(true);
-  await until(() => context.port.frames.length === 1);
-  expect(context.port.frames).toEqual([testFrame(1514, 3)]);
-  await unixServer.close();
-  await until(() => client.info() === 'connecting' && !other.port.linkUp);
-  const again = await createStream({ addr: { type: 'unix', path }, server: true }, context);
-  await until(() => other.port.linkUp);
-  expect(other.events.length).toBe(3);
-  await client.close();
-  await again.close();
-});
+  it('stream: client and server find each other over TCP, and the event has the peer', async () => {
+    const other = createRecordingContext(host, 'n1');
+    const server = await createStream(
+      { addr: { type: 'inet', host: '127.0.0.1', port: '0', to: 0 }, server: true },
+      context,
+    );
+    await server.close();
+    const path = join(directory, 's.sock');
+    const unixServer = await createStream({ addr: { type: 'unix', path }, server: true }, context);
+    expect(unixServer.info()).toBe('listening');
+    const client = await createStream({ addr: { type: 'unix', path }, 'reconnect-ms': 10 }, other);
+    await until(() => context.port.linkUp && other.port.linkUp);
+    expect(client.info()).toBe(`unix:${path}`);
+    expect(give(client, testFrame(1514, 3))).toBe(true);
+    await until(() => context.port.frames.length === 1);
+    expect(context.port.frames).toEqual([testFrame(1514, 3)]);
+    await unixServer.close();
+    await until(() => client.info() === 'connecting' && !other.port.linkUp);
+    const again = await createStream({ addr: { type: 'unix', path }, server: true }, context);
+    await until(() => other.port.linkUp);
+    expect(other.events.length).toBe(3);
+    await client.close();
+    await again.close();
+  });
+}
