@@ -73,8 +73,7 @@ export function offerRoom(core: TcpCore, flow: TcpFlow): void {
   const room = flow.socket?.room() ?? 0;
   const wanted = Math.min(flow.rcvLimit, room);
   const gain = seqDiff(seqAdd(flow.rcvNxt, wanted), flow.rcvEdge);
-  const quarter = flow.rcvLimit >> 2;
-  const enough = Math.max(2 * flow.mss, quarter);
+  const enough = Math.max(2 * flow.mss, wanted >> 2);
   if (flow.rcvNxt !== before || gain >= enough) acknowledge(core, flow);
   if (needsRoom(flow)) {
     watch(flow, flow.wantsRead, false);
@@ -85,11 +84,12 @@ export function offerRoom(core: TcpCore, flow: TcpFlow): void {
   }
 }
 
-/** The offered window is well below what the flow deserves, or bytes wait for room. */
+/** The socket has no room, the offered window is well below what it has, or bytes wait for it. */
 function needsRoom(flow: TcpFlow): boolean {
   if (flow.guestFin || flow.socket === undefined) return false;
   if (flow.assembler.begins(flow.rcvNxt)) return true;
-  return seqDiff(flow.rcvEdge, flow.rcvNxt) < flow.rcvLimit >> 1;
+  const room = flow.socket.room();
+  return room === 0 || seqDiff(flow.rcvEdge, flow.rcvNxt) < Math.min(flow.rcvLimit, room) >> 1;
 }
 
 /** After bytes were received: is the socket's room watched? */
