@@ -365,6 +365,14 @@ function otherRequests(folder: string): string[] {
     stream(unixAddress(folder), { 'reconnect-ms': '500' }),
     stream(unixAddress(folder), { reconnect: '1', 'reconnect-ms': '500' }),
     request('"user"', { guestfwd: '[{"str":"tcp:10.0.2.100:80-cmd:true"}]' }),
+    ...['', '1x', '0x3', '99999999999', '-1', '4294967296'].flatMap((text) => [
+      request('"socket"', { fd: JSON.stringify(text) }),
+      request('"dgram"', { local: JSON.stringify({ type: 'fd', str: text }) }),
+      request('"tap"', { fd: JSON.stringify(text) }),
+    ]),
+    ...['{}', '{"fdname":"x"}', '{"fdname":"1x"}', '{"fdname":5}', '{"fdname":"x","y":1}'].flatMap((args) =>
+      ['getfd', 'closefd'].map((name) => `{"execute":"${name}","arguments":${args}}`),
+    ),
     request('"tap"', { fd: '"nope"' }),
     request('"tap"', { fd: '"999"', ifname: '"x"' }),
     request('"bridge"', { helper: '"/bin/false"' }),
