@@ -33,6 +33,8 @@ for (const group of GROUPS) {
         let world: World;
         beforeAll(async () => {
           world = await createWorld(optionsOf(netdev) as NetdevUserOptions);
+          // Recorded on a host that gives echo sockets and queues ICMP errors.
+          world.test.network.local.icmp = true;
           await recordedWorld(world.test);
           world.give(announce());
         });
