@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NamespaceStep, Namespaces } from '../../src/net/index.ts';
 import { createNodeHost, type NodeHost } from '../../src/node/index.ts';
-import { loadNative } from '../../src/node/native/load.ts';
 import { describeNative } from '../kit/native.ts';
 import { describePeer } from '../kit/peers.ts';
 
@@ -36,118 +35,99 @@ function linkUp(index: number): NamespaceStep {
   return { kind: 'netlink', message };
 }
 
-const native = loadNative();
-const canFork = 'binding' in native && 'forkInto' in native.binding;
-
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
 
 describeNative('openIn', () => {
-  describe.skipIf(!canFork)('with an addon that forks', () => {
-    describePeer('the namespaces of a process', ['unshare', 'nsenter', 'ip'], () => {
-      let host: NodeHost;
-      let child: ChildProcess;
-      let of: (...kinds: ('user' | 'net' | 'mount')[]) => Namespaces;
-      let directory: string;
+  describePeer('the namespaces of a process', ['unshare', 'nsenter', 'ip'], () => {
+    let host: NodeHost;
+    let child: ChildProcess;
+    let of: (...kinds: ('user' | 'net' | 'mount')[]) => Namespaces;
+    let directory: string;
 
-      beforeAll(async () => {
-        host = createNodeHost({ native: true });
-        directory = mkdtempSync(join(tmpdir(), 'ny-open-'));
-        // Unshared once it says so: until then its namespaces are ours.
-        child = spawn('unshare', ['-r', '-n', '-m', 'sh', '-c', 'echo there; exec sleep 120'], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        });
-        await new Promise((resolve) => child.stdout?.once('data', resolve));
-        const files = { user: 'user', net: 'net', mount: 'mnt' } as const;
-        of = (...kinds) =>
-          Object.fromEntries(kinds.map((kind) => [kind, `/proc/${child.pid}/ns/${files[kind]}`])) as Namespaces;
+    beforeAll(async () => {
+      host = createNodeHost({ native: true });
+      directory = mkdtempSync(join(tmpdir(), 'ny-open-'));
+      // Unshared once it says so: until then its namespaces are ours.
+      child = spawn('unshare', ['-r', '-n', '-m', 'sh', '-c', 'echo there; exec sleep 120'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
       });
+      await new Promise((resolve) => child.stdout?.once('data', resolve));
+      const files = { user: 'user', net: 'net', mount: 'mnt' } as const;
+      of = (...kinds) =>
+        Object.fromEntries(kinds.map((kind) => [kind, `/proc/${child.pid}/ns/${files[kind]}`])) as Namespaces;
+    });
 
-      afterAll(async () => {
-        child?.kill('SIGKILL');
-        await host.close();
-        expect(host.openSockets).toBe(0);
-        rmSync(directory, { recursive: true });
-      });
+    afterAll(async () => {
+      child?.kill('SIGKILL');
+      await host.close();
+      expect(host.openSockets).toBe(0);
+      rmSync(directory, { recursive: true });
+    });
 
-      const inside = (command: string): string => {
-        const where = ['-t', String(child.pid), '-U', '-n', '-m', '--preserve-credentials'];
-        return execFileSync('nsenter', [...where, 'sh', '-c', command], { encoding: 'utf8' });
-      };
+    const inside = (command: string): string => {
+      const where = ['-t', String(child.pid), '-U', '-n', '-m', '--preserve-credentials'];
+      return execFileSync('nsenter', [...where, 'sh', '-c', command], { encoding: 'utf8' });
+    };
 
-      it('opens a tap and a socket, sets a link up, mounts a file', async () => {
-        const path = join(directory, 'resolv.conf');
-        writeFileSync(path, 'nameserver 10.0.2.3\n');
-        const outside = readFileSync('/etc/resolv.conf', 'utf8');
-        const step = tun();
-        const [tap, socket] = await host.kernel.openIn(of('user', 'net', 'mount'), [
-          step,
-          { kind: 'socket', domain: 2, type: 2, protocol: 0 },
-          linkUp(1),
-          { kind: 'bind-mount', source: path, target: '/etc/resolv.conf' },
-        ]);
-        expect(new TextDecoder().decode(step.request.subarray(0, 5))).toBe('tap0\0');
-        expect(inside('ip link show tap0')).toContain('tap0');
-        expect(inside('ip link show lo')).toContain('UP');
-        expect(inside('cat /etc/resolv.conf')).toBe('nameserver 10.0.2.3\n');
-        expect(readFileSync('/etc/resolv.conf', 'utf8')).toBe(outside);
-        const request = new Uint8Array(40);
-        tap?.ioctl('TUNGETIFF', request);
-        expect(request.subarray(0, 5)).toEqual(step.request.subarray(0, 5));
-        socket?.ioctl('SIOCGIFINDEX', request);
-        expect(new DataView(request.buffer).getInt32(16, true)).toBeGreaterThan(1);
-        tap?.close();
-        socket?.close();
-        expect(inside('ip link')).not.toContain('tap0');
-      });
+    it('opens a tap and a socket, sets a link up, mounts a file', async () => {
+      const path = join(directory, 'resolv.conf');
+      writeFileSync(path, 'nameserver 10.0.2.3\n');
+      const outside = readFileSync('/etc/resolv.conf', 'utf8');
+      const step = tun();
+      const [tap, socket] = await host.kernel.openIn(of('user', 'net', 'mount'), [
+        step,
+        { kind: 'socket', domain: 2, type: 2, protocol: 0 },
+        linkUp(1),
+        { kind: 'bind-mount', source: path, target: '/etc/resolv.conf' },
+      ]);
+      expect(new TextDecoder().decode(step.request.subarray(0, 5))).toBe('tap0\0');
+      expect(inside('ip link show tap0')).toContain('tap0');
+      expect(inside('ip link show lo')).toContain('UP');
+      expect(inside('cat /etc/resolv.conf')).toBe('nameserver 10.0.2.3\n');
+      expect(readFileSync('/etc/resolv.conf', 'utf8')).toBe(outside);
+      const request = new Uint8Array(40);
+      tap?.ioctl('TUNGETIFF', request);
+      expect(request.subarray(0, 5)).toEqual(step.request.subarray(0, 5));
+      socket?.ioctl('SIOCGIFINDEX', request);
+      expect(new DataView(request.buffer).getInt32(16, true)).toBeGreaterThan(1);
+      tap?.close();
+      socket?.close();
+      expect(inside('ip link')).not.toContain('tap0');
+    });
 
-      it.each<[string, () => Promise<unknown>, string]>([
-        [
-          'a file that is none',
-          () => host.kernel.openIn({ net: '/dev/null' }, []),
-          'EINVAL could not enter the network',
-        ],
-        [
-          'our own user namespace',
-          () => host.kernel.openIn({ user: '/proc/self/ns/user' }, []),
-          'EINVAL could not enter',
-        ],
-        [
-          'an interface that does not exist',
-          () => host.kernel.openIn(of('user', 'net'), [tun(), linkUp(999)]),
-          'ENODEV could not configure the network there',
-        ],
-        [
-          'a mount of nothing',
-          () =>
-            host.kernel.openIn(of('user', 'mount'), [{ kind: 'bind-mount', source: '/nothing', target: '/etc/hosts' }]),
-          'ENOENT could not mount over /etc/hosts there',
-        ],
-        [
-          'a request of another size',
-          () => host.kernel.openIn(of('user', 'net'), [{ kind: 'tun', request: new Uint8Array(39) }]),
-          'EINVAL could not make a tap there',
-        ],
-      ])('%s fails with its step, and leaves nothing open', async (_what, attempt, text) => {
-        const before = openDescriptors();
-        const failure = await attempt().then(
-          () => 'it did not fail',
-          (error: { code: string; message: string }) => `${error.code} ${error.message}`,
-        );
-        expect(failure).toContain(text);
-        expect(openDescriptors()).toBe(before);
-      });
+    it.each<[string, () => Promise<unknown>, string]>([
+      ['a file that is none', () => host.kernel.openIn({ net: '/dev/null' }, []), 'EINVAL could not enter the network'],
+      [
+        'an interface that does not exist',
+        () => host.kernel.openIn(of('user', 'net'), [tun(), linkUp(999)]),
+        'ENODEV could not configure the network there',
+      ],
+      [
+        'a mount of nothing',
+        () =>
+          host.kernel.openIn(of('user', 'mount'), [{ kind: 'bind-mount', source: '/nothing', target: '/etc/hosts' }]),
+        'ENOENT could not mount over /etc/hosts there',
+      ],
+    ])('%s fails with its step, and leaves nothing open', async (_what, attempt, text) => {
+      const before = openDescriptors();
+      const failure = await attempt().then(
+        () => 'it did not fail',
+        (error: { code: string; message: string }) => `${error.code} ${error.message}`,
+      );
+      expect(failure).toContain(text);
+      expect(openDescriptors()).toBe(before);
+    });
 
-      it('many times, at once: no process and no descriptor stays', async () => {
-        const before = openDescriptors();
-        await Promise.all(
-          Array.from({ length: 20 }, async () => {
-            for (const descriptor of await host.kernel.openIn(of('user', 'net'), [tun(), tun()])) descriptor.close();
-          }),
-        );
-        expect(openDescriptors()).toBe(before);
-        const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
-        expect(children).toEqual([String(child.pid)]);
-      });
+    it('many times, at once: no process and no descriptor stays', async () => {
+      const before = openDescriptors();
+      await Promise.all(
+        Array.from({ length: 20 }, async () => {
+          for (const descriptor of await host.kernel.openIn(of('user', 'net'), [tun(), tun()])) descriptor.close();
+        }),
+      );
+      expect(openDescriptors()).toBe(before);
+      const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
+      expect(children).toEqual([String(child.pid)]);
     });
   });
 });
