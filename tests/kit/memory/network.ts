@@ -52,8 +52,9 @@ export class MemoryHost {
   nextPort = 40_000;
   /** Has echo sockets, and queues ICMP errors: as the native sockets do, and others do not. */
   icmp = false;
-  /** Links on the way to it, for echo requests. */
+  /** Links on the way to it: a machine with `icmp` is told by `router` when its hops are used up. */
   hops = 1;
+  router = ROUTER;
 
   constructor(network: MemoryNetwork, addresses: readonly string[]) {
     this.addresses = addresses;
@@ -150,6 +151,11 @@ export class MemoryNetwork {
       socket.raise('ENETUNREACH');
       return;
     }
+    if (from.icmp && ttl < host.hops) {
+      const offender = { ...to, host: host.router, port: 0 };
+      socket.queueError({ type: to.family === 'ipv6' ? 3 : 11, code: 0, offender, destination: to });
+      return;
+    }
     this.#carry(from, host, () => {
       const receiver = findDatagram(host, to);
       if (receiver !== undefined) receiver.deliver(datagram);
@@ -176,7 +182,7 @@ export class MemoryNetwork {
       const type = to.family === 'ipv6' ? 3 : 11;
       const quoted = message.slice(0, 8);
       this.loop.after(0, () =>
-        socket.queueError({ type, code: 0, offender: { ...to, host: ROUTER }, destination: to, quoted }),
+        socket.queueError({ type, code: 0, offender: { ...to, host: host.router }, destination: to, quoted }),
       );
       return;
     }

@@ -48,6 +48,33 @@ function dhcpOf(frame: Uint8Array | undefined): DhcpReply {
   return { type: message.messageType, address: message.yourAddress, options };
 }
 
+describe('echo', () => {
+  it('icmp-echo-ttl1: the gateway is the first hop of a trace', async () => {
+    const { exchange, test } = await open();
+    test.network.local.icmp = true;
+    const request = requestOf('icmp-echo-ttl1');
+    const [reply] = await exchange(request);
+    expect(icmpOf(reply)).toMatchObject({ source: HOST, type: w.ICMP_TIME_EXCEEDED, code: 0 });
+    expect(icmpOf(reply).quote).toEqual(request.subarray(14));
+    expect([...test.network.local.pings]).toEqual([]);
+  });
+
+  it('icmp-echo-noarp: a neighbour that does not answer is told as host unreachable', async () => {
+    const { exchange, take, test } = await open();
+    test.network.local.icmp = true;
+    test.network.addHost('198.51.100.77', { loss: 1 });
+    const request = requestOf('icmp-echo-noarp');
+    expect(await exchange(request)).toEqual([]);
+    const [socket] = test.network.local.pings;
+    const offender = { family: 'ipv4', host: '198.51.100.1', port: 0 } as const;
+    socket?.queueError({ type: 3, code: 1, offender, quoted: request.slice(34, 42) });
+    await test.elapse(1);
+    const told = icmpOf(take()[0]);
+    expect(told).toMatchObject({ source: 0xc6336401, type: w.ICMP_UNREACHABLE, code: w.ICMP_HOST_UNREACHABLE });
+    expect(told.quote).toEqual(request.subarray(14));
+  });
+});
+
 describe('arp', () => {
   it('arp-bad-hw: other hardware or lengths are no ARP of ours', async () => {
     const { exchange, client } = await open();

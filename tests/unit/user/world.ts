@@ -110,6 +110,7 @@ export function listenOn(test: TestHost, host: string, port: number): Promise<Li
 /** The recorded world (`host_setup` of the vectors). */
 export async function recordedWorld(test: TestHost): Promise<void> {
   test.network.addHost(['198.51.100.2', '2001:db8:0:1::2']);
+  Object.assign(test.network.addHost('203.0.113.9'), { hops: 2, router: '198.51.100.2' });
   for (let i = 0; i < 32; i++) {
     const code = i < 16 ? 'EACCES' : 'EHOSTUNREACH';
     test.network.fail({ on: 'connect', host: `192.0.2.${i}`, code });
