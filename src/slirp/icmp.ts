@@ -174,10 +174,10 @@ export class Icmp {
   #pathTo(guest: IpAddress, remote: IpAddress): Ipv4Path {
     let path = this.#path;
     if (path === undefined || !sameAddress(this.#pathGuest, guest) || !sameAddress(this.#pathRemote, remote)) {
-      path = new Ipv4Path(this.#output, guest, remote);
-      this.#path = path;
       this.#pathGuest.set(guest);
       this.#pathRemote.set(remote);
+      path = new Ipv4Path(this.#output, Uint32Array.from(guest), remote);
+      this.#path = path;
     }
     return path;
   }

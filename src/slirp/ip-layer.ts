@@ -64,6 +64,7 @@ export type UnreachableReason = 'network' | 'host' | 'port' | 'prohibited' | 'fr
 /** What the IP layer offers to the transports. */
 export interface IpLayer {
   readonly host: Host;
+  /** @param guest kept by the path: it must stay as it is. */
   openPath(guest: IpAddress, remote: IpAddress): GuestPath;
   /** The packet's destination may be an ICMP error's reason: quotes the packet back to its sender, rate limited. */
   sendUnreachable(packet: IpPacket, reason: UnreachableReason, mtu?: number): void;

@@ -12,6 +12,7 @@ import {
   ARP_REQUEST,
   ETHERNET_LENGTH,
   ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
   emitArp,
   emitEthernet,
   emitIpv4,
@@ -25,6 +26,7 @@ import {
   ipv4TotalLength,
   ipv4Ttl,
   MAC_BROADCAST,
+  sumBytes,
   writeMac,
 } from '../wire/index.ts';
 import { IPV4_BROADCAST } from './address.ts';
@@ -42,6 +44,9 @@ const ARP_FRAME_LENGTH = 64;
 export class Ipv4Output {
   readonly config: StackConfig;
   readonly busy: BusyGuests;
+  /** Both headers with what is the same in every packet, and the IP header's sum over that. */
+  readonly template = new Uint8Array(IPV4_HEADROOM);
+  readonly templateSum: number;
   readonly #port: Port;
   readonly #clock: Clock;
   readonly #hostMac: number;
@@ -61,6 +66,9 @@ export class Ipv4Output {
     this.#clock = clock;
     this.#hostMac = virtualMac(config.host);
     this.#subnetBroadcast = subnetBroadcast(config);
+    emitEthernet(this.template, 0, MAC_BROADCAST, this.#hostMac, ETHERTYPE_IPV4);
+    this.template[ETHERNET_LENGTH] = 0x45;
+    this.templateSum = sumBytes(this.template, ETHERNET_LENGTH, IPV4_HEADER_LENGTH, 0);
   }
 
   /** The table that resolves guests; it asks and sends through this object. */

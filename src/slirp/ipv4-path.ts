@@ -1,17 +1,16 @@
-/** The way from one remote IPv4 address to one guest: headers from a template, and the guest's Ethernet address. */
+/**
+ * The way from one remote IPv4 address to one guest: headers from a template, and the guest's Ethernet address. Flows
+ * have one each and there may be thousands: it holds no memory of its own.
+ */
 import { type SendResult, TAKEN } from '../net/client.ts';
 import type { Frame } from '../net/frame.ts';
 import {
   ETHERNET_LENGTH,
-  ETHERTYPE_IPV4,
-  emitEthernet,
   finishChecksum,
   IPV4_HEADER_LENGTH,
   ipv4PseudoSum,
-  MAC_BROADCAST,
   put16,
   put32,
-  sumBytes,
   writeMac,
 } from '../wire/index.ts';
 import { ipv4Of } from './address.ts';
@@ -32,24 +31,24 @@ export class Ipv4Path implements GuestPath {
   readonly #output: Ipv4Output;
   readonly #guest: IpAddress;
   readonly #broadcast: boolean;
-  /** Both headers with everything that is the same in each packet, and the IP header's sum. */
-  readonly #template = new Uint8Array(IPV4_HEADROOM);
-  readonly #templateSum: number;
+  readonly #guestAddress: number;
+  readonly #remoteAddress: number;
+  /** Of the IP header's fields that are the same in each packet. */
+  readonly #headerSum: number;
   #neighbour: Neighbour | undefined;
 
+  /** @param guest kept: it must stay as it is. */
   constructor(output: Ipv4Output, guest: IpAddress, remote: IpAddress) {
     this.#output = output;
-    this.#guest = Uint32Array.from(guest);
+    this.#guest = guest;
     const guestAddress = ipv4Of(guest);
     const remoteAddress = ipv4Of(remote);
     this.pseudoSum = ipv4PseudoSum(remoteAddress, guestAddress);
     this.#broadcast = output.isBroadcast(guestAddress);
-    const template = this.#template;
-    emitEthernet(template, 0, MAC_BROADCAST, output.hostMac, ETHERTYPE_IPV4);
-    template[ETHERNET_LENGTH] = 0x45;
-    put32(template, ETHERNET_LENGTH + 12, remoteAddress);
-    put32(template, ETHERNET_LENGTH + 16, guestAddress);
-    this.#templateSum = sumBytes(template, ETHERNET_LENGTH, IPV4_HEADER_LENGTH, 0);
+    // Signed: those are no objects on the heap.
+    this.#guestAddress = guestAddress | 0;
+    this.#remoteAddress = remoteAddress | 0;
+    this.#headerSum = output.templateSum + wordSum(remoteAddress) + wordSum(guestAddress);
   }
 
   writeHeaders(
@@ -65,13 +64,15 @@ export class Ipv4Path implements GuestPath {
     const length = transportLength + IPV4_HEADER_LENGTH;
     const total = length > MAX_TOTAL ? 0 : length;
     const id = this.#output.nextId();
-    bytes.set(this.#template, start);
+    bytes.set(this.#output.template, start);
     bytes[ip + 1] = tos;
     put16(bytes, ip + 2, total);
     put16(bytes, ip + 4, id);
     bytes[ip + 8] = ttl;
     bytes[ip + 9] = protocol;
-    put16(bytes, ip + 10, finishChecksum(this.#templateSum + tos + total + id + ((ttl << 8) | protocol)));
+    put16(bytes, ip + 10, finishChecksum(this.#headerSum + tos + total + id + ((ttl << 8) | protocol)));
+    put32(bytes, ip + 12, this.#remoteAddress);
+    put32(bytes, ip + 16, this.#guestAddress);
   }
 
   send(frame: Frame): SendResult {
@@ -93,6 +94,8 @@ export class Ipv4Path implements GuestPath {
     return this.#output.transmit(frame, this.#guest);
   }
 }
+
+const wordSum = (word: number): number => (word >>> 16) + (word & 0xffff);
 
 function copyOf(frame: Frame): WaitingFrame {
   return {

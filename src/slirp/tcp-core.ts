@@ -186,7 +186,7 @@ export class TcpCore implements BatchTask {
     const key = guestKey(guest);
     let record = this.guests.get(key);
     if (record === undefined) {
-      record = { key, flows: 0, connecting: 0, chunks: 0, parked: [] };
+      record = { address: guest.slice(), key, flows: 0, connecting: 0, chunks: 0, parked: [] };
       this.guests.set(key, record);
     }
     return record;

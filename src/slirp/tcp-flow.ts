@@ -43,6 +43,7 @@ export type TcpState =
 
 /** What all flows of one guest share. */
 export interface GuestRecord {
+  readonly address: IpAddress;
   readonly key: string;
   flows: number;
   connecting: number;

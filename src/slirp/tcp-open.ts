@@ -59,7 +59,7 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
   }
   const record = admit(core, source);
   if (record === undefined) return;
-  const flow = createFlow(core, source, guestPort, destination, remotePort, record, false);
+  const flow = createFlow(core, guestPort, destination, remotePort, record, false);
   flow.tos = packet.tos & ~ECN_BITS;
   takeSyn(flow, packet, core.segmentOptions);
   core.setState(flow, 'SYN-SENT');
@@ -109,7 +109,7 @@ export function dialGuest(
 ): boolean {
   const record = admit(core, guest);
   if (record === undefined) return false;
-  const flow = createFlow(core, guest, guestPort, remote, remotePort, record, true);
+  const flow = createFlow(core, guestPort, remote, remotePort, record, true);
   flow.hostConnected = true;
   core.counters.accepted++;
   attachSocket(core, flow, socket, () => {});
@@ -185,17 +185,15 @@ function evict(core: TcpCore, of: GuestRecord | undefined): boolean {
 
 function createFlow(
   core: TcpCore,
-  guest: IpAddress,
   guestPort: number,
   remote: IpAddress,
   remotePort: number,
   record: GuestRecord,
   forwarded: boolean,
 ): TcpFlow {
-  const guestAddress = guest.slice();
   const remoteAddress = remote.slice();
-  const path = core.ip.openPath(guestAddress, remoteAddress);
-  const flow = new TcpFlow(guestAddress, guestPort, remoteAddress, remotePort, path, record, forwarded, core.pool);
+  const path = core.ip.openPath(record.address, remoteAddress);
+  const flow = new TcpFlow(record.address, guestPort, remoteAddress, remotePort, path, record, forwarded, core.pool);
   flow.timer = core.ip.host.timers.create(() => onTimer(core, flow));
   flow.startedAt = core.now();
   flow.heardAt = flow.startedAt;

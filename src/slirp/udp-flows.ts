@@ -158,7 +158,7 @@ export class UdpFlows {
     }
     owner.flows--;
     const now = this.#layer.host.clock.now();
-    const path = this.#layer.openPath(guest, seen);
+    const path = this.#layer.openPath(owner.guest, seen);
     const flow = new UdpFlow(guest, guestPort, remote, remotePort, owner, peer, path, now);
     this.table.add(flow);
     owner.adopt(flow);
