@@ -75,13 +75,10 @@ export function offerRoom(core: TcpCore, flow: TcpFlow): void {
   const gain = seqDiff(seqAdd(flow.rcvNxt, wanted), flow.rcvEdge);
   const enough = Math.max(2 * flow.mss, wanted >> 2);
   if (flow.rcvNxt !== before || gain >= enough) acknowledge(core, flow);
-  if (needsRoom(flow)) {
-    watch(flow, flow.wantsRead, false);
-    flow.windowAt = core.now() + WINDOW_CHECK_MS;
-    armTimer(flow);
-  } else {
-    watch(flow, flow.wantsRead, false);
-  }
+  watch(flow, flow.wantsRead, false);
+  if (!needsRoom(flow)) return;
+  flow.windowAt = core.now() + WINDOW_CHECK_MS;
+  armTimer(flow);
 }
 
 /** The socket has no room, the offered window is well below what it has, or bytes wait for it. */
