@@ -4,13 +4,12 @@
  */
 import { SOCKET_FAILED, WOULD_BLOCK } from '../net/host.ts';
 import { seqAdd, seqDiff, seqMin } from '../wire/index.ts';
-import { CHUNK_BYTES, CHUNK_HEADROOM, type Chunk } from './chunk-pool.ts';
+import { CHUNK_BYTES, CHUNK_HEADROOM, type Chunk, LARGE_CHUNK_BYTES } from './chunk-pool.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { hostFailed } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { GUEST_SHARE, MAX_WINDOW } from './tcp-limits.ts';
 
-const CHUNK_PAYLOAD = CHUNK_BYTES - CHUNK_HEADROOM;
 /** A chunk's last bytes are not worth a read. */
 const WORTH_READING = 4096;
 
@@ -21,14 +20,13 @@ export function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
   const room = MAX_WINDOW - seqDiff(flow.bufferEnd, flow.sndUna);
   let length = Math.min(room, wanted > flow.mss ? whole(wanted, flow.mss) : wanted);
   if (length <= 0) return 0;
-  const full = Math.min(CHUNK_PAYLOAD, whole(CHUNK_PAYLOAD, flow.mss));
   let chunk = flow.tail;
-  let space = chunk === undefined ? 0 : full - (chunk.end - CHUNK_HEADROOM);
+  let space = spaceOf(chunk, flow.mss);
   if (chunk === undefined || (space < length && space < WORTH_READING)) {
-    const fresh = takeChunk(core, flow);
+    const fresh = takeChunk(core, flow, length);
     if (fresh !== undefined) {
       chunk = fresh;
-      space = full;
+      space = spaceOf(chunk, flow.mss);
     } else if (chunk === undefined || space <= 0) {
       core.starve(flow);
       return 0;
@@ -41,6 +39,7 @@ export function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
     chunk.end += n;
     flow.bufferEnd = seqAdd(flow.bufferEnd, n);
     if (n < length) flow.readable = false;
+    flow.hasMore = n === length;
     return n;
   }
   releaseEmptyTail(core, flow);
@@ -51,19 +50,35 @@ export function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
   return 0;
 }
 
-function takeChunk(core: TcpCore, flow: TcpFlow): Chunk | undefined {
-  const share = core.pool.limitBytes * GUEST_SHARE;
-  if ((flow.record.chunks + 1) * CHUNK_BYTES > share && flow.record.chunks > 0) return undefined;
-  const held = flow.chunks * CHUNK_BYTES;
-  if (held > 0 && held > core.pool.freeBytes) return undefined;
-  const chunk = core.pool.take();
+/** What can be read behind a chunk's bytes, whole segments in all. */
+function spaceOf(chunk: Chunk | undefined, mss: number): number {
+  if (chunk === undefined) return 0;
+  const most = chunk.size - CHUNK_HEADROOM;
+  return Math.min(most, whole(most, mss)) - (chunk.end - CHUNK_HEADROOM);
+}
+
+/** A large one for a socket that is known to have more, and only while memory is plentiful. */
+function takeChunk(core: TcpCore, flow: TcpFlow, wanted: number): Chunk | undefined {
+  if (flow.hasMore && wanted > CHUNK_BYTES) {
+    const large = takeSize(core, flow, LARGE_CHUNK_BYTES);
+    if (large !== undefined) return large;
+  }
+  return takeSize(core, flow, CHUNK_BYTES);
+}
+
+function takeSize(core: TcpCore, flow: TcpFlow, size: number): Chunk | undefined {
+  const { pool } = core;
+  const { record } = flow;
+  if (record.held + size > pool.limitBytes * GUEST_SHARE && (record.held > 0 || size > CHUNK_BYTES)) return undefined;
+  if (flow.held > 0 && flow.held + size - CHUNK_BYTES > pool.freeBytes) return undefined;
+  const chunk = pool.take(size);
   if (chunk === undefined) return undefined;
   chunk.seq = flow.bufferEnd;
   if (flow.tail === undefined) flow.head = chunk;
   else flow.tail.next = chunk;
   flow.tail = chunk;
-  flow.chunks++;
-  flow.record.chunks++;
+  flow.held += size;
+  record.held += size;
   return chunk;
 }
 
@@ -76,9 +91,7 @@ function releaseEmptyTail(core: TcpCore, flow: TcpFlow): void {
   if (before === undefined) flow.head = undefined;
   else before.next = undefined;
   flow.tail = before;
-  flow.chunks--;
-  flow.record.chunks--;
-  core.pool.give(tail);
+  giveBack(core, flow, tail);
 }
 
 /** Frees what the guest has acknowledged. */
@@ -95,10 +108,14 @@ export function releaseAcknowledged(core: TcpCore, flow: TcpFlow): void {
     }
     flow.head = chunk.next;
     if (chunk === flow.tail) flow.tail = undefined;
-    flow.chunks--;
-    flow.record.chunks--;
-    core.pool.give(chunk);
+    giveBack(core, flow, chunk);
   }
+}
+
+function giveBack(core: TcpCore, flow: TcpFlow, chunk: Chunk): void {
+  flow.held -= chunk.size;
+  flow.record.held -= chunk.size;
+  core.pool.give(chunk);
 }
 
 /** Rounded down to full segments, at least one. */

@@ -16,7 +16,7 @@ import { TcpCounters } from './tcp-counters.ts';
 import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
 import { NEVER } from './tcp-flow.ts';
 import { IsnGenerator } from './tcp-isn.ts';
-import { FLOW_TURN_BYTES, MAX_CONNECTING, MAX_FLOWS, QUANTUM, TURN_BYTES, TURN_MS } from './tcp-limits.ts';
+import { FLOW_TURN_BYTES, LONE_QUANTUM, MAX_CONNECTING, MAX_FLOWS, QUANTUM, TURN_BYTES, TURN_MS } from './tcp-limits.ts';
 
 export interface TcpStackOptions {
   /** Shared with others of the yard; a pool of its own otherwise. */
@@ -109,11 +109,12 @@ export class TcpCore implements BatchTask {
         flow.runId = runId;
         flow.runBytes = 0;
       }
-      const used = this.produce(flow, QUANTUM);
+      const quantum = this.#quantum();
+      const used = this.produce(flow, quantum);
       total += used;
       flow.runBytes += used;
       // A whole quantum used: there may be more, behind the others.
-      if (used + flow.mss > QUANTUM && !flow.queued && !isClosed(flow)) {
+      if (used + flow.mss > quantum && !flow.queued && !isClosed(flow)) {
         if (flow.runBytes < FLOW_TURN_BYTES) {
           this.#push(flow);
         } else {
@@ -140,10 +141,11 @@ export class TcpCore implements BatchTask {
    */
   produceNow(flow: TcpFlow): void {
     if (this.#atOnce > 0) {
-      const used = this.produce(flow, QUANTUM);
+      const quantum = this.#quantum();
+      const used = this.produce(flow, quantum);
       this.#atOnce -= used;
       this.ip.host.loop.atBatchEnd(PRODUCE, this);
-      if (used + flow.mss <= QUANTUM || isClosed(flow)) return;
+      if (used + flow.mss <= quantum || isClosed(flow)) return;
     }
     this.schedule(flow);
   }
@@ -186,7 +188,7 @@ export class TcpCore implements BatchTask {
     const key = guestKey(guest);
     let record = this.guests.get(key);
     if (record === undefined) {
-      record = { address: guest.slice(), key, flows: 0, connecting: 0, chunks: 0, parked: [] };
+      record = { address: guest.slice(), key, flows: 0, connecting: 0, held: 0, parked: [] };
       this.guests.set(key, record);
     }
     return record;
@@ -236,8 +238,13 @@ export class TcpCore implements BatchTask {
       this.pool.give(chunk);
     }
     flow.tail = undefined;
-    flow.record.chunks -= flow.chunks;
-    flow.chunks = 0;
+    flow.record.held -= flow.held;
+    flow.held = 0;
+  }
+
+  /** Nobody waits behind a flow that is alone. */
+  #quantum(): number {
+    return this.#head === undefined ? LONE_QUANTUM : QUANTUM;
   }
 
   #push(flow: TcpFlow): void {

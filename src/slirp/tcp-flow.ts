@@ -47,8 +47,8 @@ export interface GuestRecord {
   readonly key: string;
   flows: number;
   connecting: number;
-  /** Of the pool. */
-  chunks: number;
+  /** Bytes of the pool's chunks. */
+  held: number;
   /** Flows that wait until the way to this guest is clear. */
   readonly parked: TcpFlow[];
 }
@@ -83,6 +83,8 @@ export class TcpFlow implements FlowNode<TcpFlow> {
   hostEnd = false;
   /** A read may bring something. */
   readable = false;
+  /** The last read brought all that it could. */
+  hasMore = false;
   wantsRead = false;
   wantsWrite = false;
 
@@ -106,13 +108,16 @@ export class TcpFlow implements FlowNode<TcpFlow> {
   bufferEnd = 0;
   head: Chunk | undefined;
   tail: Chunk | undefined;
-  chunks = 0;
+  /** Bytes of those chunks. */
+  held = 0;
   sndWnd = 0;
   sndShift = 0;
   maxSndWnd = 0;
   sndWl1 = 0;
   sndWl2 = 0;
   mss = 0;
+  /** What the guest asked for, which may be more than its path is known to carry. */
+  guestMss = 0;
   sackOk = false;
   finSent = false;
   finAcked = false;

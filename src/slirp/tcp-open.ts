@@ -86,6 +86,7 @@ export function takeSyn(flow: TcpFlow, packet: IpPacket, options: TcpOptions): v
   flow.sndWl1 = flow.irs;
   const fallback = flow.path.family === 'ipv4' ? DEFAULT_MSS_IPV4 : DEFAULT_MSS_IPV6;
   const wanted = options.mss === 0 ? fallback : options.mss;
+  flow.guestMss = wanted;
   flow.mss = segmentSize(flow.path, Math.max(wanted, MIN_MSS));
 }
 

@@ -19,6 +19,9 @@ import { MAX_RTO_MS, PARK_CHECK_MS } from './tcp-limits.ts';
 import { sendControl, sendData } from './tcp-segment.ts';
 import { armTimer, startRetransmission } from './tcp-timer.ts';
 
+/** Of a GSO frame: what the length field of its IP packet leaves behind the longest headers. */
+const MAX_SEGMENT = 65_535 - 60;
+
 /** Bytes that count as on their way: sent, neither reported nor thought lost (RFC 6675 §4). */
 export function pipeSize(flow: TcpFlow): number {
   if (flow.scoreboard.isEmpty && !flow.recovering) return flightSize(flow);
@@ -130,7 +133,7 @@ function sendRange(core: TcpCore, flow: TcpFlow, seq: number, length: number, ag
     return 0;
   }
   const skip = seqDiff(seq, chunk.seq);
-  const n = Math.min(length, chunk.end - chunk.start - skip);
+  const n = Math.min(length, chunk.end - chunk.start - skip, whole(MAX_SEGMENT, flow.mss));
   const next = seqAdd(seq, n);
   const push = next === flow.bufferEnd ? TCP_PSH : 0;
   const result = sendData(core, flow, seq, chunk, chunk.start + skip, n, push);

@@ -40,8 +40,16 @@ export function segmentSize(path: GuestPath, wanted: number): number {
   return Math.min(wanted, most);
 }
 
-/** The MSS to announce: what the path's MTU leaves. */
-export const largestSegment = (path: GuestPath): number => path.mtu - (path.family === 'ipv4' ? 40 : 60);
+/** What the path's MTU leaves. */
+const largestSegment = (path: GuestPath): number => path.mtu - (path.family === 'ipv4' ? 40 : 60);
+
+/**
+ * The MSS to announce. Segments of any length are taken, so a guest that asks for more than the path's MTU, because its
+ * own is larger, may send as much: half as many acknowledgments, and its stack makes its segments faster.
+ */
+function announcedMss(flow: TcpFlow): number {
+  return Math.max(largestSegment(flow.path), flow.guestMss);
+}
 
 /** Moves the window's right edge on to what there is room for; it never retreats. Returns the window field. */
 export function advertise(flow: TcpFlow): number {
@@ -78,7 +86,7 @@ export function sendControl(core: TcpCore, flow: TcpFlow, seq: number, flags: nu
     window = MAX_WINDOW_FIELD;
     const shift = flow.rcvShift === 0 && !flow.forwarded ? -1 : WINDOW_SHIFT;
     const sack = flow.sackOk || flow.forwarded;
-    length += emitSynOptions(scratch, at + length, largestSegment(path), shift, sack);
+    length += emitSynOptions(scratch, at + length, announcedMss(flow), shift, sack);
   } else {
     window = advertise(flow);
     if ((flags & TCP_ACK) !== 0 && flow.sackOk && !flow.assembler.isEmpty) {
