@@ -111,7 +111,7 @@ export class NodeHost implements Host {
     if (wanted === false) return undefined;
     const loaded = loadNative();
     if ('binding' in loaded) {
-      return new NativeContext(this.#context, loaded.binding, new NativeReadiness(loaded.binding, onError));
+      return new NativeContext(this.#context, loaded.binding, new NativeReadiness(loaded.binding, this.#loop, onError));
     }
     if (wanted === true) throw needsNative('native sockets');
     return undefined;

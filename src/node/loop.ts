@@ -1,6 +1,7 @@
 /**
- * The batch loop on Node: one immediate per turn that has work. Immediates run in libuv's check phase, right after every
- * ready descriptor of the poll was served, which is what "end of batch" means.
+ * The batch loop on Node. Whoever hands over all events of a poll says where they begin and end, and the batch ends right
+ * there; anything else has an immediate per turn that has work. Immediates run in libuv's check phase, after every ready
+ * descriptor of the poll was served.
  *
  * A turn runs what was put off from the turn before, then PRODUCE and FLUSH in up to four rounds; what is registered after
  * that, or from inside nextTurn, waits for the next turn, so that I/O gets its chance in between.
@@ -23,6 +24,8 @@ export class NodeBatchLoop implements BatchLoop {
   readonly #onError: (error: unknown) => void;
   readonly #turn = (): void => this.#runTurn();
   #immediate: NodeJS.Immediate | undefined;
+  /** A turn runs, or its end is certain to come without an immediate. */
+  #busy = false;
   #closed = false;
 
   /** @param onError told what a task threw: one broken owner must not stop the others. */
@@ -38,6 +41,16 @@ export class NodeBatchLoop implements BatchLoop {
     this.#add(this.#later, task);
   }
 
+  /** All events of one poll follow, until endBatch. */
+  beginBatch(): void {
+    this.#busy = true;
+  }
+
+  endBatch(): void {
+    this.#busy = false;
+    if (this.#hasWork()) this.#runTurn();
+  }
+
   /** Drops what is pending; nothing runs any more. */
   close(): void {
     this.#closed = true;
@@ -49,20 +62,28 @@ export class NodeBatchLoop implements BatchLoop {
     if (this.#closed || phase.pending.has(task)) return;
     phase.pending.add(task);
     phase.list.push(task);
-    this.#immediate ??= setImmediate(this.#turn);
+    this.#callLater();
+  }
+
+  #callLater(): void {
+    if (!this.#busy) this.#immediate ??= setImmediate(this.#turn);
+  }
+
+  #hasWork(): boolean {
+    return this.#produce.list.length + this.#flush.list.length + this.#later.list.length > 0;
   }
 
   #runTurn(): void {
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#immediate = undefined;
+    this.#busy = true;
     this.#run(this.#later);
     for (let round = 0; round < MAX_ROUNDS && this.#produce.list.length + this.#flush.list.length > 0; round++) {
       this.#run(this.#produce);
       this.#run(this.#flush);
     }
-    if (this.#closed) return;
-    if (this.#produce.list.length + this.#flush.list.length + this.#later.list.length > 0) {
-      this.#immediate ??= setImmediate(this.#turn);
-    }
+    this.#busy = false;
+    if (!this.#closed && this.#hasWork()) this.#callLater();
   }
 
   #run(phase: Phase): void {

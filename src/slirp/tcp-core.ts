@@ -16,7 +16,16 @@ import { TcpCounters } from './tcp-counters.ts';
 import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
 import { NEVER } from './tcp-flow.ts';
 import { IsnGenerator } from './tcp-isn.ts';
-import { FLOW_TURN_BYTES, LONE_QUANTUM, MAX_CONNECTING, MAX_FLOWS, QUANTUM, TURN_BYTES, TURN_MS } from './tcp-limits.ts';
+import {
+  FLOW_TURN_BYTES,
+  LONE_QUANTUM,
+  MAX_CONNECTING,
+  MAX_FLOWS,
+  MAX_TIME_WAIT,
+  QUANTUM,
+  TURN_BYTES,
+  TURN_MS,
+} from './tcp-limits.ts';
 
 export interface TcpStackOptions {
   /** Shared with others of the yard; a pool of its own otherwise. */
@@ -60,6 +69,9 @@ export class TcpCore implements BatchTask {
   /** Bytes that produceNow may still use in this turn: many readable sockets must not make it long. */
   #atOnce = FLOW_TURN_BYTES;
   readonly #starving: TcpFlow[] = [];
+  /** The flows that entered TIME-WAIT last, in a ring. */
+  readonly #timeWait: (TcpFlow | undefined)[] = [];
+  #timeWaitNext = 0;
 
   constructor(ip: IpLayer, options: TcpStackOptions) {
     this.ip = ip;
@@ -164,6 +176,15 @@ export class TcpCore implements BatchTask {
       if (flow.state !== 'CLOSED') this.schedule(flow);
     }
     record.parked.length = 0;
+  }
+
+  /** The flow has entered TIME-WAIT. Returns the one that must end for it. */
+  enterTimeWait(flow: TcpFlow): TcpFlow | undefined {
+    const at = this.#timeWaitNext;
+    const oldest = this.#timeWait[at];
+    this.#timeWait[at] = flow;
+    this.#timeWaitNext = (at + 1) % MAX_TIME_WAIT;
+    return oldest?.state === 'TIME-WAIT' ? oldest : undefined;
   }
 
   /** The pool had nothing for this flow: it is scheduled when there is. */

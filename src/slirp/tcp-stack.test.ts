@@ -192,7 +192,7 @@ describe('TcpStack', () => {
     listener.onConnection = (socket) => servers.push(new Server(socket));
     const guest = connect({ test, link, stack }, { remote: parseAddress('2001:db8::7') as Uint32Array });
     expect(guest.state).toBe('open');
-    expect(guest.peerMss).toBe(1440);
+    expect(guest.peerMss).toBe(1460);
     const bytes = randomBytes(300_000);
     guest.write(bytes);
     guest.end();

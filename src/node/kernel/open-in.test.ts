@@ -51,7 +51,7 @@ describeNative('openIn', () => {
       return 0;
     };
     const calls = { ...binding.calls, kill: () => 0, waitpid: (pid: number) => reaped.push(pid) };
-    readiness = new NativeReadiness(binding, (error) => {
+    readiness = new NativeReadiness(binding, { beginBatch() {}, endBatch() {} }, (error) => {
       throw error;
     });
     kernel = new NativeKernel({ ...binding, calls, forkInto }, readiness, new Set());

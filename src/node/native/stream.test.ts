@@ -143,11 +143,11 @@ describeNative('native streams', () => {
     expect(server.readInto(new Uint8Array(1), 0, 1)).toBe(SOCKET_FAILED);
   });
 
-  it('end a turn after 256 KiB, and go on in the next', async () => {
+  it('end a turn after 512 KiB, and go on in the next', async () => {
     const [client, server] = await bench.pair();
     const block = new Uint8Array(65_536);
     let sent = 0;
-    while (sent < 1_000_000) {
+    while (sent < 2_000_000) {
       const count = client.write(block, 0, block.length);
       if (count <= 0) break;
       sent += count;
@@ -160,8 +160,8 @@ describeNative('native streams', () => {
     };
     server.interest(true, false);
     await until(() => rounds.reduce((sum, round) => sum + round, 0) === sent);
-    expect(sent).toBeGreaterThan(600_000);
-    expect(Math.max(...rounds)).toBeLessThan(256 * 1024 + 60_000);
+    expect(sent).toBeGreaterThan(1_200_000);
+    expect(Math.max(...rounds)).toBeLessThan(512 * 1024 + 60_000);
     expect(rounds.length).toBeGreaterThan(2);
   });
 

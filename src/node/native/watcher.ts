@@ -1,6 +1,6 @@
 /**
  * Readiness of this thread's event loop over the addon's watcher (native/watcher.c): all events of one poll arrive in one
- * call, before immediates, so that the batch loop's end of batch is the end of that poll.
+ * call, and the end of that call is the end of the batch.
  *
  * A token is a slot with its generation: what was noted for a watch that has been closed since reaches nobody.
  */
@@ -13,6 +13,12 @@ const SLOT_BITS = 20;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MASK = (1 << (31 - SLOT_BITS)) - 1;
 
+/** What is told where the events of a poll begin and end. */
+export interface Batches {
+  beginBatch(): void;
+  endBatch(): void;
+}
+
 export class NativeReadiness implements Readiness {
   readonly #binding: NativeBinding;
   readonly #watcher: NativeWatcher;
@@ -20,11 +26,13 @@ export class NativeReadiness implements Readiness {
   readonly #watches: (NativeWatch | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #free: number[] = [];
+  readonly #batches: Batches;
   readonly #onError: (error: unknown) => void;
 
   /** @param onError told what a handler threw: the others are served all the same. */
-  constructor(binding: NativeBinding, onError: (error: unknown) => void) {
+  constructor(binding: NativeBinding, batches: Batches, onError: (error: unknown) => void) {
     this.#binding = binding;
+    this.#batches = batches;
     this.#onError = onError;
     this.#watcher = binding.createWatcher(this.#ready, (count) => this.#dispatch(count));
   }
@@ -60,6 +68,7 @@ export class NativeReadiness implements Readiness {
 
   #dispatch(count: number): void {
     const ready = this.#ready;
+    this.#batches.beginBatch();
     for (let i = 0; i < count; i++) {
       const token = ready[2 * i] as number;
       const watch = this.#watches[token & SLOT_MASK];
@@ -70,6 +79,7 @@ export class NativeReadiness implements Readiness {
         this.#onError(error);
       }
     }
+    this.#batches.endBatch();
   }
 }
 
