@@ -1,12 +1,22 @@
-/* Many datagrams per system call, over one arena and parallel arrays (binding.ts, NativeBatch). */
+/*
+ * Many datagrams per system call, over one arena and parallel arrays (binding.ts, NativeBatch). UDP datagrams of one
+ * length to one address, one after the other, are one message that the kernel cuts (UDP_SEGMENT, udp(7)): most of what a
+ * datagram costs is its way through the kernel's layers.
+ */
 #include "netyard.h"
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define MOST 64
 #define STRIDE 128
-#define CONTROL 64
+#define CONTROL 96
+/* Of a message that the kernel cuts. */
+#define MOST_SEGMENTED 65000
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
 
 typedef struct {
   ny_window bytes, addresses, ttl, tos;
@@ -46,14 +56,75 @@ static bool outside(napi_env env) {
   return false;
 }
 
-static void append(struct msghdr *message, int level, int type, int value) {
+static void append(struct msghdr *message, int level, int type, const void *value, size_t size) {
   struct cmsghdr *c = (struct cmsghdr *)((char *)message->msg_control + message->msg_controllen);
-  memset(c, 0, CMSG_SPACE(sizeof value));
+  memset(c, 0, CMSG_SPACE(size));
   c->cmsg_level = level;
   c->cmsg_type = type;
-  c->cmsg_len = CMSG_LEN(sizeof value);
-  memcpy(CMSG_DATA(c), &value, sizeof value);
-  message->msg_controllen += CMSG_SPACE(sizeof value);
+  c->cmsg_len = CMSG_LEN(size);
+  memcpy(CMSG_DATA(c), value, size);
+  message->msg_controllen += CMSG_SPACE(size);
+}
+
+typedef struct {
+  struct mmsghdr messages[MOST];
+  struct iovec iov[MOST];
+  _Alignas(struct cmsghdr) char control[MOST][CONTROL];
+  int datagrams[MOST]; /* of each message */
+} outgoing;
+
+/* Whether `next` may follow `first` in a message that is cut every length[first] bytes: only the last may be shorter. */
+static bool follows(const batch *b, size_t first, size_t next) {
+  int32_t names = b->address_length[first];
+  return b->length[next - 1] == b->length[first] && b->length[next] > 0 && b->length[next] <= b->length[first] &&
+         b->address_length[next] == names && b->ttl.data[next] == b->ttl.data[first] &&
+         b->tos.data[next] == b->tos.data[first] &&
+         memcmp(b->addresses.data + next * STRIDE, b->addresses.data + first * STRIDE, (size_t)names) == 0;
+}
+
+/* Of the datagrams from `first` to `end`, how many one message takes. */
+static size_t run_of(const batch *b, size_t first, size_t end) {
+  int64_t total = b->length[first];
+  size_t next = first + 1;
+  for (; next < end && follows(b, first, next); next++) {
+    total += b->length[next];
+    if (total > MOST_SEGMENTED) break;
+  }
+  return next - first;
+}
+
+/* Fills in messages for the datagrams from `first` to `end`, which are inside. Returns how many messages. */
+static unsigned compose(const batch *b, size_t first, size_t end, bool v6, bool runs, outgoing *out) {
+  unsigned count = 0;
+  struct iovec *iov = out->iov;
+  for (size_t i = first; i < end; count++) {
+    struct msghdr *m = &out->messages[count].msg_hdr;
+    memset(&out->messages[count], 0, sizeof out->messages[count]);
+    size_t run = runs ? run_of(b, i, end) : 1;
+    m->msg_iov = iov;
+    m->msg_iovlen = run;
+    out->datagrams[count] = (int)run;
+    if (b->address_length[i] > 0) {
+      m->msg_name = b->addresses.data + i * STRIDE;
+      m->msg_namelen = (socklen_t)b->address_length[i];
+    }
+    m->msg_control = out->control[count];
+    int ttl = b->ttl.data[i], tos = b->tos.data[i];
+    if (ttl != 0) append(m, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_HOPLIMIT : IP_TTL, &ttl, sizeof ttl);
+    if (tos != 0) append(m, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &tos, sizeof tos);
+    uint16_t size = (uint16_t)b->length[i];
+    if (run > 1) append(m, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
+    if (m->msg_controllen == 0) m->msg_control = NULL;
+    for (; run > 0; run--, i++, iov++) *iov = (struct iovec){b->bytes.data + b->offset[i], (size_t)b->length[i]};
+  }
+  return count;
+}
+
+/* Only a UDP socket, of a kernel that cuts, knows this option. */
+static bool cuts(int fd) {
+  int size;
+  socklen_t length = sizeof size;
+  return getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, &length) == 0;
 }
 
 static napi_value send_batch(napi_env env, napi_callback_info info) {
@@ -70,32 +141,27 @@ static napi_value send_batch(napi_env env, napi_callback_info info) {
     return NULL;
   }
   if (count > MOST) count = MOST;
-  struct mmsghdr messages[MOST];
-  struct iovec iov[MOST];
-  _Alignas(struct cmsghdr) char control[MOST][CONTROL];
-  memset(messages, 0, sizeof(struct mmsghdr) * (size_t)count);
-  for (int64_t n = 0; n < count; n++) {
-    size_t i = (size_t)(from + n);
-    struct msghdr *m = &messages[n].msg_hdr;
+  size_t first = (size_t)from, end = first + (size_t)count;
+  for (size_t i = first; i < end; i++) {
     if (!inside(&b, i) || b.address_length[i] < 0 || b.address_length[i] > STRIDE) {
       outside(env);
       return NULL;
     }
-    iov[n].iov_base = b.bytes.data + b.offset[i];
-    iov[n].iov_len = (size_t)b.length[i];
-    m->msg_iov = &iov[n];
-    m->msg_iovlen = 1;
-    if (b.address_length[i] > 0) {
-      m->msg_name = b.addresses.data + i * STRIDE;
-      m->msg_namelen = (socklen_t)b.address_length[i];
-    }
-    if (b.ttl.data[i] == 0 && b.tos.data[i] == 0) continue;
-    m->msg_control = control[n];
-    bool v6 = family == AF_INET6;
-    if (b.ttl.data[i] != 0) append(m, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_HOPLIMIT : IP_TTL, b.ttl.data[i]);
-    if (b.tos.data[i] != 0) append(m, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, b.tos.data[i]);
   }
-  return ny_result(env, sendmmsg(fd, messages, (unsigned)count, flags));
+  outgoing out;
+  bool v6 = family == AF_INET6;
+  bool runs = count > 1 && (v6 || family == AF_INET) && cuts(fd);
+  unsigned messages = compose(&b, first, end, v6, runs, &out);
+  int sent = sendmmsg(fd, out.messages, messages, flags);
+  /* A device or a path that does not cut: one by one. */
+  if (sent < 0 && out.datagrams[0] > 1 && (errno == EIO || errno == EINVAL || errno == EMSGSIZE)) {
+    messages = compose(&b, first, end, v6, false, &out);
+    sent = sendmmsg(fd, out.messages, messages, flags);
+  }
+  if (sent < 0) return ny_result(env, sent);
+  int datagrams = 0;
+  for (int i = 0; i < sent; i++) datagrams += out.datagrams[i];
+  return ny_number(env, datagrams);
 }
 
 static void note_control(batch *b, size_t i, struct msghdr *m) {

@@ -8,6 +8,7 @@ import { DROPPED } from '../net/client.ts';
 import type { StreamSocket } from '../net/host.ts';
 import { ipv4Address, parseAddress } from './address.ts';
 import { CHUNK_BYTES, ChunkPool } from './chunk-pool.ts';
+import { MAX_TIME_WAIT, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
 import { TcpStack, type TcpStackOptions } from './tcp-stack.ts';
 
 interface World {
@@ -225,6 +226,33 @@ describe('TcpStack', () => {
     }
     expect(server.received).toBe(bytes.length);
     expect(server.hash.digest('hex')).toBe(sha(bytes));
+  });
+
+  it('keeps at most so many flows in TIME-WAIT, the last ones, and each for ten seconds', async () => {
+    const world = createWorld();
+    const servers = await serve(world);
+    const guests = Array.from(
+      { length: MAX_TIME_WAIT + 6 },
+      (_, n) => new GuestTcp(world.link, { remote: HOST_ALIAS, remotePort: 80, guestPort: 2000 + n, iss: n * 1000 }),
+    );
+    world.link.onSegment = (segment) => guests[segment.destinationPort - 2000]?.onSegment(segment);
+    for (const [n, guest] of guests.entries()) {
+      guest.connect();
+      world.test.advance(1);
+      servers[n]?.send(randomBytes(1), true);
+      world.test.advance(1);
+      guest.end();
+      world.test.advance(1);
+    }
+    const flows = world.stack.flows();
+    expect(new Set(flows.map(({ state }) => state))).toEqual(new Set(['TIME-WAIT']));
+    expect(flows.map(({ sourcePort }) => sourcePort)).toEqual(
+      Array.from({ length: MAX_TIME_WAIT }, (_, n) => 2000 + MAX_TIME_WAIT + 5 - n),
+    );
+    world.test.advance(TIME_WAIT_MS - 10);
+    expect(world.stack.flows()[0]?.sourcePort).toBe(2000 + MAX_TIME_WAIT + 5);
+    world.test.advance(10 + TIME_WAIT_STEP_MS);
+    expect(world.stack.flows()).toEqual([]);
   });
 
   it('leaves bytes in the host while the guest does not read', async () => {

@@ -78,6 +78,26 @@ describeNative('native datagrams', () => {
       }
     });
 
+    it.each(['127.0.0.1', '::1'])(
+      'arrive one by one, whatever runs of one length they are sent in (%s)',
+      async (host) => {
+        const family = host === '::1' ? 'ipv6' : 'ipv4';
+        const [a, b, c] = await Promise.all([1, 2, 3].map(() => open({ family, bind: { family, host, port: 0 } })));
+        if (a === undefined || b === undefined || c === undefined) throw new RangeError('three sockets were opened');
+        const lengths = [
+          100, 100, 100, 40, 100, 0, 0, 7, 7, 9, 1400, 1400, 1400, 1400, 1, 2, 40_000, 40_000, 40_000, 3,
+        ];
+        const sent = lengths.map((length, i) => numbered(length).fill(i, 0, Math.min(1, length)));
+        const batch = batchOf(b.localAddress, ...sent);
+        // In the midst of a run: to somebody else.
+        batch.peer[11] = c.localAddress;
+        const toC = sent.splice(11, 1);
+        expect(a.sendBatch(batch)).toBe(lengths.length);
+        expect((await receive(b, sent.length)).map(([bytes]) => bytes)).toEqual(sent);
+        expect((await receive(c, 1)).map(([bytes]) => bytes)).toEqual(toC);
+      },
+    );
+
     it('give at most 64 datagrams per turn', async () => {
       const a = await open({ family: 'ipv4', bind: LOOPBACK });
       const b = await open({ family: 'ipv4', bind: LOOPBACK });
