@@ -17,7 +17,7 @@ import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
 import { NEVER } from './tcp-flow.ts';
 import { IsnGenerator } from './tcp-isn.ts';
 import {
-  FLOW_TURN_BYTES,
+  AT_ONCE_BYTES,
   LONE_QUANTUM,
   MAX_CONNECTING,
   MAX_FLOWS,
@@ -65,9 +65,11 @@ export class TcpCore implements BatchTask {
   produce: (flow: TcpFlow, budget: number) => number = () => 0;
   #head: TcpFlow | undefined;
   #tail: TcpFlow | undefined;
-  #runId = 0;
   /** Bytes that produceNow may still use in this turn: many readable sockets must not make it long. */
-  #atOnce = FLOW_TURN_BYTES;
+  #atOnce = AT_ONCE_BYTES;
+  /** Sockets that became readable, in this turn and in the one before. */
+  #ready = 0;
+  #crowd = 0;
   readonly #starving: TcpFlow[] = [];
   /** The flows that entered TIME-WAIT last, in a ring. */
   readonly #timeWait: (TcpFlow | undefined)[] = [];
@@ -110,40 +112,19 @@ export class TcpCore implements BatchTask {
 
   run(): void {
     const startedAt = this.now();
-    const runId = ++this.#runId;
     let total = 0;
-    let deferred: TcpFlow | undefined;
-    for (;;) {
-      const flow = this.#pop();
-      if (flow === undefined) break;
+    for (let flow = this.#pop(); flow !== undefined; flow = this.#pop()) {
       if (isClosed(flow)) continue;
-      if (flow.runId !== runId) {
-        flow.runId = runId;
-        flow.runBytes = 0;
-      }
-      const quantum = this.#quantum();
+      const quantum = this.#head === undefined ? LONE_QUANTUM : QUANTUM;
       const used = this.produce(flow, quantum);
       total += used;
-      flow.runBytes += used;
       // A whole quantum used: there may be more, behind the others.
-      if (used + flow.mss > quantum && !flow.queued && !isClosed(flow)) {
-        if (flow.runBytes < FLOW_TURN_BYTES) {
-          this.#push(flow);
-        } else {
-          flow.queued = true;
-          flow.ringNext = deferred;
-          deferred = flow;
-        }
-      }
+      if (used + flow.mss > quantum && !flow.queued && !isClosed(flow)) this.#push(flow);
       if (total >= TURN_BYTES || this.now() - startedAt > TURN_MS) break;
     }
-    while (deferred !== undefined) {
-      const next: TcpFlow | undefined = deferred.ringNext;
-      deferred.queued = false;
-      this.#push(deferred);
-      deferred = next;
-    }
-    this.#atOnce = FLOW_TURN_BYTES;
+    this.#atOnce = AT_ONCE_BYTES;
+    this.#crowd = this.#ready;
+    this.#ready = 0;
     if (this.#head !== undefined) this.ip.host.loop.nextTurn(this);
   }
 
@@ -152,8 +133,9 @@ export class TcpCore implements BatchTask {
    * turn has any to give away outside the round robin; the rest goes the usual way.
    */
   produceNow(flow: TcpFlow): void {
+    this.#ready++;
     if (this.#atOnce > 0) {
-      const quantum = this.#quantum();
+      const quantum = this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
       const used = this.produce(flow, quantum);
       this.#atOnce -= used;
       this.ip.host.loop.atBatchEnd(PRODUCE, this);
@@ -261,11 +243,6 @@ export class TcpCore implements BatchTask {
     flow.tail = undefined;
     flow.record.held -= flow.held;
     flow.held = 0;
-  }
-
-  /** Nobody waits behind a flow that is alone. */
-  #quantum(): number {
-    return this.#head === undefined ? LONE_QUANTUM : QUANTUM;
   }
 
   #push(flow: TcpFlow): void {

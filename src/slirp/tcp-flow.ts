@@ -164,8 +164,6 @@ export class TcpFlow implements FlowNode<TcpFlow> {
 
   queued = false;
   ringNext: TcpFlow | undefined;
-  runId = 0;
-  runBytes = 0;
   parked = false;
   starving = false;
 

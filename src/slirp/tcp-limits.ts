@@ -27,9 +27,9 @@ export const MIN_CWND_SEGMENTS = 10;
 /** A flow's turn in the round robin, and that of one which is alone there. */
 export const QUANTUM = 65_536;
 export const LONE_QUANTUM = 524_288;
-/** A flow, and all flows, per turn of the loop. */
-export const FLOW_TURN_BYTES = 524_288;
-export const TURN_BYTES = 1_048_576;
+/** All flows, per turn of the loop, in the round robin and outside of it. */
+export const TURN_BYTES = 524_288;
+export const AT_ONCE_BYTES = 262_144;
 export const TURN_MS = 1;
 
 export const MIN_RTO_MS = 200;
