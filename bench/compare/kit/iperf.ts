@@ -20,10 +20,13 @@ export interface IperfResult {
   readonly cpuPerGigabyte: number;
 }
 
-let nextPort = 20_000 + (process.pid % 20_000);
+/** Below where Linux picks ports for those who name none: one of these is free, or somebody listens there. */
+const FIRST_PORT = 10_000;
+const PORTS = 20_000;
+let nextPort = process.pid % PORTS;
 
 export function freshPort(): number {
-  return nextPort++;
+  return FIRST_PORT + (nextPort++ % PORTS);
 }
 
 /** @throws Error if either end fails or takes five seconds too long. */
