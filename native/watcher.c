@@ -3,8 +3,8 @@
  * handle, which runs right after the poll and before immediates, hands all of them to JavaScript in one call.
  *
  * Falling asleep and being woken costs more than a packet does, so while events follow each other closely the thread looks
- * for the next one a little longer before it lets the loop sleep. It does so only after a gap that this would have
- * bridged, yields to whoever wants the processor, and stops at once when gaps are longer: a quiet yard sleeps.
+ * for the next one a little longer before it lets the loop sleep. It does so only after gaps that this would have
+ * bridged, yields to whoever wants the processor, and stops when gaps stay longer: a quiet yard sleeps.
  */
 #include "netyard.h"
 #include <poll.h>
@@ -32,10 +32,11 @@ typedef struct {
   bool changed;        /* since the last poll: the loop has yet to tell the kernel */
   uint64_t waiting_at; /* when the loop was left to itself, nanoseconds */
   uint64_t linger;     /* how long the next event is looked for */
+  int misses;          /* gaps in a row that were longer than that may be */
 } watcher;
 
 /* As QEMU's iothreads have it (poll-max-ns). */
-enum { MOST_LINGER_NS = 32 * 1024, FIRST_LINGER_NS = 4 * 1024 };
+enum { MOST_LINGER_NS = 32 * 1024, FIRST_LINGER_NS = 4 * 1024, MOST_MISSES = 4 };
 
 struct watch {
   uv_poll_t poll;
@@ -83,8 +84,13 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 /* After the gap that has just ended. */
 static void adapt(watcher *w) {
   uint64_t gap = uv_hrtime() - w->waiting_at;
-  if (gap > MOST_LINGER_NS) w->linger = 0;
-  else if (w->linger == 0) w->linger = FIRST_LINGER_NS;
+  if (gap > MOST_LINGER_NS) {
+    if (w->misses < MOST_MISSES) w->misses++;
+    else w->linger = 0;
+    return;
+  }
+  w->misses = 0;
+  if (w->linger == 0) w->linger = FIRST_LINGER_NS;
   else if (gap > w->linger && w->linger < MOST_LINGER_NS) w->linger *= 2;
 }
 

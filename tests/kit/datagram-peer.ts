@@ -1,9 +1,9 @@
 /** A program with a UDP socket on the machine under test, or on another one of its network. */
-import type { DatagramBatch, InetAddress } from '../../src/net/host.ts';
+import type { DatagramBatch, SocketAddress } from '../../src/net/host.ts';
 import type { TestHost } from './host.ts';
 
 export interface DatagramPeer {
-  send(to: InetAddress, ...datagrams: Uint8Array[]): void;
+  send(to: SocketAddress, ...datagrams: Uint8Array[]): void;
   /** Copies of what arrived since the last call. */
   received(): Uint8Array[];
   close(): Promise<void>;
@@ -11,11 +11,26 @@ export interface DatagramPeer {
 
 export async function createDatagramPeer(
   test: TestHost,
-  at: InetAddress,
+  at: SocketAddress,
   sockets = test.network.local.sockets,
 ): Promise<DatagramPeer> {
+  if (at.family === 'vsock') throw new RangeError('no datagrams over vsock');
   const socket = await sockets.datagram({ family: at.family, bind: at });
   const batch = createDatagramBatch(256, 4 << 20);
+  const incoming = createDatagramBatch(256, 4 << 20);
+  const arrived: Uint8Array[] = [];
+  const read = (): void => {
+    while (socket.receiveBatch(incoming) > 0) {
+      for (let i = 0; i < incoming.count; i++) {
+        const offset = incoming.offset[i] as number;
+        arrived.push(incoming.bytes.slice(offset, offset + (incoming.length[i] as number)));
+      }
+    }
+  };
+  socket.onEvent = (event) => {
+    if (event === 'readable') read();
+  };
+  socket.interest(true, false);
   return {
     send: (to, ...datagrams) => {
       let used = 0;
@@ -30,14 +45,8 @@ export async function createDatagramPeer(
       socket.sendBatch(batch);
     },
     received: () => {
-      const found: Uint8Array[] = [];
-      while (socket.receiveBatch(batch) > 0) {
-        for (let i = 0; i < batch.count; i++) {
-          const offset = batch.offset[i] as number;
-          found.push(batch.bytes.slice(offset, offset + (batch.length[i] as number)));
-        }
-      }
-      return found;
+      read();
+      return arrived.splice(0);
     },
     close: () => socket.close(),
   };

@@ -7,7 +7,7 @@ import { indexOf } from '../../src/netdevs/tap/index.ts';
 import { createNodeHost, type NodeHost } from '../../src/node/index.ts';
 import type { NetdevTapOptions } from '../../src/schema/net.ts';
 import { type NetdevPair, netdevCompliance } from '../kit/compliance/netdev.ts';
-import type { TestHost } from '../kit/host.ts';
+import { realTime } from '../kit/compliance/real-time.ts';
 import { ip, isRoot, uniqueName } from '../kit/namespace.ts';
 import { describeNative } from '../kit/native.ts';
 import { addon } from '../kit/native-host.ts';
@@ -22,7 +22,6 @@ const SOL_PACKET = 263;
 const PACKET_IGNORE_OUTGOING = 23;
 /** The largest that a tap allows. */
 const MTU = 65_521;
-const QUIET_MS = 4;
 
 let host: NodeHost;
 
@@ -39,20 +38,6 @@ function packetSocket(index: number): Descriptor {
   view.setInt32(4, index, true);
   if (calls.bind(number, address, 0, address.length) < 0) throw new RangeError('bind of a packet socket');
   return socket;
-}
-
-/** The parts of a test host that the suite uses, in real time. */
-function realTime(progress: () => number): TestHost {
-  const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-  const settle = async () => {
-    for (let quiet = 0; quiet < 2; ) {
-      const before = progress();
-      await pause(QUIET_MS);
-      quiet = progress() === before ? quiet + 1 : 0;
-    }
-  };
-  const leaks = () => (host.openSockets === 0 ? [] : [`${host.openSockets} descriptors`]);
-  return { host, settle, elapse: pause, leaks } as unknown as TestHost;
 }
 
 async function pair(options: NetdevTapOptions): Promise<NetdevPair> {
@@ -73,7 +58,7 @@ async function pair(options: NetdevTapOptions): Promise<NetdevPair> {
   };
   far.interest(true, false);
   return {
-    test: realTime(() => received.length + endpoint.counters.sentFrames),
+    test: realTime(host, () => received.length + endpoint.counters.sentFrames),
     network,
     endpoint,
     received,
