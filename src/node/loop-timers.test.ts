@@ -38,6 +38,28 @@ describe('batch loop', () => {
     expect(order).toEqual(['batch', 'timeout']);
   });
 
+  it('a batch whose events come together ends with the last of them', async () => {
+    const loop = new NodeBatchLoop(() => {});
+    const order: string[] = [];
+    loop.atBatchEnd(PRODUCE, { run: () => order.push('from before') });
+    loop.beginBatch();
+    loop.atBatchEnd(FLUSH, { run: () => order.push('flush') });
+    loop.atBatchEnd(PRODUCE, {
+      run: () => {
+        order.push('produce');
+        loop.nextTurn({ run: () => order.push('next turn') });
+      },
+    });
+    expect(order).toEqual([]);
+    loop.endBatch();
+    expect(order).toEqual(['from before', 'produce', 'flush']);
+    await turn();
+    expect(order).toEqual(['from before', 'produce', 'flush', 'next turn']);
+    loop.atBatchEnd(FLUSH, { run: () => order.push('from elsewhere') });
+    await turn();
+    expect(order.at(-1)).toBe('from elsewhere');
+  });
+
   it('nothing runs after close', async () => {
     const loop = new NodeBatchLoop(() => {});
     const task = { run: () => expect.unreachable('ran') };
@@ -45,6 +67,12 @@ describe('batch loop', () => {
     loop.close();
     loop.nextTurn(task);
     await turn();
+    await turn();
+    const inBatch = new NodeBatchLoop(() => {});
+    inBatch.beginBatch();
+    inBatch.atBatchEnd(PRODUCE, task);
+    inBatch.close();
+    inBatch.endBatch();
     await turn();
   });
 });

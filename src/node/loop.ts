@@ -48,7 +48,7 @@ export class NodeBatchLoop implements BatchLoop {
 
   endBatch(): void {
     this.#busy = false;
-    if (this.#hasWork()) this.#runTurn();
+    if (!this.#closed && this.#hasWork()) this.#runTurn();
   }
 
   /** Drops what is pending; nothing runs any more. */
