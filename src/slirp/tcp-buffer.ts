@@ -57,9 +57,10 @@ function spaceOf(chunk: Chunk | undefined, mss: number): number {
   return Math.min(most, whole(most, mss)) - (chunk.end - CHUNK_HEADROOM);
 }
 
-/** A large one for a socket that is known to have more, and only while memory is plentiful. */
+/** A large one for a socket that is known to have more, while at least half of the pool is free. */
 function takeChunk(core: TcpCore, flow: TcpFlow, wanted: number): Chunk | undefined {
-  if (flow.hasMore && wanted > CHUNK_BYTES) {
+  const { freeBytes, limitBytes } = core.pool;
+  if (flow.hasMore && wanted > CHUNK_BYTES && freeBytes > limitBytes >> 1 && freeBytes >= LARGE_CHUNK_BYTES) {
     const large = takeSize(core, flow, LARGE_CHUNK_BYTES);
     if (large !== undefined) return large;
   }

@@ -7,7 +7,7 @@ import { HOST_ALIAS, type LinkFaults, TcpLink } from '../../tests/kit/tcp-link.t
 import { DROPPED } from '../net/client.ts';
 import type { StreamSocket } from '../net/host.ts';
 import { ipv4Address, parseAddress } from './address.ts';
-import { CHUNK_BYTES, ChunkPool } from './chunk-pool.ts';
+import { CHUNK_BYTES, ChunkPool, LARGE_CHUNK_BYTES } from './chunk-pool.ts';
 import { MAX_TIME_WAIT, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
 import { TcpStack, type TcpStackOptions } from './tcp-stack.ts';
 
@@ -296,6 +296,25 @@ describe('TcpStack', () => {
     expect(pool.peakBytes).toBeLessThanOrEqual(6 * CHUNK_BYTES);
     expect(world.stack.statistics()['tcp.starved']).toBeGreaterThan(0);
     expect(pool.usedBytes).toBe(0);
+  });
+
+  it('reads a socket that has more in large chunks, while half of the pool is free', async () => {
+    for (const [limit, small, large] of [
+      [8 * LARGE_CHUNK_BYTES, 1, 4],
+      [LARGE_CHUNK_BYTES, 5, 0],
+    ] as const) {
+      const pool = new ChunkPool(limit);
+      const world = createWorld({ pool });
+      const servers = await serve(world);
+      const guest = connect(world, { window: 4_000_000 });
+      world.link.onSegment = () => {};
+      servers[0]?.send(randomBytes(4_000_000));
+      world.test.advance(100);
+      // A small one first: that there is more is known afterwards. The rest of the pool is for others.
+      expect(pool.usedBytes).toBe(small * CHUNK_BYTES + large * LARGE_CHUNK_BYTES);
+      expect(pool.refused).toBe(0);
+      guest.vanish();
+    }
   });
 
   it('leaves most of the pool to others when a guest does not acknowledge', async () => {

@@ -106,11 +106,12 @@ export function printReport(report: Report): string {
       number(median(series.samples)),
       `${number(Math.min(...series.samples))}..${number(Math.max(...series.samples))}`,
       series.unit,
+      String(series.samples.length),
       Number.isFinite(ratio) ? ratio.toFixed(2) : '',
     ];
   });
   let text = `\n## ${report.title}\n\n`;
-  text += table(['cell', 'program', 'median', 'min..max', 'unit', 'of better peer'], rows);
+  text += table(['cell', 'program', 'median', 'min..max', 'unit', 'samples', 'of better peer'], rows);
   if (report.demands.length > 0) {
     const demands = report.demands.map(({ text, measured, limit, holds }) => [
       text,
