@@ -2,9 +2,7 @@
  * Descriptors, unix datagrams and abstract names against QEMU: frames of many lengths both ways, compared byte by byte.
  * In QEMU the netdev under test hangs on a hub with a UDP netdev, through which the test sends and receives.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import * as dgram from 'node:dgram';
-import { closeSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -17,118 +15,32 @@ import { describeNative } from '../kit/native.ts';
 import { addon, openDescriptors, socketPair } from '../kit/native-host.ts';
 import { createRecordingContext, give, type RecordingContext, testFrame } from '../kit/netdev-context.ts';
 import { describePeer } from '../kit/peers.ts';
+import { QEMU, QemuHub, stop, until } from '../kit/qemu-hub.ts';
 
-const QEMU = 'qemu-system-x86_64';
 const PYTHON = 'python3';
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
-const LENGTHS = [14, 60, 1514, 9018, 60_000];
 
 let host: NodeHost;
 let context: RecordingContext;
 let directory: string;
-let udp: dgram.Socket;
-let received: Buffer[];
-let children: ChildProcess[];
+let hub: QemuHub;
 let clients: NetClient[];
 
 beforeEach(async () => {
   host = createNodeHost({ native: true });
   context = createRecordingContext(host);
   directory = mkdtempSync(join(tmpdir(), 'ny-fd-'));
-  received = [];
-  children = [];
+  hub = await QemuHub.open();
   clients = [];
-  udp = dgram.createSocket('udp4');
-  udp.on('message', (bytes) => received.push(bytes));
-  await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve));
 });
 
 afterEach(async () => {
   for (const client of clients) await client.close();
-  for (const child of children) await stop(child);
-  udp.close();
+  await hub.close();
   await host.close();
   rmSync(directory, { recursive: true });
 });
-
-function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  return new Promise((resolve) => {
-    child.once('exit', () => resolve());
-    child.kill('SIGKILL');
-  });
-}
-
-/** A UDP port that is free now. */
-async function freePort(): Promise<number> {
-  const socket = dgram.createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
-}
-
-/** QEMU's command line with the netdev `n` and the test's own on one hub. */
-async function qemuCommand(netdev: string): Promise<{ args: string[]; port: number }> {
-  const port = await freePort();
-  const args = ['-M', 'none', '-nodefaults', '-display', 'none', '-netdev', netdev];
-  args.push('-netdev', `socket,id=t,udp=127.0.0.1:${udp.address().port},localaddr=127.0.0.1:${port}`);
-  for (const name of ['n', 't']) args.push('-netdev', `hubport,id=h${name},hubid=0,netdev=${name}`);
-  return { args, port };
-}
-
-/** Starts QEMU with `passed` as its descriptor 3, closed here. */
-async function startQemu(netdev: string, passed?: number): Promise<{ qemu: ChildProcess; port: number }> {
-  const { args, port } = await qemuCommand(netdev);
-  const qemu = start(QEMU, args, passed === undefined ? [] : [passed]);
-  return { qemu, port };
-}
-
-/** Starts a program that inherits these from descriptor 3 on, closed here. */
-function start(program: string, args: readonly string[], passed: readonly number[]): ChildProcess {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore', ...passed] });
-  children.push(child);
-  for (const descriptor of passed) closeSync(descriptor);
-  return child;
-}
-
-async function until(condition: () => boolean, ms = 20_000): Promise<void> {
-  const limit = performance.now() + ms;
-  while (!condition()) {
-    if (performance.now() > limit) throw new Error(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
-/** Frames of all lengths from the test through QEMU to us, and back. */
-async function exchange(
-  client: NetClient,
-  port: number,
-  frames: Uint8Array[] = context.port.frames,
-  lengths: readonly number[] = LENGTHS,
-): Promise<void> {
-  frames.length = 0;
-  // Until QEMU has everything wired, frames are lost.
-  const probe = testFrame(99, 1);
-  await until(() => {
-    udp.send(probe, port, '127.0.0.1');
-    return frames.length > 0;
-  });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  frames.length = received.length = 0;
-  for (const [i, length] of lengths.entries()) {
-    const there = testFrame(length, i);
-    udp.send(there, port, '127.0.0.1');
-    await until(() => frames.length > i);
-    expect(Buffer.compare(frames[i] as Uint8Array, there)).toBe(0);
-    const back = testFrame(length, i + 100);
-    expect(give(client, back)).toBe(true);
-    await until(() => received.length > i);
-    expect(Buffer.compare(received[i] as Buffer, back)).toBe(0);
-  }
-  expect([frames.length, received.length]).toEqual([lengths.length, lengths.length]);
-}
 
 const opened = async (client: Promise<NetClient>): Promise<NetClient> => {
   clients.push(await client);
@@ -194,8 +106,8 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       const [a, b] = socketPair(SOCK_STREAM);
       const client = await opened(createStream({ addr: fdText(a) }, context));
       expect([client.info(), context.port.linkUp]).toEqual(['unix:', true]);
-      const { qemu, port } = await startQemu('stream,id=n,addr.type=fd,addr.str=3', b);
-      await exchange(client, port);
+      const { qemu, port } = await hub.startQemu('stream,id=n,addr.type=fd,addr.str=3', b);
+      await hub.exchange(client, port, context.port.frames);
       await stop(qemu);
       await until(() => !context.port.linkUp);
       expect(context.events.map((event) => event.split(' ')[0])).toEqual([
@@ -211,9 +123,9 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       const client = await opened(createStream({ addr: fdText(rawListener(path)), server: true }, context));
       expect(client.info()).toBe('listening');
       for (let round = 0; round < 2; round++) {
-        const { qemu, port } = await startQemu(`stream,id=n,server=off,${end('addr', path)}`);
+        const { qemu, port } = await hub.startQemu(`stream,id=n,server=off,${end('addr', path)}`);
         await until(() => context.port.linkUp);
-        await exchange(client, port);
+        await hub.exchange(client, port, context.port.frames);
         await stop(qemu);
         await until(() => !context.port.linkUp);
       }
@@ -225,8 +137,8 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       const [a, b] = socketPair(SOCK_STREAM);
       const stream = await opened(createSocket({ fd: String(a) }, context));
       expect(stream.info()).toBe(`socket: fd=${a}`);
-      const first = await startQemu('socket,id=n,fd=3', b);
-      await exchange(stream, first.port);
+      const first = await hub.startQemu('socket,id=n,fd=3', b);
+      await hub.exchange(stream, first.port, context.port.frames);
       await stop(first.qemu);
       await until(() => !context.port.linkUp);
 
@@ -234,15 +146,15 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       const [c, d] = socketPair(SOCK_DGRAM);
       const datagrams = await opened(createSocket({ fd: String(c) }, other));
       expect(datagrams.info()).toBe(`socket: fd=${c} unix`);
-      const second = await startQemu('socket,id=n,fd=3', d);
-      await exchange(datagrams, second.port, other.port.frames);
+      const second = await hub.startQemu('socket,id=n,fd=3', d);
+      await hub.exchange(datagrams, second.port, other.port.frames);
     });
 
     it('dgram fd: a datagram pair', async () => {
       const [a, b] = socketPair(SOCK_DGRAM);
       const client = await opened(createDgram({ local: fdText(a) }, context));
-      const { port } = await startQemu('dgram,id=n,local.type=fd,local.str=3', b);
-      await exchange(client, port);
+      const { port } = await hub.startQemu('dgram,id=n,local.type=fd,local.str=3', b);
+      await hub.exchange(client, port, context.port.frames);
     });
 
     it('dgram between unix sockets: QEMU is killed, and is there again at its stale path', async () => {
@@ -251,8 +163,8 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       expect(give(client, testFrame(60))).toBe(true);
       const netdev = `dgram,id=n,${end('local', theirs.path)},${end('remote', ours.path)}`;
       for (let round = 0; round < 2; round++) {
-        const { qemu, port } = await startQemu(netdev);
-        await exchange(client, port);
+        const { qemu, port } = await hub.startQemu(netdev);
+        await hub.exchange(client, port, context.port.frames);
         await stop(qemu);
         // Its path is still there, and nobody behind it.
         expect(existsSync(theirs.path)).toBe(true);
@@ -266,7 +178,7 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
 
     it('dgram between unix sockets: our own stale path is taken again', async () => {
       const [ours, theirs] = [unix('ours'), unix('theirs')];
-      const program = start(
+      const program = hub.start(
         process.execPath,
         [PROGRAM, '-nodefaults', '-netdev', `dgram,id=d,${end('local', ours.path)},${end('remote', theirs.path)}`],
         [],
@@ -275,8 +187,8 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       await stop(program);
       expect(existsSync(ours.path)).toBe(true);
       const client = await opened(createDgram({ local: ours, remote: theirs }, context));
-      const { port } = await startQemu(`dgram,id=n,${end('local', theirs.path)},${end('remote', ours.path)}`);
-      await exchange(client, port);
+      const { port } = await hub.startQemu(`dgram,id=n,${end('local', theirs.path)},${end('remote', ours.path)}`);
+      await hub.exchange(client, port, context.port.frames);
       // Neither of two live paths is taken over.
       for (const { path } of [ours, theirs]) {
         const local = { type: 'unix', path } as const;
@@ -293,17 +205,17 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
         const text = `addr.type=unix,addr.path=${path},addr.abstract=on,addr.tight=${tight ? 'on' : 'off'}`;
         const server = createRecordingContext(host, 'server');
         const listening = await opened(createStream({ addr, server: true }, server));
-        const first = await startQemu(`stream,id=n,server=off,${text}`);
+        const first = await hub.startQemu(`stream,id=n,server=off,${text}`);
         await until(() => server.port.linkUp);
-        await exchange(listening, first.port, server.port.frames, [60, 1514]);
+        await hub.exchange(listening, first.port, server.port.frames, [60, 1514]);
         await stop(first.qemu);
         await listening.close();
 
         const client = createRecordingContext(host, 'client');
         const connecting = await opened(createStream({ addr, 'reconnect-ms': 50 }, client));
-        const second = await startQemu(`stream,id=n,server=on,${text}`);
+        const second = await hub.startQemu(`stream,id=n,server=on,${text}`);
         await until(() => client.port.linkUp);
-        await exchange(connecting, second.port, client.port.frames, [60, 1514]);
+        await hub.exchange(connecting, second.port, client.port.frames, [60, 1514]);
         await stop(second.qemu);
         await connecting.close();
       }
@@ -314,10 +226,10 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       await opened(createListener({ addr: { type: 'unix', path, abstract: true } }, context));
       const netdev = `stream,id=n,server=off,addr.type=unix,addr.path=${path},addr.abstract=on`;
       for (let i = 0; i < 2; i++) {
-        const { port } = await startQemu(netdev);
+        const { port } = await hub.startQemu(netdev);
         await until(() => context.children.size === i + 1);
         const child = [...context.children.values()].at(-1);
-        if (child !== undefined) await exchange(child.client, port, child.port.frames, [60, 1514]);
+        if (child !== undefined) await hub.exchange(child.client, port, child.port.frames, [60, 1514]);
       }
     });
 
@@ -325,12 +237,12 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       const [ours, toProgram] = socketPair(SOCK_DGRAM);
       const [toQemu, theirs] = socketPair(SOCK_STREAM);
       const client = await opened(createDgram({ local: fdText(ours) }, context));
-      const hub = (name: string): string[] => ['-netdev', `hubport,id=h${name},hubid=0,netdev=${name}`];
+      const hubPort = (name: string): string[] => ['-netdev', `hubport,id=h${name},hubid=0,netdev=${name}`];
       const args = ['-netdev', 'dgram,id=d,local.type=fd,local.str=3'];
-      args.push('-netdev', 'stream,id=s,addr.type=fd,addr.str=4', ...hub('d'), ...hub('s'));
-      start(process.execPath, [PROGRAM, '-nodefaults', ...args], [toProgram, toQemu]);
-      const { port } = await startQemu('stream,id=n,addr.type=fd,addr.str=3', theirs);
-      await exchange(client, port);
+      args.push('-netdev', 'stream,id=s,addr.type=fd,addr.str=4', ...hubPort('d'), ...hubPort('s'));
+      hub.start(process.execPath, [PROGRAM, '-nodefaults', ...args], [toProgram, toQemu]);
+      const { port } = await hub.startQemu('stream,id=n,addr.type=fd,addr.str=3', theirs);
+      await hub.exchange(client, port, context.port.frames);
     });
 
     it.each([
@@ -353,16 +265,20 @@ describePeer('passed descriptors, unix datagrams and abstract names with QEMU', 
       const monitor = join(directory, 'qmp');
       const args = ['-nodefaults', '-qmp', `unix:${monitor},server=on,wait=off`];
       args.push('-netdev', 'dgram,id=d,local.type=fd,local.str=3', '-netdev', 'hubport,id=hd,hubid=0,netdev=d');
-      start(process.execPath, [PROGRAM, ...args], [toProgram]);
-      const { args: qemu, port } = await qemuCommand(`${type},id=n,${text}`);
-      const passer = start(PYTHON, ['-c', PASSER, monitor, JSON.stringify(netdev), String(kind), QEMU, ...qemu], []);
+      hub.start(process.execPath, [PROGRAM, ...args], [toProgram]);
+      const { args: qemu, port } = await hub.command(`${type},id=n,${text}`);
+      const passer = hub.start(
+        PYTHON,
+        ['-c', PASSER, monitor, JSON.stringify(netdev), String(kind), QEMU, ...qemu],
+        [],
+      );
       let printed = '';
       passer.stdout?.setEncoding('utf8').on('data', (more: string) => {
         printed += more;
       });
       await until(() => printed === 'ready\n');
       await addHubPort(monitor);
-      await exchange(client, port);
+      await hub.exchange(client, port, context.port.frames);
       const ended = new Promise((resolve) => passer.once('exit', resolve));
       passer.stdin?.end();
       await ended;
