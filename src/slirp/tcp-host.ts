@@ -75,8 +75,11 @@ export function offerRoom(core: TcpCore, flow: TcpFlow): void {
   const gain = seqDiff(seqAdd(flow.rcvNxt, wanted), flow.rcvEdge);
   const enough = Math.max(2 * flow.mss, wanted >> 2);
   if (flow.rcvNxt !== before || gain >= enough) acknowledge(core, flow);
-  watch(flow, flow.wantsRead, false);
-  if (!needsRoom(flow)) return;
+  const needs = needsRoom(flow);
+  // Full: the event comes when it no longer is. Only room that is too little to tell of would bring it every turn.
+  const full = needs && flow.socket?.room() === 0;
+  watch(flow, flow.wantsRead, full);
+  if (!needs || full) return;
   flow.windowAt = core.now() + WINDOW_CHECK_MS;
   armTimer(flow);
 }
