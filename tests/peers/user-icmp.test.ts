@@ -97,6 +97,10 @@ const python = async (script: string): Promise<string> => {
   return stdout.trim();
 };
 
+/** Three echo requests. @param words options, and where to. */
+const ping = (...words: string[]) =>
+  guest.exec('timeout', '10', 'busybox', 'ping', '-c', '3', '-i', '0.1', '-W', '2', ...words);
+
 /** The addresses of a trace, hop by hop. */
 async function trace(to: string, ...options: string[]): Promise<string[]> {
   const words = ['-n', '-q', '1', '-w', '2', '-m', '6', ...options, to];
@@ -124,19 +128,7 @@ describePeer('ICMP of a guest', isRoot ? ['ip', 'sysctl', 'busybox', 'python3'] 
       ['a router', ROUTER],
       ['a host behind it', FAR],
     ])('ping reaches %s', async (_, address) => {
-      const { stdout } = await guest.exec(
-        'timeout',
-        '10',
-        'busybox',
-        'ping',
-        '-c',
-        '3',
-        '-i',
-        '0.1',
-        '-W',
-        '2',
-        address,
-      );
+      const { stdout } = await ping(address);
       expect(stdout).toContain('3 packets transmitted, 3 packets received');
     });
 
@@ -146,21 +138,7 @@ describePeer('ICMP of a guest', isRoot ? ['ip', 'sysctl', 'busybox', 'python3'] 
     });
 
     it('a large ping crosses a link of a smaller MTU', async () => {
-      const { stdout } = await guest.exec(
-        'timeout',
-        '10',
-        'busybox',
-        'ping',
-        '-c',
-        '3',
-        '-i',
-        '0.1',
-        '-W',
-        '2',
-        '-s',
-        '4000',
-        FAR,
-      );
+      const { stdout } = await ping('-s', '4000', FAR);
       expect(stdout).toMatch(/[123] packets received/);
     });
 

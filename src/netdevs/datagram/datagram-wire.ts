@@ -25,6 +25,8 @@ import { EchoFilter } from './echo-filter.ts';
 
 /** Largest UDP payload over IPv4: 65535 less both headers. */
 const MAX_DATAGRAM = 65507;
+/** Of a unix socket: its datagrams have no header whose length field ends there. */
+const UNIX_MAX_DATAGRAM = 65_535;
 const BATCH = 64;
 const ARENA_BYTES = 256 * 1024;
 /** The first send error is logged, then one in this many. */
@@ -39,7 +41,7 @@ export interface DatagramWireOptions {
   readonly suppressEcho: boolean;
   /** What stands in front of each frame; unset = nothing. */
   readonly framing?: DatagramFraming;
-  /** Longest datagram to send, header included. Default: what UDP over IPv4 carries. */
+  /** Longest datagram to send, header included. Default: what UDP over IPv4, or a unix socket, carries. */
   readonly maxDatagram?: number;
   /** Further interest in what the socket reports. */
   readonly onError?: (error: HostError | undefined) => void;
@@ -84,7 +86,8 @@ export class DatagramWire implements NetClient {
     this.#echo = options.suppressEcho ? new EchoFilter() : undefined;
     this.#framing = options.framing;
     this.#headerLength = options.framing?.headerLength ?? 0;
-    this.#maxFrame = (options.maxDatagram ?? MAX_DATAGRAM) - this.#headerLength;
+    const most = options.socket.localAddress.family === 'unix' ? UNIX_MAX_DATAGRAM : MAX_DATAGRAM;
+    this.#maxFrame = (options.maxDatagram ?? most) - this.#headerLength;
     this.#onError = options.onError;
     context.port.onReady = () => this.#resume();
     options.socket.onEvent = (event) => this.#event(event);

@@ -16,8 +16,6 @@ import { DatagramWire } from './datagram-wire.ts';
 /** What joining a group fails with, and bind does not. */
 const JOIN_ERRORS: ReadonlySet<string> = new Set(['ENODEV', 'ENOBUFS', 'ENOMEM']);
 
-/** Of a unix socket, as bytes of a frame: its datagrams have no header whose length field ends at 65507. */
-const UNIX_MAX_DATAGRAM = 65_535;
 /** For its owner only: whoever sends is on the network. */
 const UNIX_MODE = 0o600;
 
@@ -55,19 +53,13 @@ export async function openUnixWire(
     await socket.close();
     signal.throwIfAborted();
   }
-  return new DatagramWire(context, { socket, remote, info, suppressEcho: false, maxDatagram: UNIX_MAX_DATAGRAM });
+  return new DatagramWire(context, { socket, remote, info, suppressEcho: false });
 }
 
 /** A wire over a socket that somebody made: it sends to the peer it is connected to, and only receives without one. */
 export function openAdoptedWire(context: NetdevContext, socket: DatagramSocket, text: string): NetClient {
   const kind = socket.localAddress.family === 'unix' ? 'unix' : 'inet';
-  return new DatagramWire(context, {
-    socket,
-    remote: undefined,
-    info: `${text} ${kind}`,
-    suppressEcho: false,
-    ...(kind === 'unix' ? { maxDatagram: UNIX_MAX_DATAGRAM } : {}),
-  });
+  return new DatagramWire(context, { socket, remote: undefined, info: `${text} ${kind}`, suppressEcho: false });
 }
 
 /**
