@@ -221,6 +221,21 @@ describe('bytes from the guest', () => {
       < . 1 ack 1101
       host read 100
     `));
+  it('go on as soon as the host has read some, however little it holds at a time', () =>
+    runScript(`${OPEN}
+      host capacity 500
+      > . 1:501(500) ack 1
+      < . 1 ack 501
+      > . 501:1701(1200) ack 1
+      < . 1 ack 501
+      host read 500
+      < . 1 ack 1001
+      host read 500
+      < . 1 ack 1501
+      host read 500
+      < . 1 ack 1701
+      host read 200
+    `));
 });
 
 describe('resets', () => {
