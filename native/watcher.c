@@ -28,7 +28,8 @@ typedef struct {
   size_t spares;
   size_t handles; /* libuv handles that are not closed yet, the check among them */
   napi_async_cleanup_hook_handle cleanup;
-  bool closed, collected;
+  int references; /* of JavaScript's: its object's methods */
+  bool closed;
   bool changed;        /* since the last poll: the loop has yet to tell the kernel */
   uint64_t waiting_at; /* when the loop was left to itself, nanoseconds */
   uint64_t linger;     /* how long the next event is looked for */
@@ -47,9 +48,9 @@ struct watch {
 
 enum { READABLE = 1, WRITABLE = 2, FAILED = 4 };
 
-/* JavaScript's object and libuv's handles both hold on to it. */
+/* JavaScript's methods and libuv's handles both hold on to it. */
 static void free_if_unused(watcher *w) {
-  if (w->handles > 0 || !w->collected) return;
+  if (w->handles > 0 || w->references > 0) return;
   free(w->watches);
   free(w->spare);
   free(w);
@@ -129,20 +130,10 @@ static int to_uv(int mask) {
   return (mask & READABLE ? UV_READABLE : 0) | (mask & WRITABLE ? UV_WRITABLE : 0) | (mask & FAILED ? UV_DISCONNECT : 0);
 }
 
-static const napi_type_tag tag = {0x6e65747961726421, 0x7761746368657221};
-
-/* The watcher that a method was called on: a method taken off it, or called on something else, is refused. */
+/* The watcher whose method this is, whatever it was called on. */
 static watcher *self(napi_env env, napi_callback_info info, size_t want, napi_value *argv) {
-  napi_value object;
-  bool ours = false;
   void *data;
-  size_t count = want;
-  if (napi_get_cb_info(env, info, &count, argv, &object, NULL) != napi_ok || count < want ||
-      napi_check_object_type_tag(env, object, &tag, &ours) != napi_ok || !ours || napi_unwrap(env, object, &data) != napi_ok) {
-    napi_throw_type_error(env, NULL, "called with too few arguments, or not on a watcher");
-    return NULL;
-  }
-  return data;
+  return ny_args(env, info, want, argv, &data) ? data : NULL;
 }
 
 static watch *find(watcher *w, int64_t handle) {
@@ -251,10 +242,16 @@ static void on_collected(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   watcher *w = data;
-  w->collected = true;
+  if (--w->references > 0) return;
   close_all(w);
   free_if_unused(w);
 }
+
+/* Bound to their watcher: to ask which object one was called on costs more than the call does. */
+static const struct {
+  const char *name;
+  napi_callback callback;
+} methods[] = {{"add", add}, {"change", change}, {"remove", remove_watch}, {"close", close_watcher}};
 
 static napi_value create(napi_env env, napi_callback_info info) {
   napi_value argv[2], result;
@@ -286,12 +283,12 @@ static napi_value create(napi_env env, napi_callback_info info) {
   napi_create_reference(env, argv[1], 1, &w->dispatch_ref);
   napi_add_async_cleanup_hook(env, on_cleanup, w, &w->cleanup);
   napi_create_object(env, &result);
-  ny_method(env, result, "add", add, NULL);
-  ny_method(env, result, "change", change, NULL);
-  ny_method(env, result, "remove", remove_watch, NULL);
-  ny_method(env, result, "close", close_watcher, NULL);
-  napi_type_tag_object(env, result, &tag);
-  napi_wrap(env, result, w, on_collected, NULL, NULL);
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    napi_value method;
+    napi_create_function(env, methods[i].name, NAPI_AUTO_LENGTH, methods[i].callback, w, &method);
+    if (napi_add_finalizer(env, method, w, on_collected, NULL, NULL) == napi_ok) w->references++;
+    napi_set_named_property(env, result, methods[i].name, method);
+  }
   return result;
 }
 

@@ -172,8 +172,26 @@ describeNative('the watcher', () => {
     watcher.close();
     expect(name(watcher.add(a, 2, READABLE))).toBe('EBADF');
     calls.close(a);
-    const taken = watcher.add;
-    expect(() => taken.call({} as never, 1, 1, 1)).toThrow(TypeError);
+  });
+
+  it('a method belongs to its watcher, whatever it is called on, and outlives its object', () => {
+    const { status, stdout } = runScript(`
+      require('node:v8').setFlagsFromString('--expose-gc');
+      const gc = require('node:vm').runInNewContext('gc');
+      const ready = new Int32Array(8);
+      let add, change;
+      (() => { const watcher = addon.createWatcher(ready, () => {}); ({ add, change } = watcher); })();
+      setTimeout(() => {
+        for (let i = 0; i < 10; i++) gc();
+        setTimeout(() => {
+          const fd = addon.calls.eventfd2(0, 0);
+          const handle = add.call({}, fd, 1, 1);
+          console.log(handle >= 0, change.call(undefined, handle, 2, 1), -add(fd, 2, 1));
+          try { add.call({}, fd); } catch (error) { console.log(error.name); }
+          process.exit();
+        }, 20);
+      }, 20);`);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'true 0 17\nTypeError\n' });
   });
 
   it('keeps the process alive only while something is watched', () => {
