@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 /** The `netyard` program. A first word that is no option names a subcommand; everything else is QEMU's options. */
+import { setFlagsFromString } from 'node:v8';
 import { guardOutput } from './output.ts';
 import { CommandLineError } from './scan-options.ts';
 
+// The data path makes no garbage, and what connections make dies young: V8's nursery stays as small as it begins
+// (1 MiB) instead of growing to 16, which costs idle flows nothing and leaves the processor's caches to the frames.
+setFlagsFromString('--semi-space-growth-factor=1');
 const argv = process.argv.slice(2);
 guardOutput();
 const status = await main(argv);

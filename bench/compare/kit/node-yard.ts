@@ -2,11 +2,14 @@
  * A yard whose `user` has the sockets of node:net and whose tap has the addon: what the program does with either alone,
  * so that both can be measured at the same interface. Takes -netdev options.
  */
+import { setFlagsFromString } from 'node:v8';
 import type { Host } from '../../../src/net/index.ts';
 import { nativeDrivers, portableDrivers } from '../../../src/netdevs/index.ts';
 import { createNodeHost } from '../../../src/node/index.ts';
 import { openYard } from '../../../src/yard/index.ts';
 
+// As the program does.
+setFlagsFromString('--semi-space-growth-factor=1');
 const plain = createNodeHost({ native: false });
 const native = createNodeHost({ native: true });
 const host: Host = {
