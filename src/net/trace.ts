@@ -20,7 +20,10 @@ export const TRACE_POINTS = [
 
 export type TracePoint = (typeof TRACE_POINTS)[number];
 
-/** @param subject name of the net client it is about. @param detail peer, reason or value. */
-export type Trace = (point: TracePoint, subject: string, detail: string | number | boolean) => void;
+/** Peer, reason or value; a function where the text would cost something that only a listener should pay. */
+export type TraceDetail = string | number | boolean | (() => string);
+
+/** @param subject name of the net client it is about. */
+export type Trace = (point: TracePoint, subject: string, detail: TraceDetail) => void;
 
 export const noTrace: Trace = () => {};

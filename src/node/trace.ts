@@ -9,5 +9,5 @@ const channels = Object.fromEntries(TRACE_POINTS.map((point) => [point, channel(
 
 export const diagnosticsTrace: Trace = (point, subject, detail) => {
   const target = channels[point];
-  if (target.hasSubscribers) target.publish({ subject, detail });
+  if (target.hasSubscribers) target.publish({ subject, detail: typeof detail === 'function' ? detail() : detail });
 };

@@ -60,6 +60,8 @@ export interface GuestPath {
 }
 
 export type UnreachableReason = 'network' | 'host' | 'port' | 'prohibited' | 'fragmentation-needed';
+/** Those that need no MTU. */
+export type ReasonAbout = Exclude<UnreachableReason, 'fragmentation-needed'>;
 
 /** What the IP layer offers to the transports. */
 export interface IpLayer {
@@ -68,6 +70,8 @@ export interface IpLayer {
   openPath(guest: IpAddress, remote: IpAddress): GuestPath;
   /** The packet's destination may be an ICMP error's reason: quotes the packet back to its sender, rate limited. */
   sendUnreachable(packet: IpPacket, reason: UnreachableReason, mtu?: number): void;
+  /** An error about a packet that was sent earlier: its first bytes, from the IP header on. */
+  sendUnreachableAbout(quote: Uint8Array, length: number, reason: ReasonAbout): void;
   /**
    * Where the host side goes for a packet of a guest: the host alias is the host's loopback, the name server's address
    * a real one, others are themselves. undefined = not allowed (restrict) or not routable (multicast, broadcast).

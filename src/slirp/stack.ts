@@ -38,7 +38,7 @@ import { DhcpServer } from './dhcp-server.ts';
 import { DnsForwarder } from './dns-forwarder.ts';
 import { EchoRelay } from './echo-relay.ts';
 import { Icmp } from './icmp.ts';
-import type { GuestPath, IpAddress, IpPacket, TcpTransport, UnreachableReason } from './ip-layer.ts';
+import type { GuestPath, IpAddress, IpPacket, ReasonAbout, TcpTransport, UnreachableReason } from './ip-layer.ts';
 import { fillPacket, Ipv4Input, newPacket } from './ipv4-input.ts';
 import { Ipv4Output } from './ipv4-output.ts';
 import { Ipv4Path } from './ipv4-path.ts';
@@ -46,7 +46,7 @@ import type { LeaseSlot } from './lease-table.ts';
 import { NeighbourTable } from './neighbours.ts';
 import { Reassembler } from './reassembly.ts';
 import { UdpStack } from './udp.ts';
-import { type ReasonAbout, type UdpLayer, udpCheckPacket } from './udp-layer.ts';
+import { type UdpLayer, udpCheckPacket } from './udp-layer.ts';
 
 /** QEMU answers TFTP on this port of the host alias; nothing of the host's stands behind it. */
 const TFTP_PORT = 69;

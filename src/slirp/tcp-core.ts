@@ -10,7 +10,7 @@ import { Frame } from '../net/frame.ts';
 import { type BatchTask, PRODUCE } from '../net/host.ts';
 import { createTcpOptions } from '../wire/index.ts';
 import { ChunkPool } from './chunk-pool.ts';
-import { FlowTable } from './flow-table.ts';
+import { FlowTable, sameAddress } from './flow-table.ts';
 import type { IpAddress, IpLayer } from './ip-layer.ts';
 import { TcpCounters } from './tcp-counters.ts';
 import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
@@ -74,6 +74,9 @@ export class TcpCore implements BatchTask {
   /** The flows that entered TIME-WAIT last, in a ring. */
   readonly #timeWait: (TcpFlow | undefined)[] = [];
   #timeWaitNext = 0;
+  /** Connections come in runs: one guest, one server. */
+  #recentGuest: GuestRecord | undefined;
+  #keptAddress: IpAddress = new Uint32Array(4);
 
   constructor(ip: IpLayer, options: TcpStackOptions) {
     this.ip = ip;
@@ -187,13 +190,22 @@ export class TcpCore implements BatchTask {
     }
   }
 
+  /** A copy of a borrowed address that nobody changes; flows to the same one share it. */
+  keptAddress(address: IpAddress): IpAddress {
+    if (!sameAddress(this.#keptAddress, address)) this.#keptAddress = address.slice();
+    return this.#keptAddress;
+  }
+
   guestRecord(guest: IpAddress): GuestRecord {
+    const recent = this.#recentGuest;
+    if (recent !== undefined && recent.flows > 0 && sameAddress(recent.address, guest)) return recent;
     const key = guestKey(guest);
     let record = this.guests.get(key);
     if (record === undefined) {
       record = { address: guest.slice(), key, flows: 0, connecting: 0, held: 0, parked: [] };
       this.guests.set(key, record);
     }
+    this.#recentGuest = record;
     return record;
   }
 

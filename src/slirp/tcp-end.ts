@@ -3,7 +3,7 @@
  * before or after it was connected, by time. Nothing of a flow is left afterwards but, for a while, a TIME-WAIT entry.
  */
 import { seqAdd, TCP_ACK, TCP_RST } from '../wire/index.ts';
-import type { UnreachableReason } from './ip-layer.ts';
+import type { ReasonAbout } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { deriveState, isSynchronized, NEVER, type TcpFlow } from './tcp-flow.ts';
 import { FIN_WAIT_2_IDLE_MS, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
@@ -11,7 +11,7 @@ import { sendReset } from './tcp-segment.ts';
 import { armTimer } from './tcp-timer.ts';
 
 /** errno of a failed connect to what the guest is told; the rest is a refusal (RST). */
-const CONNECT_ERRORS: ReadonlyMap<string, UnreachableReason> = new Map([
+const CONNECT_ERRORS: ReadonlyMap<string, ReasonAbout> = new Map([
   ['ENETUNREACH', 'network'],
   ['ENETDOWN', 'network'],
   ['EACCES', 'network'],
@@ -81,10 +81,10 @@ export function hostFailed(core: TcpCore, flow: TcpFlow): void {
 }
 
 /** The host cannot be reached: the guest's SYN is answered, and forgotten. */
-export function refuse(core: TcpCore, flow: TcpFlow, reason: UnreachableReason | undefined): void {
+export function refuse(core: TcpCore, flow: TcpFlow, reason: ReasonAbout | undefined): void {
   core.counters.refused++;
   if (reason !== undefined && flow.quote !== undefined) {
-    core.ip.sendUnreachable(flow.quote, reason);
+    core.ip.sendUnreachableAbout(flow.quote, flow.quote.length, reason);
   } else {
     const ack = seqAdd(flow.irs, 1);
     const { path, remotePort, guestPort } = flow;

@@ -24,7 +24,7 @@ import type { StreamSocket, Timer } from '../net/host.ts';
 import { seqDiff } from '../wire/index.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
 import type { FlowNode } from './flow-table.ts';
-import type { GuestPath, IpAddress, IpPacket } from './ip-layer.ts';
+import type { GuestPath, IpAddress } from './ip-layer.ts';
 import { Assembler } from './tcp-assembler.ts';
 import { INITIAL_RTO_MS, INITIAL_WINDOW, MAX_WINDOW } from './tcp-limits.ts';
 import { Scoreboard } from './tcp-scoreboard.ts';
@@ -75,7 +75,7 @@ export class TcpFlow implements FlowNode<TcpFlow> {
   connecting = true;
   tos = 0;
   /** The guest's SYN, for an ICMP error while the host connects. */
-  quote: IpPacket | undefined;
+  quote: Uint8Array | undefined;
 
   socket: StreamSocket | undefined;
   hostConnected = false;

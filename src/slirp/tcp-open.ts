@@ -72,7 +72,7 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
 export function takeSyn(flow: TcpFlow, packet: IpPacket, options: TcpOptions): void {
   const { bytes, transportOffset } = packet;
   parseTcpOptions(bytes, transportOffset, tcpHeaderLength(bytes, transportOffset), options);
-  if (!flow.forwarded) flow.quote = copyPacket(packet);
+  if (!flow.forwarded) flow.quote = quoteOf(packet);
   flow.irs = tcpSeq(bytes, transportOffset);
   flow.rcvNxt = seqAdd(flow.irs, 1);
   flow.rcvEdge = seqAdd(flow.rcvNxt, SYN_WINDOW);
@@ -192,7 +192,7 @@ function createFlow(
   record: GuestRecord,
   forwarded: boolean,
 ): TcpFlow {
-  const remoteAddress = remote.slice();
+  const remoteAddress = core.keptAddress(remote);
   const path = core.ip.openPath(record.address, remoteAddress);
   const flow = new TcpFlow(record.address, guestPort, remoteAddress, remotePort, path, record, forwarded, core.pool);
   flow.timer = core.ip.host.timers.create(() => onTimer(core, flow));
@@ -223,16 +223,8 @@ export function refuseStray(core: TcpCore, packet: IpPacket, guestPort: number, 
   sendReset(core, path, remotePort, guestPort, 0, ack, TCP_RST | TCP_ACK);
 }
 
-/** The packet is borrowed; the copy keeps what an ICMP error quotes. */
-function copyPacket(packet: IpPacket): IpPacket {
-  const headers = packet.transportOffset - packet.ipOffset;
-  const length = Math.min(packet.transportLength, QUOTE_BYTES);
-  return {
-    ...packet,
-    bytes: packet.bytes.slice(packet.ipOffset, packet.transportOffset + length),
-    ipOffset: 0,
-    transportOffset: headers,
-    source: packet.source.slice(),
-    destination: packet.destination.slice(),
-  };
+/** The packet is borrowed. An ICMP error quotes this much of it. */
+function quoteOf(packet: IpPacket): Uint8Array {
+  const end = packet.transportOffset + Math.min(packet.transportLength, QUOTE_BYTES);
+  return packet.bytes.slice(packet.ipOffset, end);
 }

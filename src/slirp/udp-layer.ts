@@ -1,17 +1,12 @@
 /** What the stack adds to IpLayer for UDP, and the check that every UDP packet passes first. */
 import { udpCheck } from '../wire/index.ts';
 import { addressSum } from './address.ts';
-import type { IpAddress, IpLayer, IpPacket, UnreachableReason } from './ip-layer.ts';
-
-/** Those that need no MTU. */
-export type ReasonAbout = Exclude<UnreachableReason, 'fragmentation-needed'>;
+import type { IpAddress, IpLayer, IpPacket } from './ip-layer.ts';
 
 export interface UdpLayer extends IpLayer {
   /** As the guest must see the sender of what it sent to `destination`: broadcasts are answered by the host alias. */
   replySource(destination: IpAddress): IpAddress;
   sendTimeExceeded(packet: IpPacket): void;
-  /** An error about a packet that was sent earlier: its first bytes, from the IP header on. */
-  sendUnreachableAbout(quote: Uint8Array, length: number, reason: ReasonAbout): void;
   /**
    * An ICMP error that the host side got about such a packet.
    * @param mtu next hop's, of "fragmentation needed", else 0.

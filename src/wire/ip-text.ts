@@ -1,21 +1,34 @@
 /** IP addresses as text: dotted quads (RFC 791), and IPv6 as inet_pton reads and RFC 5952 writes it. */
 
+const ZERO = 0x30;
+const NINE = 0x39;
+const DOT = 0x2e;
+
 /** `10.0.2.15` for a uint32. */
 export const formatIpv4 = (address: number): string =>
   `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 
 /** Four decimal parts without leading zeros, as inet_pton; undefined for anything else. */
 export function parseIpv4Text(text: string): number | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (match === null) return undefined;
   let address = 0;
-  for (let i = 1; i <= 4; i++) {
-    const part = match[i] ?? '';
-    const value = Number.parseInt(part, 10);
-    if (value > 255 || (part.length > 1 && part.startsWith('0'))) return undefined;
-    address = address * 256 + value;
+  let part = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || ++dots > 3) return undefined;
+      address = address * 256 + part;
+      part = digits = 0;
+      continue;
+    }
+    // A leading zero would mean octal to some.
+    if (code < ZERO || code > NINE || (digits > 0 && part === 0)) return undefined;
+    part = part * 10 + code - ZERO;
+    digits++;
+    if (part > 255) return undefined;
   }
-  return address;
+  return dots === 3 && digits > 0 ? address * 256 + part : undefined;
 }
 
 /** Four 32-bit words in network order, or undefined. No zone, no prefix length. */

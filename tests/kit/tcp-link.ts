@@ -105,6 +105,10 @@ export class TcpLink implements IpLayer {
     this.unreachable.push({ reason, quoted: packet.bytes.slice(packet.ipOffset, end) });
   }
 
+  sendUnreachableAbout(quote: Uint8Array, length: number, reason: UnreachableReason): void {
+    this.unreachable.push({ reason, quoted: quote.slice(0, length) });
+  }
+
   route(destination: IpAddress, _protocol: 'tcp' | 'udp', port: number): InetAddress | undefined {
     const host = addressText(destination);
     if (this.refused.has(host)) return undefined;

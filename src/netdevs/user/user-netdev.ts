@@ -22,7 +22,7 @@ export async function createUserNetdev(options: NetdevUserOptions, context: Netd
   for (const warning of config.warnings) log.warn(warning, { netdev: context.id });
   if (config.ipv6) log.debug('IPv6 is not available yet: only IPv4 is served', { netdev: context.id });
   const traceStates: TcpStackOptions['trace'] = (flow, from, to) =>
-    context.trace('tcp-state', context.id, `${flow.guestPort} ${from} ${to}`);
+    context.trace('tcp-state', context.id, () => `${flow.guestPort} ${from} ${to}`);
   const stack = new UserStack(config.stack, port, host, log, (layer) => new TcpStack(layer, { trace: traceStates }));
   const forwards = new HostForwards(stack);
   try {
