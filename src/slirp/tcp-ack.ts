@@ -36,14 +36,14 @@ export function takeAck(
     advance(core, flow, ack);
     if (flow.state === 'CLOSED' || flow.state === 'TIME-WAIT') return;
     if (flow.recovering && flow.sackOk) extendLoss(flow);
-    core.schedule(flow);
+    core.rounds.schedule(flow);
     return;
   }
   if (ack !== una || flightSize(flow) === 0) return;
   if (reported || (bare && sameWindow && !flow.sackOk)) {
     flow.dupAcks++;
     findLoss(core, flow);
-    core.schedule(flow);
+    core.rounds.schedule(flow);
   }
 }
 
@@ -56,7 +56,7 @@ function updateWindow(core: TcpCore, flow: TcpFlow, seq: number, ack: number, wi
   flow.sndWl2 = ack;
   if (window > flow.maxSndWnd) flow.maxSndWnd = window;
   if (window > 0) flow.persistBackoff = 0;
-  if (grew) core.schedule(flow);
+  if (grew) core.rounds.schedule(flow);
 }
 
 function takeSacks(flow: TcpFlow, options: TcpOptions, ack: number): boolean {

@@ -1,13 +1,8 @@
 /**
- * What the parts of the user network's TCP share: the table of flows, the pool, counters, the round robin of flows that
- * have something to send, and the one place where states change and flows end.
- *
- * Output happens at the end of a batch: whoever changes a flow calls schedule(); run() gives each scheduled flow one
- * quantum in turn, until nobody has more or the turn's budget is spent, and goes on in the next turn. Only a socket that
- * has just become readable is served at once.
+ * What the parts of the user network's TCP share: the table of flows, the pool, counters, the rounds in which flows send,
+ * and the one place where states change and flows end.
  */
 import { Frame } from '../net/frame.ts';
-import { type BatchTask, PRODUCE } from '../net/host.ts';
 import { createTcpOptions } from '../wire/index.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { FlowTable, sameAddress } from './flow-table.ts';
@@ -16,16 +11,9 @@ import { TcpCounters } from './tcp-counters.ts';
 import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
 import { NEVER } from './tcp-flow.ts';
 import { IsnGenerator } from './tcp-isn.ts';
-import {
-  AT_ONCE_BYTES,
-  LONE_QUANTUM,
-  MAX_CONNECTING,
-  MAX_FLOWS,
-  MAX_TIME_WAIT,
-  QUANTUM,
-  TURN_BYTES,
-  TURN_MS,
-} from './tcp-limits.ts';
+import { MAX_CONNECTING, MAX_FLOWS } from './tcp-limits.ts';
+import { Rounds } from './tcp-rounds.ts';
+import { TimeWait } from './tcp-time-wait.ts';
 
 export interface TcpStackOptions {
   /** Shared with others of the yard; a pool of its own otherwise. */
@@ -38,12 +26,14 @@ export interface TcpStackOptions {
   trace?: (flow: TcpFlow, from: TcpState, to: TcpState) => void;
 }
 
-export class TcpCore implements BatchTask {
+export class TcpCore {
   readonly ip: IpLayer;
   readonly pool: ChunkPool;
   readonly table: FlowTable<TcpFlow>;
   readonly counters = new TcpCounters();
   readonly isn: IsnGenerator;
+  readonly rounds: Rounds;
+  readonly timeWait: TimeWait;
   readonly options: TcpStackOptions;
   readonly maxFlows: number;
   readonly maxConnecting: number;
@@ -61,19 +51,7 @@ export class TcpCore implements BatchTask {
   challengeCount = 0;
   challengeAt = 0;
 
-  /** One quantum of a flow's output; how much of it was used. Set by the stack. */
-  produce: (flow: TcpFlow, budget: number) => number = () => 0;
-  #head: TcpFlow | undefined;
-  #tail: TcpFlow | undefined;
-  /** Bytes that produceNow may still use in this turn: many readable sockets must not make it long. */
-  #atOnce = AT_ONCE_BYTES;
-  /** Sockets that became readable, in this turn and in the one before. */
-  #ready = 0;
-  #crowd = 0;
   readonly #starving: TcpFlow[] = [];
-  /** The flows that entered TIME-WAIT last, in a ring. */
-  readonly #timeWait: (TcpFlow | undefined)[] = [];
-  #timeWaitNext = 0;
   /** Connections come in runs: one guest, one server. */
   #recentGuest: GuestRecord | undefined;
   #keptAddress: IpAddress = new Uint32Array(4);
@@ -84,6 +62,12 @@ export class TcpCore implements BatchTask {
     this.pool = options.pool ?? new ChunkPool();
     this.table = new FlowTable(ip.host.random.u32());
     this.isn = new IsnGenerator(ip.host.random);
+    this.rounds = new Rounds(ip.host.loop, () => this.now());
+    this.timeWait = new TimeWait(
+      ip.host.timers,
+      () => this.now(),
+      (flow) => this.remove(flow),
+    );
     this.maxFlows = options.maxFlows ?? MAX_FLOWS;
     this.maxConnecting = options.maxConnecting ?? MAX_CONNECTING;
   }
@@ -106,47 +90,6 @@ export class TcpCore implements BatchTask {
     this.options.trace?.(flow, from, to);
   }
 
-  /** The flow has, or may have, something to send. */
-  schedule(flow: TcpFlow): void {
-    if (flow.queued) return;
-    this.#push(flow);
-    this.ip.host.loop.atBatchEnd(PRODUCE, this);
-  }
-
-  run(): void {
-    const startedAt = this.now();
-    let total = 0;
-    for (let flow = this.#pop(); flow !== undefined; flow = this.#pop()) {
-      if (isClosed(flow)) continue;
-      const quantum = this.#head === undefined ? LONE_QUANTUM : QUANTUM;
-      const used = this.produce(flow, quantum);
-      total += used;
-      // A whole quantum used: there may be more, behind the others.
-      if (used + flow.mss > quantum && !flow.queued && !isClosed(flow)) this.#push(flow);
-      if (total >= TURN_BYTES || this.now() - startedAt > TURN_MS) break;
-    }
-    this.#atOnce = AT_ONCE_BYTES;
-    this.#crowd = this.#ready;
-    this.#ready = 0;
-    if (this.#head !== undefined) this.ip.host.loop.nextTurn(this);
-  }
-
-  /**
-   * The flow's socket has bytes at hand just now: one quantum is read in place, which saves some hosts a copy, while the
-   * turn has any to give away outside the round robin; the rest goes the usual way.
-   */
-  produceNow(flow: TcpFlow): void {
-    this.#ready++;
-    if (this.#atOnce > 0) {
-      const quantum = this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
-      const used = this.produce(flow, quantum);
-      this.#atOnce -= used;
-      this.ip.host.loop.atBatchEnd(PRODUCE, this);
-      if (used + flow.mss <= quantum || isClosed(flow)) return;
-    }
-    this.schedule(flow);
-  }
-
   /** The way to the flow's guest is not clear: it waits for resumeGuest. */
   park(flow: TcpFlow): void {
     if (flow.parked) return;
@@ -158,18 +101,9 @@ export class TcpCore implements BatchTask {
   unpark(record: GuestRecord): void {
     for (const flow of record.parked) {
       flow.parked = false;
-      if (flow.state !== 'CLOSED') this.schedule(flow);
+      if (flow.state !== 'CLOSED') this.rounds.schedule(flow);
     }
     record.parked.length = 0;
-  }
-
-  /** The flow has entered TIME-WAIT. Returns the one that must end for it. */
-  enterTimeWait(flow: TcpFlow): TcpFlow | undefined {
-    const at = this.#timeWaitNext;
-    const oldest = this.#timeWait[at];
-    this.#timeWait[at] = flow;
-    this.#timeWaitNext = (at + 1) % MAX_TIME_WAIT;
-    return oldest?.state === 'TIME-WAIT' ? oldest : undefined;
   }
 
   /** The pool had nothing for this flow: it is scheduled when there is. */
@@ -186,7 +120,7 @@ export class TcpCore implements BatchTask {
     const waiting = this.#starving.splice(0);
     for (const flow of waiting) {
       flow.starving = false;
-      if (flow.state !== 'CLOSED') this.schedule(flow);
+      if (flow.state !== 'CLOSED') this.rounds.schedule(flow);
     }
   }
 
@@ -256,27 +190,7 @@ export class TcpCore implements BatchTask {
     flow.record.held -= flow.held;
     flow.held = 0;
   }
-
-  #push(flow: TcpFlow): void {
-    flow.queued = true;
-    flow.ringNext = undefined;
-    if (this.#tail === undefined) this.#head = flow;
-    else this.#tail.ringNext = flow;
-    this.#tail = flow;
-  }
-
-  #pop(): TcpFlow | undefined {
-    const flow = this.#head;
-    if (flow === undefined) return undefined;
-    this.#head = flow.ringNext;
-    if (this.#head === undefined) this.#tail = undefined;
-    flow.ringNext = undefined;
-    flow.queued = false;
-    return flow;
-  }
 }
-
-const isClosed = (flow: TcpFlow): boolean => flow.state === 'CLOSED';
 
 /** A guest's address as a map key: used when flows begin and when a guest resumes, not per segment. */
 export const guestKey = (guest: IpAddress): string => `${guest[0]}.${guest[1]}.${guest[2]}.${guest[3]}`;

@@ -72,7 +72,7 @@ export function takeData(
   }
   watchRoom(flow);
   if (atOnce || flow.finKnown) acknowledge(core, flow);
-  else core.schedule(flow);
+  else core.rounds.schedule(flow);
 }
 
 function writeHost(

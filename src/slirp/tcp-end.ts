@@ -5,8 +5,8 @@
 import { seqAdd, TCP_ACK, TCP_RST } from '../wire/index.ts';
 import type { ReasonAbout } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
-import { deriveState, isSynchronized, NEVER, type TcpFlow } from './tcp-flow.ts';
-import { FIN_WAIT_2_IDLE_MS, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
+import { deriveState, isSynchronized, type TcpFlow } from './tcp-flow.ts';
+import { FIN_WAIT_2_IDLE_MS } from './tcp-limits.ts';
 import { sendReset } from './tcp-segment.ts';
 import { armTimer } from './tcp-timer.ts';
 
@@ -42,13 +42,7 @@ export function refreshState(core: TcpCore, flow: TcpFlow): void {
     armTimer(flow);
   } else if (state === 'TIME-WAIT') {
     core.releaseBuffers(flow);
-    flow.rexmitAt = NEVER;
-    flow.persistAt = NEVER;
-    flow.windowAt = NEVER;
-    flow.lifeAt = Math.ceil((core.now() + TIME_WAIT_MS) / TIME_WAIT_STEP_MS) * TIME_WAIT_STEP_MS;
-    armTimer(flow);
-    const oldest = core.enterTimeWait(flow);
-    if (oldest !== undefined) finish(core, oldest);
+    core.timeWait.enter(flow);
   }
 }
 

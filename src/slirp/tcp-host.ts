@@ -43,7 +43,7 @@ function onSocketEvent(
     case 'readable':
     case 'closed':
       flow.readable = !flow.hostEnd;
-      if (isSynchronized(flow)) core.produceNow(flow);
+      if (isSynchronized(flow)) core.rounds.produceNow(flow);
       else watch(flow, false, flow.wantsWrite);
       return;
     case 'writable':

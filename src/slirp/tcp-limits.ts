@@ -47,7 +47,7 @@ export const CONNECT_TIMEOUT_MS = 75_000;
 export const TIME_WAIT_MS = 10_000;
 /** Flows in TIME-WAIT; the oldest gives way. On a link of one hop a FIN that is sent again comes soon. */
 export const MAX_TIME_WAIT = 1024;
-/** TIME-WAIT ends at a multiple of this: many flows, one wake-up. */
+/** TIME-WAIT ends at a multiple of this. */
 export const TIME_WAIT_STEP_MS = 250;
 /** The guest has acknowledged our FIN but neither sends nor closes: asked whether it is alive. */
 export const FIN_WAIT_2_IDLE_MS = 600_000;

@@ -152,7 +152,7 @@ export function established(core: TcpCore, flow: TcpFlow): void {
   flow.rto = flow.srtt > 0 ? flow.rto : INITIAL_RTO_MS;
   flow.lifeAt = core.now() + KEEPALIVE_IDLE_MS;
   flow.retries = 0;
-  core.schedule(flow);
+  core.rounds.schedule(flow);
 }
 
 /** Room for one more flow of this guest, perhaps in place of an old one. */

@@ -29,7 +29,7 @@ export class TcpStack {
   constructor(ip: IpLayer, options: TcpStackOptions = {}) {
     this.#core = new TcpCore(ip, options);
     const core = this.#core;
-    core.produce = (flow, budget) => produce(core, flow, budget);
+    core.rounds.produce = (flow, budget) => produce(core, flow, budget);
     this.#forwards = new TcpForwards(core);
   }
 
@@ -92,6 +92,7 @@ export class TcpStack {
     this.#core.table.forEach((flow) => {
       abort(this.#core, flow, false);
     });
+    this.#core.timeWait.close();
     await this.#forwards.close();
   }
 }

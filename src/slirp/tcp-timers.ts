@@ -7,12 +7,12 @@
  * persistAt  the guest's window is shut and bytes wait: asked with a segment in front of the window, which it must
  *            answer (RFC 9293 §3.8.6.1). A guest that answers may stay shut for ever, one that does not is gone.
  * windowAt   the host socket's room is looked at again.
- * lifeAt     handshake limit, end of TIME-WAIT, or the longest silence before a keepalive (RFC 9293 §3.8.4).
+ * lifeAt     handshake limit, or the longest silence before a keepalive (RFC 9293 §3.8.4).
  */
 import { BUSY } from '../net/client.ts';
 import { seqAdd, seqDiff, TCP_ACK, TCP_SYN } from '../wire/index.ts';
 import type { TcpCore } from './tcp-core.ts';
-import { abort, finish, refuse } from './tcp-end.ts';
+import { abort, refuse } from './tcp-end.ts';
 import { flightSize, NEVER, type TcpFlow } from './tcp-flow.ts';
 import { offerRoom } from './tcp-host.ts';
 import {
@@ -94,7 +94,7 @@ function onRetransmit(core: TcpCore, flow: TcpFlow, now: number): void {
   flow.timing = false;
   flow.rto = Math.min(flow.rto * 2, MAX_RTO_MS);
   flow.rexmitAt = now + flow.rto;
-  core.schedule(flow);
+  core.rounds.schedule(flow);
 }
 
 /** The segment that opens the connection towards the guest, first and again. */
@@ -106,7 +106,7 @@ export function sendHandshake(core: TcpCore, flow: TcpFlow): void {
 function onPersist(core: TcpCore, flow: TcpFlow, now: number): void {
   flow.persistAt = NEVER;
   if (flow.sndWnd > 0 || flightSize(flow) > 0) {
-    core.schedule(flow);
+    core.rounds.schedule(flow);
     return;
   }
   if (!flow.parked) {
@@ -133,9 +133,6 @@ function onLife(core: TcpCore, flow: TcpFlow, now: number): void {
     case 'SYN-RECEIVED':
       core.counters.timedOut++;
       abort(core, flow, true);
-      return;
-    case 'TIME-WAIT':
-      finish(core, flow);
       return;
     default:
       keepAlive(core, flow, now);

@@ -1,0 +1,88 @@
+/**
+ * The round robin of flows that have something to send. Output happens at the end of a batch: whoever changes a flow
+ * schedules it; run() gives each scheduled flow one quantum in turn, until nobody has more or the turn's budget is spent,
+ * and goes on in the next turn. Only a socket that has just become readable is served at once.
+ */
+import { type BatchLoop, type BatchTask, PRODUCE } from '../net/host.ts';
+import type { TcpFlow } from './tcp-flow.ts';
+import { AT_ONCE_BYTES, LONE_QUANTUM, QUANTUM, TURN_BYTES, TURN_MS } from './tcp-limits.ts';
+
+export class Rounds implements BatchTask {
+  /** One quantum of a flow's output; how much of it was used. Set by the stack. */
+  produce: (flow: TcpFlow, budget: number) => number = () => 0;
+  readonly #loop: BatchLoop;
+  readonly #now: () => number;
+  #head: TcpFlow | undefined;
+  #tail: TcpFlow | undefined;
+  /** Bytes that produceNow may still use in this turn: many readable sockets must not make it long. */
+  #atOnce = AT_ONCE_BYTES;
+  /** Sockets that became readable, in this turn and in the one before. */
+  #ready = 0;
+  #crowd = 0;
+
+  constructor(loop: BatchLoop, now: () => number) {
+    this.#loop = loop;
+    this.#now = now;
+  }
+
+  /** The flow has, or may have, something to send. */
+  schedule(flow: TcpFlow): void {
+    if (flow.queued) return;
+    this.#push(flow);
+    this.#loop.atBatchEnd(PRODUCE, this);
+  }
+
+  run(): void {
+    const startedAt = this.#now();
+    let total = 0;
+    for (let flow = this.#pop(); flow !== undefined; flow = this.#pop()) {
+      if (isClosed(flow)) continue;
+      const quantum = this.#head === undefined ? LONE_QUANTUM : QUANTUM;
+      const used = this.produce(flow, quantum);
+      total += used;
+      // A whole quantum used: there may be more, behind the others.
+      if (used + flow.mss > quantum && !flow.queued && !isClosed(flow)) this.#push(flow);
+      if (total >= TURN_BYTES || this.#now() - startedAt > TURN_MS) break;
+    }
+    this.#atOnce = AT_ONCE_BYTES;
+    this.#crowd = this.#ready;
+    this.#ready = 0;
+    if (this.#head !== undefined) this.#loop.nextTurn(this);
+  }
+
+  /**
+   * The flow's socket has bytes at hand just now: one quantum is read in place, which saves some hosts a copy, while the
+   * turn has any to give away outside the round robin; the rest goes the usual way.
+   */
+  produceNow(flow: TcpFlow): void {
+    this.#ready++;
+    if (this.#atOnce > 0) {
+      const quantum = this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
+      const used = this.produce(flow, quantum);
+      this.#atOnce -= used;
+      this.#loop.atBatchEnd(PRODUCE, this);
+      if (used + flow.mss <= quantum || isClosed(flow)) return;
+    }
+    this.schedule(flow);
+  }
+
+  #push(flow: TcpFlow): void {
+    flow.queued = true;
+    flow.ringNext = undefined;
+    if (this.#tail === undefined) this.#head = flow;
+    else this.#tail.ringNext = flow;
+    this.#tail = flow;
+  }
+
+  #pop(): TcpFlow | undefined {
+    const flow = this.#head;
+    if (flow === undefined) return undefined;
+    this.#head = flow.ringNext;
+    if (this.#head === undefined) this.#tail = undefined;
+    flow.ringNext = undefined;
+    flow.queued = false;
+    return flow;
+  }
+}
+
+const isClosed = (flow: TcpFlow): boolean => flow.state === 'CLOSED';
