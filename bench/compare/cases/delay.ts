@@ -7,7 +7,16 @@ import { Collector } from '../kit/report.ts';
 import { ip, type Namespace } from '../kit/world.ts';
 
 const UNIT = 'Gbit/s';
-const ROUND_TRIPS = [1, 10, 50];
+/**
+ * The distances. A wire without a rate measures the processors at 1 ms, where no window is in the way: the second path has
+ * one, so that what limits is what the delay does to a connection.
+ */
+const PATHS: readonly Path[] = [
+  { roundTrip: 1 },
+  { roundTrip: 1, gigabits: 2.5 },
+  { roundTrip: 10 },
+  { roundTrip: 50 },
+];
 const SERVER = '10.9.0.2';
 const OF_DIRECT = 0.9;
 const DIRECT = 'the host directly';
@@ -23,10 +32,10 @@ export const delayed: Case = {
     const { world, rounds, quick, progress } = context;
     const seconds = quick ? context.seconds : Math.max(LEAST_SECONDS, context.seconds);
     const collector = new Collector(delayed.name, delayed.title);
-    const cellOf = (roundTrip: number, direction: string): string => `RTT ${roundTrip} ms, ${direction}`;
-    for (const roundTrip of ROUND_TRIPS) {
-      const { client, server, how, stop } = await farApart(context, roundTrip / 2);
-      progress(`RTT ${roundTrip} ms by ${how}`);
+    const cellOf = (path: Path, direction: string): string => `${nameOf(path)}, ${direction}`;
+    for (const path of PATHS) {
+      const { client, server, how, stop } = await farApart(context, path);
+      progress(`${nameOf(path)} by ${how}`);
       const links: Link[] = [];
       for (const name of ['netyard', ...PEERS]) {
         await collector.attempt(`${name} start`, async () => {
@@ -35,7 +44,7 @@ export const delayed: Case = {
       }
       for (let round = 1; round <= rounds; round++) {
         for (const direction of DIRECTIONS) {
-          const cell = cellOf(roundTrip, direction);
+          const cell = cellOf(path, direction);
           const measure = (name: string, role: 'netyard' | 'peer' | 'yardstick', from: Namespace): Promise<void> =>
             collector.attempt(`${name}, ${cell}`, async () => {
               const reverse = direction === 'host to guest';
@@ -51,9 +60,9 @@ export const delayed: Case = {
       for (const { process } of links) await process.stop();
       await stop();
     }
-    for (const roundTrip of ROUND_TRIPS) {
+    for (const path of PATHS) {
       for (const direction of DIRECTIONS) {
-        const cell = cellOf(roundTrip, direction);
+        const cell = cellOf(path, direction);
         const ours = collector.medianOf(cell, 'netyard', UNIT);
         collector.demand(`${cell}: of ${DIRECT}`, ours / collector.medianOf(cell, DIRECT, UNIT), OF_DIRECT);
         collector.demand(`${cell}: of the better peer`, ours / collector.bestPeer(cell, UNIT), 1);
@@ -63,6 +72,16 @@ export const delayed: Case = {
   },
 };
 
+interface Path {
+  /** Milliseconds. */
+  readonly roundTrip: number;
+  /** As fast as the machine is, unless set. */
+  readonly gigabits?: number;
+}
+
+const nameOf = ({ roundTrip, gigabits }: Path): string =>
+  `RTT ${roundTrip} ms${gigabits === undefined ? '' : ` at ${gigabits} Gbit/s`}`;
+
 interface FarApart {
   readonly client: Namespace;
   readonly server: Namespace;
@@ -71,7 +90,8 @@ interface FarApart {
 }
 
 /** Two hosts with a wire between them: netem on a veth pair, or where the kernel has none two taps and a delay line. */
-async function farApart({ world }: CaseContext, eachWay: number): Promise<FarApart> {
+async function farApart({ world }: CaseContext, { roundTrip, gigabits }: Path): Promise<FarApart> {
+  const eachWay = roundTrip / 2;
   const [client, server] = [await world.namespace(), await world.namespace()];
   const names = [world.uniqueName('nyd'), world.uniqueName('nyd')] as const;
   const sides: readonly Side[] = [
@@ -82,11 +102,12 @@ async function farApart({ world }: CaseContext, eachWay: number): Promise<FarApa
   await addressed(sides);
   let how = 'netem';
   let stop = async (): Promise<void> => {};
-  if (!(await hasNetem(world, sides, eachWay))) {
+  if (!(await hasNetem(world, sides, eachWay, gigabits))) {
     await client.ip('link', 'del', names[0]);
     how = 'a delay line between taps';
     const script = join(ROOT, 'bench', 'compare', 'kit', 'delay-line.ts');
-    const line = world.start([process.execPath, '--import', 'tsx', script, ...names, String(eachWay)]);
+    const rate = gigabits === undefined ? [] : [String(gigabits)];
+    const line = world.start([process.execPath, '--import', 'tsx', script, ...names, String(eachWay), ...rate]);
     await line.says('ready\n');
     await addressed(sides);
     stop = () => line.stop();
@@ -108,9 +129,16 @@ async function addressed(sides: readonly Side[]): Promise<void> {
 }
 
 /** The queue must hold what is under way. */
-async function hasNetem(world: CaseContext['world'], sides: readonly Side[], eachWay: number): Promise<boolean> {
+async function hasNetem(
+  world: CaseContext['world'],
+  sides: readonly Side[],
+  eachWay: number,
+  gigabits: number | undefined,
+): Promise<boolean> {
+  const rate = gigabits === undefined ? [] : ['rate', `${gigabits * 1000}mbit`];
   for (const [name, namespace] of sides) {
-    const words = ['tc', 'qdisc', 'add', 'dev', name, 'root', 'netem', 'delay', `${eachWay}ms`, 'limit', '100000'];
+    const netem = ['netem', 'delay', `${eachWay}ms`, ...rate, 'limit', '100000'];
+    const words = ['tc', 'qdisc', 'add', 'dev', name, 'root', ...netem];
     if ((await world.start(words, namespace).exited) !== 0) return false;
   }
   return true;

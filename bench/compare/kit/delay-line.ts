@@ -1,7 +1,7 @@
 /**
  * Two taps joined by a wire with a delay, for kernels without netem:
  *
- *   delay-line.ts TAP-A TAP-B MILLISECONDS-EACH-WAY
+ *   delay-line.ts TAP-A TAP-B MILLISECONDS-EACH-WAY [GIGABITS-A-SECOND]
  *
  * Frames of offloads pass whole. A loop of its own, without Node's: epoll there is no finer than a millisecond.
  */
@@ -15,6 +15,8 @@ const OFFLOADS = 1 | 2 | 4;
 const MAX_FRAME = 70_000;
 /** In flight each way; more is lost, as on any wire with a queue. Bytes and frames. */
 const CAPACITY = 128 << 20;
+/** What may wait in front of a wire that has a rate, milliseconds of it. */
+const QUEUE_MS = 10;
 const FRAMES = 1 << 17;
 /** Longest sleep: what a frame may wait beside its delay. Milliseconds. */
 const GRAIN = 0.1;
@@ -42,6 +44,10 @@ class Wire {
   readonly #from: number;
   readonly #to: number;
   readonly #delay: number;
+  /** Milliseconds a byte takes. */
+  readonly #perByte: number;
+  /** When the last frame has left the sender. */
+  #sentAt = 0;
   readonly #bytes = new Uint8Array(CAPACITY + MAX_FRAME);
   readonly #at = new Int32Array(FRAMES);
   readonly #length = new Int32Array(FRAMES);
@@ -51,10 +57,11 @@ class Wire {
   /** Where the next frame goes. */
   #end = 0;
 
-  constructor(from: number, to: number, delay: number) {
+  constructor(from: number, to: number, delay: number, gigabits: number) {
     this.#from = from;
     this.#to = to;
     this.#delay = delay;
+    this.#perByte = 8 / (gigabits * 1e6);
   }
 
   /** Whether there may be more. */
@@ -62,14 +69,16 @@ class Wire {
     for (let i = 0; i < BUDGET; i++) {
       const length = calls.read(this.#from, this.#bytes, this.#end, MAX_FRAME);
       if (length <= 0) return false;
-      if (this.#count === FRAMES || this.#free() < length + MAX_FRAME) {
+      const sentAt = Math.max(now, this.#sentAt) + length * this.#perByte;
+      if (this.#count === FRAMES || this.#free() < length + MAX_FRAME || sentAt - now > QUEUE_MS) {
         this.dropped++;
         continue;
       }
       const slot = (this.#first + this.#count++) % FRAMES;
       this.#at[slot] = this.#end;
       this.#length[slot] = length;
-      this.#due[slot] = now + this.#delay;
+      this.#sentAt = sentAt;
+      this.#due[slot] = sentAt + this.#delay;
       this.#end += length;
       if (this.#end >= CAPACITY) this.#end = 0;
     }
@@ -101,9 +110,10 @@ class Wire {
   }
 }
 
-const [, , nameA = '', nameB = '', milliseconds = '0'] = process.argv;
+const [, , nameA = '', nameB = '', milliseconds = '0', gigabits = 'Infinity'] = process.argv;
 const [a, b] = [tap(nameA), tap(nameB)];
-const wires = [new Wire(a, b, Number(milliseconds)), new Wire(b, a, Number(milliseconds))];
+const wire = (from: number, to: number): Wire => new Wire(from, to, Number(milliseconds), Number(gigabits));
+const wires = [wire(a, b), wire(b, a)];
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 process.stdout.write('ready\n');
 // Ends with the signal's default action: nothing here needs to be put away.
