@@ -335,7 +335,8 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     if (result === SOCKET_FAILED) this.#fail(this.#context.error(output.failure));
     else if (output.isBlocked) this.#setMask(this.#mask | WRITABLE);
     else if (this.#shut) {
-      this.#context.calls.shutdown(this.#fd, SHUT_WR);
+      // After the peer's end the descriptor is closed at once, which tells the peer the same.
+      if (!this.#atEnd) this.#context.calls.shutdown(this.#fd, SHUT_WR);
       this.#endIfBothEnded();
     }
   }
