@@ -42,7 +42,7 @@ export class FlowTable<T extends FlowNode<T>> {
   }
 
   find(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): T | undefined {
-    const hash = this.#hash(guest, guestPort, remote, remotePort);
+    const hash = this.hashOf(guest, guestPort, remote, remotePort);
     let entry = this.#buckets[hash & (this.#buckets.length - 1)];
     while (entry !== undefined) {
       if (
@@ -59,10 +59,18 @@ export class FlowTable<T extends FlowNode<T>> {
     return undefined;
   }
 
+  /** uint32, keyed with the table's secret. */
+  hashOf(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): number {
+    let h = this.#secret;
+    for (let i = 0; i < 4; i++) h = mix(h, guest[i]!);
+    for (let i = 0; i < 4; i++) h = mix(h, remote[i]!);
+    return mix(h, (guestPort << 16) | remotePort) >>> 0;
+  }
+
   /** The caller has made sure that no entry with this key is present. */
   add(entry: T): void {
     if (this.#size >= this.#buckets.length) this.#grow();
-    const hash = this.#hash(entry.guest, entry.guestPort, entry.remote, entry.remotePort);
+    const hash = this.hashOf(entry.guest, entry.guestPort, entry.remote, entry.remotePort);
     entry.hash = hash;
     const index = hash & (this.#buckets.length - 1);
     entry.chain = this.#buckets[index];
@@ -135,13 +143,6 @@ export class FlowTable<T extends FlowNode<T>> {
       }
     }
     this.#buckets = buckets;
-  }
-
-  #hash(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): number {
-    let h = this.#secret;
-    for (let i = 0; i < 4; i++) h = mix(h, guest[i]!);
-    for (let i = 0; i < 4; i++) h = mix(h, remote[i]!);
-    return mix(h, (guestPort << 16) | remotePort) >>> 0;
   }
 }
 

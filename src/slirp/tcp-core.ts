@@ -63,11 +63,7 @@ export class TcpCore {
     this.table = new FlowTable(ip.host.random.u32());
     this.isn = new IsnGenerator(ip.host.random);
     this.rounds = new Rounds(ip.host.loop, () => this.now());
-    this.timeWait = new TimeWait(
-      ip.host.timers,
-      () => this.now(),
-      (flow) => this.remove(flow),
-    );
+    this.timeWait = new TimeWait(ip.host.timers, () => this.now());
     this.maxFlows = options.maxFlows ?? MAX_FLOWS;
     this.maxConnecting = options.maxConnecting ?? MAX_CONNECTING;
   }

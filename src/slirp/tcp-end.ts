@@ -5,7 +5,7 @@
 import { seqAdd, TCP_ACK, TCP_RST } from '../wire/index.ts';
 import type { ReasonAbout } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
-import { deriveState, isSynchronized, type TcpFlow } from './tcp-flow.ts';
+import { deriveState, isSynchronized, NEVER, type TcpFlow } from './tcp-flow.ts';
 import { FIN_WAIT_2_IDLE_MS } from './tcp-limits.ts';
 import { sendReset } from './tcp-segment.ts';
 import { armTimer } from './tcp-timer.ts';
@@ -42,7 +42,10 @@ export function refreshState(core: TcpCore, flow: TcpFlow): void {
     armTimer(flow);
   } else if (state === 'TIME-WAIT') {
     core.releaseBuffers(flow);
-    core.timeWait.enter(flow);
+    flow.rexmitAt = flow.persistAt = flow.windowAt = flow.lifeAt = NEVER;
+    armTimer(flow);
+    // Once its last ACK is out the flow makes way for a record.
+    core.rounds.schedule(flow);
   }
 }
 

@@ -31,11 +31,14 @@ import { sampleRtt, takeAck } from './tcp-ack.ts';
 import { challenge, dubious } from './tcp-challenge.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { takeData } from './tcp-data.ts';
-import { abort, finish } from './tcp-end.ts';
+import { abort } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { established, openFromGuest, refuseStray, takeSyn } from './tcp-open.ts';
 import { acknowledge } from './tcp-output.ts';
+import { sendReset } from './tcp-segment.ts';
 import { sendHandshake } from './tcp-timers.ts';
+
+const TTL = 64;
 
 /** A TCP packet of a guest. Borrowed. */
 export function input(core: TcpCore, packet: IpPacket): void {
@@ -72,6 +75,9 @@ export function input(core: TcpCore, packet: IpPacket): void {
 }
 
 function withoutFlow(core: TcpCore, packet: IpPacket, guestPort: number, remotePort: number): void {
+  const hash = core.table.hashOf(packet.source, guestPort, packet.destination, remotePort);
+  const row = core.timeWait.find(hash, packet.source, guestPort, packet.destination, remotePort);
+  if (row >= 0 && inTimeWait(core, packet, row)) return;
   const flags = tcpFlags(packet.bytes, packet.transportOffset);
   if ((flags & TCP_RST) !== 0 || (flags & (TCP_SYN | TCP_FIN)) === (TCP_SYN | TCP_FIN)) {
     core.ip.drop('tcp-flags');
@@ -145,11 +151,6 @@ function synchronized(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
   const headerLength = tcpHeaderLength(bytes, at);
   const length = packet.transportLength - headerLength;
   const fin = (flags & TCP_FIN) !== 0;
-  if (flow.state === 'TIME-WAIT' && startsOver(flow, flags, seq)) {
-    finish(core, flow);
-    withoutFlow(core, packet, flow.guestPort, flow.remotePort);
-    return;
-  }
   // First: the sequence number. A segment that only touches the window's right edge is taken, as Linux does.
   const end = seqAdd(seq, length + (fin ? 1 : 0));
   const acceptable = seqLe(seq, flow.rcvEdge) && (end === seq ? seqGe(seq, flow.rcvNxt) : seqGt(end, flow.rcvNxt));
@@ -196,9 +197,36 @@ function synchronized(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
 
 const isGone = (flow: TcpFlow): boolean => flow.state === 'CLOSED';
 
-/** A new connection with the numbers of one in TIME-WAIT (RFC 9293 §3.6.1). */
-const startsOver = (flow: TcpFlow, flags: number, seq: number): boolean =>
-  (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === TCP_SYN && seqGt(seq, flow.rcvNxt);
+/** A segment for what is left of a connection. False: a new one with its numbers begins (RFC 9293 §3.6.1). */
+function inTimeWait(core: TcpCore, packet: IpPacket, row: number): boolean {
+  const { bytes, transportOffset: at } = packet;
+  const { rcvNxt, sndNxt, guest, remote, guestPort, remotePort, window } = core.timeWait.read(row);
+  const flags = tcpFlags(bytes, at);
+  const seq = tcpSeq(bytes, at);
+  if ((flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === TCP_SYN && seqGt(seq, rcvNxt)) {
+    core.timeWait.end(row);
+    return false;
+  }
+  if ((flags & TCP_RST) !== 0) {
+    if (seq === rcvNxt) {
+      core.counters.resetByGuest++;
+      core.timeWait.end(row);
+    } else {
+      core.ip.drop('tcp-reset-window');
+    }
+    return true;
+  }
+  const isBareAck = (flags & (TCP_SYN | TCP_FIN)) === 0 && packet.transportLength === tcpHeaderLength(bytes, at);
+  if (isBareAck && seq === rcvNxt) return true;
+  if (!core.timeWait.mayAnswer(row)) {
+    core.ip.drop('tcp-ack-limit');
+    return true;
+  }
+  core.counters.duplicate++;
+  const path = core.ip.openPath(guest.slice(), remote.slice());
+  sendReset(core, path, remotePort, guestPort, sndNxt, rcvNxt, TCP_ACK, window, TTL);
+  return true;
+}
 
 /** RFC 5961 §3: exactly RCV.NXT resets, elsewhere in the window a challenge. */
 function takeReset(core: TcpCore, flow: TcpFlow, seq: number): void {

@@ -6,7 +6,7 @@
  * A connection that a forward accepted: the guest gets a SYN; nothing is read from the socket before it has answered.
  *
  * Caps on flows and on those still connecting, in all and per guest. At the cap the longest unused flow gives way if it
- * is in TIME-WAIT or has been silent for a minute; otherwise the new one is refused.
+ * has been silent for a minute; otherwise the new one is refused. TIME-WAIT has a cap of its own.
  */
 import type { StreamSocket } from '../net/host.ts';
 import {
@@ -175,7 +175,7 @@ function evict(core: TcpCore, of: GuestRecord | undefined): boolean {
   const idleSince = core.now() - EVICTION_IDLE_MS;
   for (let i = 0; i < EVICTION_DEPTH && flow !== undefined; i++, flow = flow.newer) {
     if (of !== undefined && flow.record !== of) continue;
-    if (flow.state === 'TIME-WAIT' || flow.heardAt < idleSince) {
+    if (flow.heardAt < idleSince) {
       core.counters.evicted++;
       abort(core, flow, true);
       return true;

@@ -63,6 +63,9 @@ export function produce(core: TcpCore, flow: TcpFlow, budget: number): number {
   if (flow.state !== 'TIME-WAIT') {
     updateInterest(flow);
     armOutput(core, flow);
+  } else if (!flow.parked) {
+    core.timeWait.enter(flow);
+    core.remove(flow);
   }
   return used;
 }

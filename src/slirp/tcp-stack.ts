@@ -18,6 +18,7 @@ import type { TcpFlow } from './tcp-flow.ts';
 import { type ForwardRule, TcpForwards } from './tcp-forward.ts';
 import { input } from './tcp-input.ts';
 import { produce } from './tcp-output.ts';
+import type { TimeWaitRecord } from './tcp-time-wait.ts';
 
 export type { TcpStackOptions } from './tcp-core.ts';
 export type { ForwardRule } from './tcp-forward.ts';
@@ -67,17 +68,22 @@ export class TcpStack {
     this.#core.table.forEach((flow) => {
       found.push(describe(flow));
     });
-    return found.reverse();
+    found.reverse();
+    this.#core.timeWait.forEach((record) => {
+      found.push(describeEnded(record));
+    });
+    return found;
   }
 
   /** Counters and gauges; keys begin with `tcp.`. */
   statistics(): Record<string, number> {
-    const { counters, pool, table, connecting, guests } = this.#core;
+    const { counters, pool, table, timeWait, connecting, guests } = this.#core;
     const result: Record<string, number> = {};
     for (const [name, value] of Object.entries(counters)) result[`tcp.${name}`] = value as number;
     let parked = 0;
     for (const record of guests.values()) parked += record.parked.length;
     result['tcp.flows'] = table.size;
+    result['tcp.timeWait'] = timeWait.size;
     result['tcp.connecting'] = connecting;
     result['tcp.parkedNow'] = parked;
     result['tcp.poolBytes'] = pool.usedBytes;
@@ -95,6 +101,24 @@ export class TcpStack {
     this.#core.timeWait.close();
     await this.#forwards.close();
   }
+}
+
+function describeEnded({ guest, guestPort, remote, remotePort, forwarded }: TimeWaitRecord): Flow {
+  const ends = [
+    { address: addressText(guest), port: guestPort },
+    { address: addressText(remote), port: remotePort },
+  ] as const;
+  const [source, destination] = forwarded ? [ends[1], ends[0]] : ends;
+  return {
+    protocol: 'tcp',
+    state: 'TIME-WAIT',
+    sourceAddress: source.address,
+    sourcePort: source.port,
+    destinationAddress: destination.address,
+    destinationPort: destination.port,
+    receiveQueue: 0,
+    sendQueue: 0,
+  };
 }
 
 function describe(flow: TcpFlow): Flow {

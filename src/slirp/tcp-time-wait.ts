@@ -1,49 +1,174 @@
 /**
- * Flows in TIME-WAIT, in the order they entered it. They have no timer of their own: one ends those whose time is over, and
- * beyond the cap the oldest gives way. A flow that ended before its time keeps its place until then.
+ * TIME-WAIT: what is left of a connection that both sides have closed, so that a FIN that is sent again is acknowledged
+ * (RFC 9293 §3.6.1). Records are rows of typed arrays in the order they entered: at thousands of connections a second
+ * objects that live this long would be most of what the garbage collector has to do. One timer ends all whose time is
+ * over, and beyond the cap the oldest gives way.
  */
 import type { Timer, Timers } from '../net/host.ts';
-import { NEVER, type TcpFlow } from './tcp-flow.ts';
-import { MAX_TIME_WAIT, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
+import { seqDiff } from '../wire/index.ts';
+import type { IpAddress } from './ip-layer.ts';
+import type { TcpFlow } from './tcp-flow.ts';
+import { DUBIOUS_ACKS, MAX_TIME_WAIT, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
+
+/** A row, as others see it. One object, reused: valid until the next call. */
+export interface TimeWaitRecord {
+  readonly guest: IpAddress;
+  guestPort: number;
+  readonly remote: IpAddress;
+  remotePort: number;
+  forwarded: boolean;
+  rcvNxt: number;
+  sndNxt: number;
+  /** Field of the last segment. */
+  window: number;
+}
+
+const NONE = -1;
+const WORDS = 8;
+const BUCKETS = MAX_TIME_WAIT;
+const MAX_WINDOW_FIELD = 65535;
 
 export class TimeWait {
-  readonly #ring: (TcpFlow | undefined)[] = [];
   readonly #timer: Timer;
   readonly #now: () => number;
-  readonly #end: (flow: TcpFlow) => void;
+  /** Guest and remote address. */
+  readonly #addresses = new Uint32Array(WORDS * MAX_TIME_WAIT);
+  readonly #ports = new Uint32Array(MAX_TIME_WAIT);
+  readonly #hashes = new Uint32Array(MAX_TIME_WAIT);
+  readonly #rcvNxt = new Uint32Array(MAX_TIME_WAIT);
+  readonly #sndNxt = new Uint32Array(MAX_TIME_WAIT);
+  readonly #window = new Uint16Array(MAX_TIME_WAIT);
+  readonly #forwarded = new Uint8Array(MAX_TIME_WAIT);
+  /** ACKs that the row may still cause. */
+  readonly #answers = new Uint8Array(MAX_TIME_WAIT);
+  /** 0 = the row ended before its time. */
+  readonly #endsAt = new Float64Array(MAX_TIME_WAIT);
+  readonly #buckets = new Int16Array(BUCKETS).fill(NONE);
+  readonly #chain = new Int16Array(MAX_TIME_WAIT);
+  readonly #record: TimeWaitRecord = {
+    guest: new Uint32Array(4),
+    guestPort: 0,
+    remote: new Uint32Array(4),
+    remotePort: 0,
+    forwarded: false,
+    rcvNxt: 0,
+    sndNxt: 0,
+    window: 0,
+  };
   #first = 0;
+  /** Rows from `first` on, those that ended before their time among them. */
   #count = 0;
+  #live = 0;
 
-  /** @param end what becomes of a flow whose time is over, or whose place is needed. */
-  constructor(timers: Timers, now: () => number, end: (flow: TcpFlow) => void) {
+  constructor(timers: Timers, now: () => number) {
     this.#timer = timers.create(() => this.#expire());
     this.#now = now;
-    this.#end = end;
   }
 
-  /** The flow's state has just become TIME-WAIT: from now on only time ends it, or the guest. */
+  get size(): number {
+    return this.#live;
+  }
+
+  /** Notes a flow of the table that is in TIME-WAIT and has nothing left to say. The caller removes it. */
   enter(flow: TcpFlow): void {
-    flow.timer?.cancel();
-    flow.timer = undefined;
-    flow.timerAt = flow.rexmitAt = flow.persistAt = flow.windowAt = NEVER;
-    // Many flows, one wake-up.
-    flow.lifeAt = Math.ceil((this.#now() + TIME_WAIT_MS) / TIME_WAIT_STEP_MS) * TIME_WAIT_STEP_MS;
     if (this.#count === MAX_TIME_WAIT) this.#endFirst();
-    this.#ring[(this.#first + this.#count) % MAX_TIME_WAIT] = flow;
-    if (this.#count++ === 0) this.#timer.set(flow.lifeAt);
+    const row = (this.#first + this.#count) % MAX_TIME_WAIT;
+    this.#addresses.set(flow.guest, row * WORDS);
+    this.#addresses.set(flow.remote, row * WORDS + 4);
+    this.#ports[row] = (flow.guestPort << 16) | flow.remotePort;
+    this.#hashes[row] = flow.hash;
+    this.#rcvNxt[row] = flow.rcvNxt;
+    this.#sndNxt[row] = flow.sndNxt;
+    this.#window[row] = Math.min(seqDiff(flow.rcvEdge, flow.rcvNxt) >>> flow.rcvShift, MAX_WINDOW_FIELD);
+    this.#forwarded[row] = flow.forwarded ? 1 : 0;
+    this.#answers[row] = DUBIOUS_ACKS;
+    // Many rows, one wake-up.
+    const endsAt = Math.ceil((this.#now() + TIME_WAIT_MS) / TIME_WAIT_STEP_MS) * TIME_WAIT_STEP_MS;
+    this.#endsAt[row] = endsAt;
+    const bucket = flow.hash % BUCKETS;
+    this.#chain[row] = this.#buckets[bucket]!;
+    this.#buckets[bucket] = row;
+    this.#live++;
+    if (this.#count++ === 0) this.#timer.set(endsAt);
+  }
+
+  /** @param hash the flow table's for these four. @returns a row, or -1. */
+  find(hash: number, guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): number {
+    if (this.#live === 0) return NONE;
+    const ports = ((guestPort << 16) | remotePort) >>> 0;
+    let row = this.#buckets[hash % BUCKETS]!;
+    while (row !== NONE) {
+      if (this.#hashes[row] === hash && this.#ports[row] === ports && this.#isOf(row, guest, remote)) return row;
+      row = this.#chain[row]!;
+    }
+    return NONE;
+  }
+
+  read(row: number): TimeWaitRecord {
+    const record = this.#record;
+    const at = row * WORDS;
+    for (let i = 0; i < 4; i++) {
+      record.guest[i] = this.#addresses[at + i]!;
+      record.remote[i] = this.#addresses[at + 4 + i]!;
+    }
+    record.guestPort = this.#ports[row]! >>> 16;
+    record.remotePort = this.#ports[row]! & 0xffff;
+    record.forwarded = this.#forwarded[row] === 1;
+    record.rcvNxt = this.#rcvNxt[row]!;
+    record.sndNxt = this.#sndNxt[row]!;
+    record.window = this.#window[row]!;
+    return record;
+  }
+
+  /** Whether one more ACK may be sent for this row: a guest that repeats its FIN needs a few. */
+  mayAnswer(row: number): boolean {
+    if (this.#answers[row] === 0) return false;
+    this.#answers[row]!--;
+    return true;
+  }
+
+  /** Ends a row before its time. */
+  end(row: number): void {
+    const bucket = this.#hashes[row]! % BUCKETS;
+    if (this.#buckets[bucket] === row) {
+      this.#buckets[bucket] = this.#chain[row]!;
+    } else {
+      let at = this.#buckets[bucket]!;
+      while (this.#chain[at] !== row) at = this.#chain[at]!;
+      this.#chain[at] = this.#chain[row]!;
+    }
+    this.#endsAt[row] = 0;
+    this.#live--;
+  }
+
+  /** The last first. */
+  forEach(visit: (record: TimeWaitRecord) => void): void {
+    for (let i = this.#count - 1; i >= 0; i--) {
+      const row = (this.#first + i) % MAX_TIME_WAIT;
+      if (this.#endsAt[row] !== 0) visit(this.read(row));
+    }
   }
 
   close(): void {
+    while (this.#count > 0) this.#endFirst();
     this.#timer.cancel();
-    this.#ring.length = 0;
-    this.#count = 0;
+  }
+
+  #isOf(row: number, guest: IpAddress, remote: IpAddress): boolean {
+    const addresses = this.#addresses;
+    const at = row * WORDS;
+    for (let i = 0; i < 4; i++) {
+      if (addresses[at + i] !== guest[i] || addresses[at + 4 + i] !== remote[i]) return false;
+    }
+    return true;
   }
 
   #expire(): void {
     const now = this.#now();
-    for (let flow = this.#ring[this.#first]; this.#count > 0 && flow !== undefined; flow = this.#ring[this.#first]) {
-      if (flow.state === 'TIME-WAIT' && flow.lifeAt > now) {
-        this.#timer.set(flow.lifeAt);
+    while (this.#count > 0) {
+      const endsAt = this.#endsAt[this.#first]!;
+      if (endsAt > now) {
+        this.#timer.set(endsAt);
         return;
       }
       this.#endFirst();
@@ -51,10 +176,8 @@ export class TimeWait {
   }
 
   #endFirst(): void {
-    const flow = this.#ring[this.#first];
-    this.#ring[this.#first] = undefined;
+    if (this.#endsAt[this.#first] !== 0) this.end(this.#first);
     this.#first = (this.#first + 1) % MAX_TIME_WAIT;
     this.#count--;
-    if (flow?.state === 'TIME-WAIT') this.#end(flow);
   }
 }
