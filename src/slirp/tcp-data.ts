@@ -2,7 +2,7 @@
  * Bytes and FIN from the guest (RFC 9293 §3.10.7.4, seventh and eighth step).
  *
  * In order and nothing waiting: straight from the frame into the socket. Otherwise into the assembler, from which the
- * socket is fed. An ACK at the end of the batch, at once for anything out of order and for the FIN.
+ * socket is fed. An ACK at the end of the batch, at once for anything out of order.
  */
 import { SOCKET_FAILED } from '../net/host.ts';
 import { seqAdd, seqDiff, seqGt, seqLe, seqLt } from '../wire/index.ts';
@@ -66,12 +66,9 @@ export function takeData(
     atOnce = true;
   }
   flow.ackPending = true;
-  if (flow.finKnown && !flow.guestFin && seqLe(flow.finSeq, flow.rcvNxt)) {
-    processFin(core, flow);
-    atOnce = true;
-  }
+  if (flow.finKnown && !flow.guestFin && seqLe(flow.finSeq, flow.rcvNxt)) processFin(core, flow);
   watchRoom(flow);
-  if (atOnce || flow.finKnown) acknowledge(core, flow);
+  if (atOnce) acknowledge(core, flow);
   else core.rounds.schedule(flow);
 }
 
