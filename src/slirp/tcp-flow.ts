@@ -163,6 +163,7 @@ export class TcpFlow implements FlowNode<TcpFlow> {
   dubiousAt = 0;
 
   queued = false;
+  ackQueued = false;
   ringNext: TcpFlow | undefined;
   parked = false;
   starving = false;

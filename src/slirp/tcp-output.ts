@@ -59,11 +59,14 @@ export function produce(core: TcpCore, flow: TcpFlow, budget: number): number {
   // Reading may have ended the flow.
   if (!isSynchronized(flow)) return used;
   if (!flow.parked) sendFin(core, flow);
-  if (flow.ackPending && !flow.parked) acknowledge(core, flow);
   if (flow.state !== 'TIME-WAIT') {
+    if (flow.ackPending && !flow.parked) core.rounds.acknowledgeLast(flow);
     updateInterest(flow);
     armOutput(core, flow);
-  } else if (!flow.parked) {
+    return used;
+  }
+  if (flow.ackPending && !flow.parked) acknowledge(core, flow);
+  if (!flow.parked) {
     core.timeWait.enter(flow);
     core.remove(flow);
   }

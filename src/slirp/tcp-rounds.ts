@@ -2,14 +2,18 @@
  * The round robin of flows that have something to send. Output happens at the end of a batch: whoever changes a flow
  * schedules it; run() gives each scheduled flow one quantum in turn, until nobody has more or the turn's budget is spent,
  * and goes on in the next turn. Only a socket that has just become readable is served at once.
+ *
+ * An ACK of its own goes last, after the batch's writes have left for the host: whoever they are for works meanwhile.
  */
-import { type BatchLoop, type BatchTask, PRODUCE } from '../net/host.ts';
+import { type BatchLoop, type BatchTask, FLUSH, PRODUCE } from '../net/host.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { AT_ONCE_BYTES, LONE_QUANTUM, QUANTUM, TURN_BYTES, TURN_MS } from './tcp-limits.ts';
 
 export class Rounds implements BatchTask {
   /** One quantum of a flow's output; how much of it was used. Set by the stack. */
   produce: (flow: TcpFlow, budget: number) => number = () => 0;
+  /** Sends a due ACK. Set by the stack. */
+  acknowledge: (flow: TcpFlow) => void = () => {};
   readonly #loop: BatchLoop;
   readonly #now: () => number;
   #head: TcpFlow | undefined;
@@ -19,6 +23,8 @@ export class Rounds implements BatchTask {
   /** Sockets that became readable, in this turn and in the one before. */
   #ready = 0;
   #crowd = 0;
+  readonly #unacknowledged: TcpFlow[] = [];
+  readonly #last: BatchTask = { run: () => this.#acknowledgeAll() };
 
   constructor(loop: BatchLoop, now: () => number) {
     this.#loop = loop;
@@ -64,6 +70,23 @@ export class Rounds implements BatchTask {
       if (used + flow.mss <= quantum || isClosed(flow)) return;
     }
     this.schedule(flow);
+  }
+
+  acknowledgeLast(flow: TcpFlow): void {
+    if (flow.ackQueued) return;
+    flow.ackQueued = true;
+    this.#unacknowledged.push(flow);
+    this.#loop.atBatchEnd(FLUSH, this.#last);
+  }
+
+  #acknowledgeAll(): void {
+    const flows = this.#unacknowledged;
+    for (let i = 0; i < flows.length; i++) {
+      const flow = flows[i] as TcpFlow;
+      flow.ackQueued = false;
+      if (flow.ackPending && !flow.parked && !isClosed(flow)) this.acknowledge(flow);
+    }
+    flows.length = 0;
   }
 
   #push(flow: TcpFlow): void {

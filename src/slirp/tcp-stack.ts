@@ -17,7 +17,7 @@ import { abort } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { type ForwardRule, TcpForwards } from './tcp-forward.ts';
 import { input } from './tcp-input.ts';
-import { produce } from './tcp-output.ts';
+import { acknowledge, produce } from './tcp-output.ts';
 import type { TimeWaitRecord } from './tcp-time-wait.ts';
 
 export type { TcpStackOptions } from './tcp-core.ts';
@@ -31,6 +31,7 @@ export class TcpStack {
     this.#core = new TcpCore(ip, options);
     const core = this.#core;
     core.rounds.produce = (flow, budget) => produce(core, flow, budget);
+    core.rounds.acknowledge = (flow) => acknowledge(core, flow);
     this.#forwards = new TcpForwards(core);
   }
 
