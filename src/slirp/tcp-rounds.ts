@@ -20,7 +20,7 @@ export class Rounds implements BatchTask {
   #tail: TcpFlow | undefined;
   /** Bytes that produceNow may still use in this turn: many readable sockets must not make it long. */
   #atOnce = AT_ONCE_BYTES;
-  /** Sockets that became readable, in this turn and in the one before. */
+  /** Sockets that became readable in this turn; the most of late, which a quieter turn lowers by one. */
   #ready = 0;
   #crowd = 0;
   readonly #unacknowledged: TcpFlow[] = [];
@@ -43,7 +43,7 @@ export class Rounds implements BatchTask {
     let total = 0;
     for (let flow = this.#pop(); flow !== undefined; flow = this.#pop()) {
       if (isClosed(flow)) continue;
-      const quantum = this.#head === undefined ? LONE_QUANTUM : QUANTUM;
+      const quantum = this.#head === undefined && this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
       const used = this.produce(flow, quantum);
       total += used;
       // A whole quantum used: there may be more, behind the others.
@@ -51,7 +51,7 @@ export class Rounds implements BatchTask {
       if (total >= TURN_BYTES || this.#now() - startedAt > TURN_MS) break;
     }
     this.#atOnce = AT_ONCE_BYTES;
-    this.#crowd = this.#ready;
+    if (this.#ready > 0) this.#crowd = Math.max(this.#ready, this.#crowd - 1);
     this.#ready = 0;
     if (this.#head !== undefined) this.#loop.nextTurn(this);
   }
@@ -63,7 +63,7 @@ export class Rounds implements BatchTask {
   produceNow(flow: TcpFlow): void {
     this.#ready++;
     if (this.#atOnce > 0) {
-      const quantum = this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
+      const quantum = this.#crowd <= 1 && this.#ready <= 1 ? LONE_QUANTUM : QUANTUM;
       const used = this.produce(flow, quantum);
       this.#atOnce -= used;
       this.#loop.atBatchEnd(PRODUCE, this);
