@@ -7,7 +7,7 @@ import type { ReasonAbout } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { deriveState, isSynchronized, NEVER, type TcpFlow } from './tcp-flow.ts';
 import { FIN_WAIT_2_IDLE_MS } from './tcp-limits.ts';
-import { sendReset } from './tcp-segment.ts';
+import { FLOW_TTL, MAX_WINDOW_FIELD, sendReset } from './tcp-segment.ts';
 import { armTimer } from './tcp-timer.ts';
 
 /** errno of a failed connect to what the guest is told; the rest is a refusal (RST). */
@@ -21,8 +21,6 @@ const CONNECT_ERRORS: ReadonlyMap<string, ReasonAbout> = new Map([
   ['EHOSTDOWN', 'host'],
   ['ETIMEDOUT', 'host'],
 ] as const);
-const FULL_WINDOW = 65535;
-const TTL = 64;
 
 /** The state that the facts now say, and what it entails. */
 export function refreshState(core: TcpCore, flow: TcpFlow): void {
@@ -85,7 +83,7 @@ export function refuse(core: TcpCore, flow: TcpFlow, reason: ReasonAbout | undef
   } else {
     const ack = seqAdd(flow.irs, 1);
     const { path, remotePort, guestPort } = flow;
-    sendReset(core, path, remotePort, guestPort, 0, ack, TCP_RST | TCP_ACK, FULL_WINDOW, TTL);
+    sendReset(core, path, remotePort, guestPort, 0, ack, TCP_RST | TCP_ACK, MAX_WINDOW_FIELD, FLOW_TTL);
   }
   finish(core, flow);
 }
@@ -95,7 +93,7 @@ function resetGuest(core: TcpCore, flow: TcpFlow): void {
   const { path, remotePort, guestPort } = flow;
   const known = isSynchronized(flow) || flow.state === 'SYN-RECEIVED';
   // A guest that has not answered a dial yet takes a RST for its side of the handshake only with the right number.
-  if (known) sendReset(core, path, remotePort, guestPort, flow.sndNxt, flow.rcvNxt, TCP_RST | TCP_ACK, 0, TTL);
-  else if (flow.forwarded) sendReset(core, path, remotePort, guestPort, flow.sndNxt, 0, TCP_RST, 0, TTL);
-  else sendReset(core, path, remotePort, guestPort, 0, seqAdd(flow.irs, 1), TCP_RST | TCP_ACK, 0, TTL);
+  if (known) sendReset(core, path, remotePort, guestPort, flow.sndNxt, flow.rcvNxt, TCP_RST | TCP_ACK, 0, FLOW_TTL);
+  else if (flow.forwarded) sendReset(core, path, remotePort, guestPort, flow.sndNxt, 0, TCP_RST, 0, FLOW_TTL);
+  else sendReset(core, path, remotePort, guestPort, 0, seqAdd(flow.irs, 1), TCP_RST | TCP_ACK, 0, FLOW_TTL);
 }

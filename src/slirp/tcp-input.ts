@@ -35,10 +35,8 @@ import { abort } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { established, openFromGuest, refuseStray, takeSyn } from './tcp-open.ts';
 import { acknowledge } from './tcp-output.ts';
-import { sendReset } from './tcp-segment.ts';
+import { FLOW_TTL, sendReset } from './tcp-segment.ts';
 import { sendHandshake } from './tcp-timers.ts';
-
-const TTL = 64;
 
 /** A TCP packet of a guest. Borrowed. */
 export function input(core: TcpCore, packet: IpPacket): void {
@@ -224,7 +222,7 @@ function inTimeWait(core: TcpCore, packet: IpPacket, row: number): boolean {
   }
   core.counters.duplicate++;
   const path = core.ip.openPath(guest.slice(), remote.slice());
-  sendReset(core, path, remotePort, guestPort, sndNxt, rcvNxt, TCP_ACK, window, TTL);
+  sendReset(core, path, remotePort, guestPort, sndNxt, rcvNxt, TCP_ACK, window, FLOW_TTL);
   return true;
 }
 

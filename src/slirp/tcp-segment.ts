@@ -31,7 +31,9 @@ import { WINDOW_SHIFT } from './tcp-limits.ts';
 
 /** QEMU's hop limit for what it sends without a connection. */
 const STRAY_TTL = 255;
-const MAX_WINDOW_FIELD = 65535;
+/** Of what belongs to a connection. */
+export const FLOW_TTL = 64;
+export const MAX_WINDOW_FIELD = 65535;
 const MAX_ACK_BLOCKS = 4;
 
 /** Largest payload of a segment that the path carries unsplit, for a peer that asked for `wanted` bytes. */

@@ -9,6 +9,7 @@ import { seqDiff } from '../wire/index.ts';
 import type { IpAddress } from './ip-layer.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { DUBIOUS_ACKS, MAX_TIME_WAIT, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
+import { MAX_WINDOW_FIELD } from './tcp-segment.ts';
 
 /** A row, as others see it. One object, reused: valid until the next call. */
 export interface TimeWaitRecord {
@@ -26,7 +27,6 @@ export interface TimeWaitRecord {
 const NONE = -1;
 const WORDS = 8;
 const BUCKETS = MAX_TIME_WAIT;
-const MAX_WINDOW_FIELD = 65535;
 
 export class TimeWait {
   readonly #timer: Timer;

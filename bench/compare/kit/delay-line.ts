@@ -15,9 +15,9 @@ const OFFLOADS = 1 | 2 | 4;
 const MAX_FRAME = 70_000;
 /** In flight each way; more is lost, as on any wire with a queue. Bytes and frames. */
 const CAPACITY = 128 << 20;
+const FRAMES = 1 << 17;
 /** What may wait in front of a wire that has a rate, milliseconds of it. */
 const QUEUE_MS = 10;
-const FRAMES = 1 << 17;
 /** Longest sleep: what a frame may wait beside its delay. Milliseconds. */
 const GRAIN = 0.1;
 /** At most this many frames of one side before the other has its turn. */
