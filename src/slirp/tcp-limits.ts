@@ -27,9 +27,12 @@ export const MIN_CWND_SEGMENTS = 10;
 /** A flow's turn in the round robin, and that of one which is alone there. */
 export const QUANTUM = 65_536;
 export const LONE_QUANTUM = 524_288;
-/** All flows, per turn of the loop, in the round robin and outside of it. */
-export const TURN_BYTES = 524_288;
-export const AT_ONCE_BYTES = 262_144;
+/**
+ * All flows, per turn of the loop, in the round robin and outside of it. Half as much shortens nobody's wait any more,
+ * four times as much doubles it, and throughput is the same.
+ */
+export const TURN_BYTES = 131_072;
+export const AT_ONCE_BYTES = 131_072;
 export const TURN_MS = 1;
 
 export const MIN_RTO_MS = 200;

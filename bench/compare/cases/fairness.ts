@@ -50,7 +50,7 @@ async function queries({ world }: CaseContext, path: string, seconds: number): P
 export const fairness: Case = {
   name: 'fairness',
   title: `The 99th percentile beside ${STREAMS} bulk flows`,
-  programs: ['iperf3', ...PEERS],
+  programs: ['chrt', 'iperf3', ...PEERS],
   async run(context) {
     const { world, rounds, quick, progress } = context;
     const seconds = quick ? context.seconds : Math.max(LEAST_SECONDS, context.seconds);

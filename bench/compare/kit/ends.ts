@@ -14,7 +14,6 @@ import {
   echoServer,
   flowClient,
   flowServer,
-  foremost,
   latencyClient,
 } from './ends/tcp.ts';
 
@@ -23,8 +22,8 @@ const [a = 0, b = 0, c = 0, d = 0] = rest.map(Number);
 const MODES: Readonly<Record<string, () => void | Promise<void>>> = {
   'connection-server': () => connectionServer(first, a),
   'connection-client': () => connectionClient(first, a, b),
-  'echo-server': () => foremost(() => echoServer(first, a)),
-  'latency-client': () => foremost(() => latencyClient(first, a, b, c)),
+  'echo-server': () => echoServer(first, a),
+  'latency-client': () => latencyClient(first, a, b, c),
   'udp-send': () => udpSend(first, a, b, c, d === 1),
   'udp-receive': () => udpReceive(first, a, b, c, d === 1),
   'flow-server': () => flowServer(first, a, b, c),

@@ -3,16 +3,15 @@
  *
  *   query-client.ts PATH SECONDS PAUSE-MILLISECONDS
  */
-import { setPriority } from 'node:os';
 import { connect } from '../../../src/node/qmp.ts';
+import { becomeForemost } from './ends/foremost.ts';
 import { quantile } from './report.ts';
 
 /** Code not yet compiled, here and there: uncounted. */
 const WARM_UP_QUERIES = 30;
 const [, , path = '', seconds = '1', pause = '0'] = process.argv;
 
-// As in ends.ts: the instrument is not to wait for its turn behind the load.
-setPriority(-10);
+becomeForemost();
 await using session = await connect(`unix:${path}`, { timeoutMs: 10_000 });
 const samples: number[] = [];
 const end = performance.now() + Number(seconds) * 1000;

@@ -1,5 +1,5 @@
 /** TCP: connections, one-byte requests, and flows that stay. */
-import { setPriority } from 'node:os';
+import { becomeForemost } from './foremost.ts';
 import { accept, calls, connect, impatient, listening, must, say } from './system.ts';
 
 /** Gives every connection one byte and closes it. */
@@ -27,14 +27,9 @@ export function connectionClient(host: string, port: number, seconds: number): v
   say({ count, failed, seconds });
 }
 
-/** What measures time must not wait for its turn behind the load: that would be measured too. */
-export function foremost<T>(run: () => T): T {
-  setPriority(-10);
-  return run();
-}
-
 /** Echoes on one connection after the other. */
 export function echoServer(host: string, port: number): void {
+  becomeForemost();
   const bytes = new Uint8Array(65_536);
   for (const fd = listening(host, port); ; ) {
     const one = accept(fd);
@@ -48,6 +43,7 @@ export function echoServer(host: string, port: number): void {
 
 /** Round trips of one byte, microseconds; at most one a `pauseMs`. */
 export async function latencyClient(host: string, port: number, seconds: number, pauseMs: number): Promise<void> {
+  becomeForemost();
   const byte = new Uint8Array(1);
   const fd = impatient(connect(host, port));
   const samples: number[] = [];
