@@ -8,14 +8,7 @@
 
 import { udpReceive, udpSend } from './ends/datagrams.ts';
 import { streamIdle, streamReceive, streamSend, vdeReceive, vdeSend } from './ends/frames.ts';
-import {
-  connectionClient,
-  connectionServer,
-  echoServer,
-  flowClient,
-  flowServer,
-  latencyClient,
-} from './ends/tcp.ts';
+import { connectionClient, connectionServer, echoServer, flowClient, flowServer, latencyClient } from './ends/tcp.ts';
 
 const [, , mode = '', first = '', ...rest] = process.argv;
 const [a = 0, b = 0, c = 0, d = 0] = rest.map(Number);
