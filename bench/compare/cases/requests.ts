@@ -17,7 +17,7 @@ const REQUEST = '1-byte request';
 export const requests: Case = {
   name: 'requests',
   title: 'Connections, datagrams and one-byte requests',
-  programs: ['chrt', ...PEERS],
+  programs: PEERS,
   async run({ world, rounds, seconds, progress }) {
     const collector = new Collector(requests.name, requests.title);
     const links: (Link | undefined)[] = [];

@@ -15,7 +15,7 @@ const [a = 0, b = 0, c = 0, d = 0] = rest.map(Number);
 const MODES: Readonly<Record<string, () => void | Promise<void>>> = {
   'connection-server': () => connectionServer(first, a),
   'connection-client': () => connectionClient(first, a, b),
-  'echo-server': () => echoServer(first, a),
+  'echo-server': () => echoServer(first, a, b === 1),
   'latency-client': () => latencyClient(first, a, b, c),
   'udp-send': () => udpSend(first, a, b, c, d === 1),
   'udp-receive': () => udpReceive(first, a, b, c, d === 1),

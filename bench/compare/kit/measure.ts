@@ -55,7 +55,7 @@ export interface Latency {
   readonly max: number;
 }
 
-/** Round trips of one byte on one connection, one after the other, with a pause between if asked for. */
+/** Round trips of one byte on one connection, one after the other; with a pause between them beside a load. */
 export async function latency(
   world: World,
   seconds: number,
@@ -63,7 +63,7 @@ export async function latency(
   pauseMilliseconds = 0,
 ): Promise<Latency> {
   const port = freshPort();
-  const server = await startReady(world, 'echo-server', ['127.0.0.1', port]);
+  const server = await startReady(world, 'echo-server', ['127.0.0.1', port, pauseMilliseconds > 0 ? 1 : 0]);
   try {
     const to = guest === undefined ? '127.0.0.1' : HOST_FROM_GUEST;
     const client = startEnd(world, 'latency-client', [to, port, seconds, pauseMilliseconds], guest);

@@ -27,9 +27,9 @@ export function connectionClient(host: string, port: number, seconds: number): v
   say({ count, failed, seconds });
 }
 
-/** Echoes on one connection after the other. */
-export function echoServer(host: string, port: number): void {
-  becomeForemost();
+/** Echoes on one connection after the other. `foremost`: beside a load. */
+export function echoServer(host: string, port: number, foremost: boolean): void {
+  if (foremost) becomeForemost();
   const bytes = new Uint8Array(65_536);
   for (const fd = listening(host, port); ; ) {
     const one = accept(fd);
@@ -41,9 +41,9 @@ export function echoServer(host: string, port: number): void {
   }
 }
 
-/** Round trips of one byte, microseconds; at most one a `pauseMs`. */
+/** Round trips of one byte, microseconds. With a pause between them it is a visitor beside a load, and foremost. */
 export async function latencyClient(host: string, port: number, seconds: number, pauseMs: number): Promise<void> {
-  becomeForemost();
+  if (pauseMs > 0) becomeForemost();
   const byte = new Uint8Array(1);
   const fd = impatient(connect(host, port));
   const samples: number[] = [];
