@@ -1,6 +1,7 @@
 /** The Host on plain Node. */
 import type { BatchLoop, Clock, Files, Host, Kernel, Log, Random, Resolver, Sockets, Timers } from '../net/index.ts';
 import { AddressTable } from './address.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import { nodeClock } from './clock.ts';
 import { DescriptorBudget } from './descriptors.ts';
 import { needsNative } from './errno.ts';
@@ -17,7 +18,6 @@ import { NodeResolver } from './resolver.ts';
 import type { NodeHostCounters, SocketContext } from './socket-context.ts';
 import { NodeSockets } from './sockets.ts';
 import { NodeTimers } from './timers.ts';
-import { ChunkPool } from './write-queue.ts';
 
 /** Streams of one host read into views of one buffer: see read-buffer.ts. Bytes. */
 const READ_VIEWS = [16 * 1024, 64 * 1024, 256 * 1024] as const;

@@ -1,15 +1,20 @@
 /**
- * Bytes read and not yet pulled, of one stream, and the stream's end behind them. libuv reads into a view of one buffer that all streams of a host share; the
- * owner pulls out of it inside the read callback, and what it leaves is copied to memory of this stream. A view grows for
- * an owner that takes all of a full read and shrinks for one that leaves some, which bounds what stalled streams hold.
+ * Bytes read and not yet pulled, of one stream, and the stream's end behind them. libuv reads into a view of one buffer
+ * that all streams of a host share; the owner pulls out of it inside the read callback, and what it leaves is copied to
+ * memory of this stream. A view grows for an owner that takes all of a full read and shrinks for one that leaves some,
+ * which bounds what stalled streams hold.
  */
 import { WOULD_BLOCK } from '../net/index.ts';
+import { type Chunk, type ChunkPool, SMALL_BYTES } from './chunk-pool.ts';
 
 const EMPTY = new Uint8Array(0);
 const FIRST_VIEW = 1;
 
 export class ReadBuffer {
   readonly #views: readonly Uint8Array[];
+  readonly #pool: ChunkPool;
+  /** What the data is in, if it is the pool's. */
+  #chunk: Chunk | undefined;
   #data: Uint8Array = EMPTY;
   #start = 0;
   #end = 0;
@@ -21,8 +26,9 @@ export class ReadBuffer {
   #endTold = false;
 
   /** @param views of one buffer, smallest first. */
-  constructor(views: readonly Uint8Array[]) {
+  constructor(views: readonly Uint8Array[], pool: ChunkPool) {
     this.#views = views;
+    this.#pool = pool;
   }
 
   /** Bytes that wait to be pulled. */
@@ -67,9 +73,7 @@ export class ReadBuffer {
     this.#isShared = false;
     const left = this.waiting;
     if (left > 0) {
-      this.#data = bytes.slice(this.#start, this.#end);
-      this.#start = 0;
-      this.#end = left;
+      this.#keep(bytes);
       if (this.#view > 0) this.#nextView = this.#view - 1;
       return 'left';
     }
@@ -100,7 +104,23 @@ export class ReadBuffer {
   }
 
   clear(): void {
+    if (this.#chunk !== undefined) this.#pool.give(this.#chunk);
+    this.#chunk = undefined;
     this.#data = EMPTY;
     this.#start = this.#end = 0;
+  }
+
+  /** Moves what waits out of the shared buffer. */
+  #keep(bytes: Uint8Array): void {
+    const left = this.waiting;
+    if (left <= SMALL_BYTES) {
+      this.#chunk = this.#pool.take(false);
+      this.#data = this.#chunk.buffer;
+      this.#data.set(bytes.subarray(this.#start, this.#end));
+    } else {
+      this.#data = bytes.slice(this.#start, this.#end);
+    }
+    this.#start = 0;
+    this.#end = left;
   }
 }

@@ -1,7 +1,7 @@
 import type { BatchLoop, Log, Timers } from '../net/index.ts';
 import type { AddressTable } from './address.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import type { DescriptorBudget } from './descriptors.ts';
-import type { ChunkPool } from './write-queue.ts';
 
 /** What the sockets of one host share. */
 export interface SocketContext {

@@ -53,7 +53,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
 
   constructor(context: SocketContext, origin: StreamOrigin) {
     this.#context = context;
-    this.#input = new ReadBuffer(context.readViews);
+    this.#input = new ReadBuffer(context.readViews, context.pool);
     this.#output = new WriteQueue(context.pool, context.streamCapBytes);
     this.#addresses = new StreamAddresses(context.addresses, origin.unixPath, origin.remote);
     this.#connected = origin.isConnected;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { ChunkPool, WriteQueue } from './write-queue.ts';
+import { ChunkPool } from './chunk-pool.ts';
+import { WriteQueue } from './write-queue.ts';
 
 const MIB = 1024 * 1024;
 const bytes = new Uint8Array(MIB);

@@ -4,52 +4,14 @@
  * into one system call. Chunks come from a pool per host, last freed first used; an idle stream holds none.
  */
 import type { Socket } from 'node:net';
+import { type Chunk, type ChunkPool, LARGE_BYTES, SMALL_BYTES } from './chunk-pool.ts';
 
-const SMALL_BYTES = 16 * 1024;
-const LARGE_BYTES = 256 * 1024;
-/** Free chunks kept for the next batch. */
-const MAX_FREE_SMALL = 64;
-const MAX_FREE_LARGE = 16;
 /** One stream takes at most this part of what the pool has left: those that nobody reads from leave room for the others. */
 const SHARE_SHIFT = 6;
 /** What a stream may queue even if the pool is used up, bytes. */
 const RESERVED_BYTES = SMALL_BYTES;
 /** Below this a loop beats making a view. */
 const COPY_BY_HAND = 24;
-
-interface Chunk {
-  readonly buffer: Buffer;
-  used: number;
-}
-
-/** The chunks of one host, with a cap over all its streams. */
-export class ChunkPool {
-  readonly #small: Chunk[] = [];
-  readonly #large: Chunk[] = [];
-  readonly #capBytes: number;
-  /** Bytes queued over all streams. */
-  queued = 0;
-
-  constructor(capBytes: number) {
-    this.#capBytes = capBytes;
-  }
-
-  get room(): number {
-    return Math.max(0, this.#capBytes - this.queued);
-  }
-
-  take(large: boolean): Chunk {
-    const chunk = large ? this.#large.pop() : this.#small.pop();
-    return chunk ?? { buffer: Buffer.allocUnsafeSlow(large ? LARGE_BYTES : SMALL_BYTES), used: 0 };
-  }
-
-  give(chunk: Chunk): void {
-    chunk.used = 0;
-    const large = chunk.buffer.length === LARGE_BYTES;
-    const free = large ? this.#large : this.#small;
-    if (free.length < (large ? MAX_FREE_LARGE : MAX_FREE_SMALL)) free.push(chunk);
-  }
-}
 
 /** The chunks of one stream. */
 export class WriteQueue {
