@@ -5,15 +5,15 @@
  * which bounds what stalled streams hold.
  */
 import { WOULD_BLOCK } from '../net/index.ts';
-import { type Chunk, type ChunkPool, SMALL_BYTES } from './chunk-pool.ts';
+import type { Chunk, ChunkPool } from './chunk-pool.ts';
 
 const EMPTY = new Uint8Array(0);
-const FIRST_VIEW = 1;
+const FIRST_VIEW = 0;
 
 export class ReadBuffer {
   readonly #views: readonly Uint8Array[];
   readonly #pool: ChunkPool;
-  /** What the data is in, if it is the pool's. */
+  /** What the data is in, once it is out of the shared buffer. */
   #chunk: Chunk | undefined;
   #data: Uint8Array = EMPTY;
   #start = 0;
@@ -113,13 +113,10 @@ export class ReadBuffer {
   /** Moves what waits out of the shared buffer. */
   #keep(bytes: Uint8Array): void {
     const left = this.waiting;
-    if (left <= SMALL_BYTES) {
-      this.#chunk = this.#pool.take(false);
-      this.#data = this.#chunk.buffer;
-      this.#data.set(bytes.subarray(this.#start, this.#end));
-    } else {
-      this.#data = bytes.slice(this.#start, this.#end);
-    }
+    const chunk = this.#pool.take(left);
+    chunk.buffer.set(bytes.subarray(this.#start, this.#end));
+    this.#chunk = chunk;
+    this.#data = chunk.buffer;
     this.#start = 0;
     this.#end = left;
   }

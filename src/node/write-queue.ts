@@ -123,14 +123,14 @@ export class WriteQueue {
       const fits = last.buffer.length - last.used >= wanted || last.buffer.length === LARGE_BYTES;
       if (fits || this.#gathered.length > 1) return last;
       // A batch that outgrows its small chunk moves on to a large one: one write instead of two.
-      const large = this.#pool.take(true);
+      const large = this.#pool.take(LARGE_BYTES);
       large.buffer.set(last.buffer.subarray(0, last.used));
       large.used = last.used;
       this.#gathered[0] = large;
       this.#pool.give(last);
       return large;
     }
-    const chunk = this.#pool.take(last !== undefined || wanted > SMALL_BYTES);
+    const chunk = this.#pool.take(last !== undefined || wanted > SMALL_BYTES ? LARGE_BYTES : SMALL_BYTES);
     this.#gathered.push(chunk);
     return chunk;
   }

@@ -8,7 +8,7 @@ import { nativeDrivers, portableDrivers } from '../../../src/netdevs/index.ts';
 import { createNodeHost } from '../../../src/node/index.ts';
 import { openYard } from '../../../src/yard/index.ts';
 
-// As the program does.
+// As the program does; in node's own options V8 would take any factor below 2 for 2.
 setFlagsFromString('--semi-space-growth-factor=1');
 const plain = createNodeHost({ native: false });
 const native = createNodeHost({ native: true });
