@@ -24,6 +24,7 @@ export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const SO_ACCEPTCONN = 30;
 export const SO_DOMAIN = 39;
+export const SO_MEMINFO = 55;
 
 export const IPPROTO_IP = 0;
 export const IPPROTO_ICMP = 1;

@@ -15,6 +15,8 @@ import { type Listener, SOCKET_FAILED, type StreamSocket, WOULD_BLOCK } from '..
 import { host32 } from './sockaddr.ts';
 
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
 const SO_KEEPALIVE = 9;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
@@ -34,6 +36,11 @@ function option(socket: StreamSocket, level: number, name: number): number {
   const { descriptor } = socket as unknown as { descriptor: number };
   expect(addon().calls.getsockopt(descriptor, level, name, value, 0, 4)).toBe(4);
   return host32(value, 0);
+}
+
+function setOption(socket: StreamSocket, name: number, value: number): void {
+  const { descriptor } = socket as unknown as { descriptor: number };
+  expect(addon().calls.setsockoptInt(descriptor, SOL_SOCKET, name, value)).toBe(0);
 }
 
 describeNative('native streams', () => {
@@ -123,6 +130,26 @@ describeNative('native streams', () => {
       expect(events - before).toBeLessThan(2);
     });
   }
+
+  it('go on in a full buffer of which less than a third became free: epoll does not tell', async () => {
+    const [client, server] = await bench.pair();
+    setOption(client, SO_SNDBUF, 212_992);
+    setOption(server, SO_RCVBUF, 65_536);
+    const block = new Uint8Array(16_384);
+    let taken = 0;
+    const fill = () => {
+      for (let count = 1; count > 0; taken += Math.max(count, 0)) count = client.write(block, 0, block.length);
+    };
+    client.onEvent = fill;
+    client.interest(false, true);
+    fill();
+    // What the receiver's buffer takes has left.
+    for (let before = 0; before < taken; await new Promise((resolve) => setTimeout(resolve, 15))) before = taken;
+    const before = taken;
+    expect(server.readInto(new Uint8Array(100_000), 0, 100_000)).toBeGreaterThan(70_000);
+    await until(() => taken - before > 65_536);
+    expect(taken - before).toBeLessThan(option(client, SOL_SOCKET, SO_SNDBUF) / 3);
+  });
 
   it('give the bytes that came before a reset, then the error', async () => {
     const [client, server] = await bench.pair();

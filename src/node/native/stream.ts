@@ -26,6 +26,7 @@ import { FAILED, READABLE, WRITABLE } from './binding.ts';
 import { READ_BUDGET } from './budgets.ts';
 import type { NativeContext } from './context.ts';
 import { DescriptorInbox } from './descriptor-inbox.ts';
+import { EarlyRoom } from './early-room.ts';
 import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_LINGER, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
 import { putHost32 } from './sockaddr.ts';
@@ -79,6 +80,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   #remote: SocketAddress | undefined;
   #inbox: DescriptorInbox | undefined;
   #linger: Timer | undefined;
+  #earlyRoom: EarlyRoom | undefined;
   /** Bytes that may still be read in this turn; 0 = an event comes first. */
   #room = LEAST_ROOM_BYTES;
   #allowance = READ_BUDGET;
@@ -157,6 +159,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   write(bytes: Uint8Array, offset: number, length: number): number {
     if (this.#state !== OPEN || this.#shut) return this.#state === CONNECTING ? WOULD_BLOCK : SOCKET_FAILED;
     const output = this.#output;
+    if (output.isBlocked) return length === 0 ? 0 : WOULD_BLOCK;
     const waited = output.waiting;
     const taken = output.write(this.#fd, bytes, offset, length);
     if (taken === SOCKET_FAILED) {
@@ -165,7 +168,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     }
     if (output.isBlocked) {
       this.#room = LEAST_ROOM_BYTES;
-      this.#setMask(this.#mask | WRITABLE);
+      this.#awaitRoom();
       return taken;
     }
     if (this.#room < MOST_ROOM_BYTES) this.#room += taken;
@@ -328,12 +331,24 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     }
   }
 
+  /** The kernel is full. */
+  #awaitRoom(): void {
+    this.#setMask(this.#mask | WRITABLE);
+    this.#earlyRoom ??= new EarlyRoom(this.#context, () => this.#lookForRoom());
+    this.#earlyRoom.full();
+  }
+
+  #lookForRoom(): void {
+    if (this.#state !== OPEN || !this.#output.isBlocked) this.#earlyRoom?.stop();
+    else if (this.#earlyRoom?.worthwhile(this.#fd)) this.#serve(WRITABLE);
+  }
+
   /** Hands over what waits, and then the end if it is due. */
   #flush(): void {
     const output = this.#output;
     const result = output.flush(this.#fd);
     if (result === SOCKET_FAILED) this.#fail(this.#context.error(output.failure));
-    else if (output.isBlocked) this.#setMask(this.#mask | WRITABLE);
+    else if (output.isBlocked) this.#awaitRoom();
     else if (this.#shut) {
       // After the peer's end the descriptor is closed at once, which tells the peer the same.
       if (!this.#atEnd) this.#context.calls.shutdown(this.#fd, SHUT_WR);
@@ -364,6 +379,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   #release(): void {
     this.#state = ENDED;
     this.#linger?.cancel();
+    this.#earlyRoom?.stop();
     this.#output.clear();
     this.#inbox?.close();
     this.#context.host.open.delete(this);
