@@ -1,7 +1,7 @@
 /**
  * netyard beside the programs people use instead, in one run, interleaved. Needs root, the build and the peers.
  *
- *   npm run bench:compare -- [--only NAME[,NAME]] [--rounds N] [--seconds N] [--quick] [--list] [--strict]
+ *   npm run bench:compare -- --help
  *
  * Tables go to stdout, progress to stderr, everything measured to bench/compare/results/DATE.json. --strict: status 1
  * unless every demand holds.
@@ -16,16 +16,50 @@ import { describeMachine, packageOf } from './kit/machine.ts';
 import { printReport, type Report } from './kit/report.ts';
 import { World } from './kit/world.ts';
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    strict: { type: 'boolean', default: false },
-  },
-});
+const HELP = `npm run bench:compare -- [options]
+
+  --only NAME[,NAME]  these benchmarks; --list names them
+  --rounds N          measurements of each program, in turn (5)
+  --seconds N         length of one measurement (3)
+  --quick             one round of one second: shows that it works, not how fast
+  --strict            status 1 unless every demand holds
+  --list, --help
+`;
+
+const OPTIONS = {
+  help: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  list: { type: 'boolean', default: false },
+  strict: { type: 'boolean', default: false },
+} as const;
+
+function readOptions() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+}
+
+function refuse(reason: string): never {
+  process.stderr.write(`${reason}\n\n${HELP}`);
+  process.exit(2);
+}
+
+function positive(name: 'rounds' | 'seconds', fallback: number): number {
+  const text = values[name];
+  if (text === undefined) return fallback;
+  return /^[1-9]\d{0,3}$/.test(text) ? Number(text) : refuse(`--${name} takes a whole number from 1, not '${text}'`);
+}
+
+const values = readOptions();
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
 
 /** The message, or undefined when all is there. */
 function whyNot(programs: readonly string[]): string | undefined {
@@ -45,12 +79,14 @@ function keep(machine: object, options: object, reports: readonly Report[]): str
 
 const names = values.only?.split(',');
 const chosen = CASES.filter(({ name }) => names === undefined || names.includes(name));
-if (values.list || chosen.length === 0) {
+if (values.list) {
   for (const { name, title } of CASES) process.stdout.write(`${name.padEnd(12)} ${title}\n`);
-  process.exit(values.list ? 0 : 2);
+  process.exit(0);
 }
-const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
-const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
+const unknown = names?.find((name) => CASES.every((one) => one.name !== name));
+if (unknown !== undefined) refuse(`no benchmark '${unknown}': --list names them`);
+const rounds = positive('rounds', values.quick ? 1 : 5);
+const seconds = positive('seconds', values.quick ? 1 : 3);
 
 let world: World | undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
