@@ -7,6 +7,13 @@ import { SOCKET_FAILED, WOULD_BLOCK } from '../../net/index.ts';
 import type { NativeContext } from './context.ts';
 import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL } from './linux.ts';
 
+/**
+ * What `room` answers while the kernel takes bytes: how much it really takes is only known by trying. It begins small, so
+ * that a slow network does not fill the guest's window with bytes that wait here, and grows with what was taken since the
+ * kernel last refused: a fast one is never kept waiting for the next window.
+ */
+const LEAST_ROOM_BYTES = 512 * 1024;
+const MOST_ROOM_BYTES = 4 * 1024 * 1024;
 /** From here on a copy costs more than a system call of its own. */
 const DIRECT_BYTES = 16 * 1024;
 /** Below this a loop beats making a view. */
@@ -26,6 +33,7 @@ export class StreamOutput {
   #isRest = false;
   #start = 0;
   #end = 0;
+  #room = LEAST_ROOM_BYTES;
 
   constructor(context: NativeContext) {
     this.#context = context;
@@ -36,16 +44,21 @@ export class StreamOutput {
     return this.#end - this.#start;
   }
 
+  /** Bytes that a write is likely to take now. */
+  get room(): number {
+    return this.isBlocked ? 0 : this.#room;
+  }
+
   /** StreamSocket.write; the caller flushes at the end of the batch. */
   write(fd: number, bytes: Uint8Array, offset: number, length: number): number {
     if (length === 0) return 0;
     if (this.isBlocked) return WOULD_BLOCK;
     if (length < DIRECT_BYTES) {
-      const chunk = this.#room(length);
+      const chunk = this.#chunkFor(length);
       if (chunk !== undefined) {
         copy(bytes, offset, chunk, this.#end, length);
         this.#end += length;
-        return length;
+        return this.#took(length);
       }
     }
     const { calls } = this.#context;
@@ -86,9 +99,9 @@ export class StreamOutput {
 
   /** Of a direct send. */
   #sent(result: number, length: number): number {
-    if (result === length) return length;
+    if (result === length) return this.#took(length);
     if (result > 0) {
-      this.isBlocked = true;
+      this.#block();
       return result;
     }
     return this.#refused(result);
@@ -104,7 +117,7 @@ export class StreamOutput {
       this.clear();
       return SOCKET_FAILED;
     }
-    this.isBlocked = true;
+    this.#block();
     if (result > 0) this.#start += result;
     if (!this.#isRest && this.waiting * KEEP_SHARE < (this.#chunk as Uint8Array).length) this.#keep();
     return WOULD_BLOCK;
@@ -112,11 +125,21 @@ export class StreamOutput {
 
   #refused(result: number): number {
     if (result === EAGAIN || result === EINTR || result === 0) {
-      this.isBlocked = true;
+      this.#block();
       return WOULD_BLOCK;
     }
     this.failure = result;
     return SOCKET_FAILED;
+  }
+
+  #took(length: number): number {
+    if (this.#room < MOST_ROOM_BYTES) this.#room += length;
+    return length;
+  }
+
+  #block(): void {
+    this.isBlocked = true;
+    this.#room = LEAST_ROOM_BYTES;
   }
 
   /** Moves a small rest out of the pool's chunk: it may stay for long. */
@@ -132,7 +155,7 @@ export class StreamOutput {
   }
 
   /** The chunk, with room for `length` more; undefined = flush first. */
-  #room(length: number): Uint8Array | undefined {
+  #chunkFor(length: number): Uint8Array | undefined {
     let chunk = this.#chunk;
     while (chunk === undefined || chunk.length - this.#end < length) {
       const larger = this.#context.gather.take(chunk);

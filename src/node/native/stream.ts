@@ -1,12 +1,13 @@
 /**
  * A stream over a descriptor: every read is one recv(2) into the caller's memory, writes are as stream-output.ts has them.
  *
- * connecting -> open -> closed, with two ways round: `failed` (the error is known and the descriptor gone), and
- * `lingering` after close() while taken bytes wait for a peer that reads slowly.
+ * connecting -> open -> ended, by close() or by an error, which is then known. When the owner closes it while taken bytes
+ * wait, a LingeringStream goes on with the descriptor.
  *
  * Readiness is level-triggered, so a read that came back short, or the end of the turn's budget, simply waits for the
  * next event. Watching for `readable` ends only when an event comes that nobody wants: owners turn it off and on often.
- * There is no object but this one and its output per stream, and no memory held while it is idle.
+ * There is no object but this one and its output per stream (and, once it was full, its EarlyRoom), and no memory held
+ * while it is idle.
  */
 import {
   type BatchTask,
@@ -16,10 +17,8 @@ import {
   type SocketAddress,
   type StreamEvent,
   type StreamSocket,
-  type Timer,
   WOULD_BLOCK,
 } from '../../net/index.ts';
-import { nodeClock } from '../clock.ts';
 import { toHostError } from '../errno.ts';
 import type { Destroyable } from '../socket-context.ts';
 import { FAILED, READABLE, WRITABLE } from './binding.ts';
@@ -27,6 +26,7 @@ import { READ_BUDGET } from './budgets.ts';
 import type { NativeContext } from './context.ts';
 import { DescriptorInbox } from './descriptor-inbox.ts';
 import { EarlyRoom } from './early-room.ts';
+import { LingeringStream } from './lingering.ts';
 import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_LINGER, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
 import { putHost32 } from './sockaddr.ts';
@@ -34,24 +34,14 @@ import { StreamOutput } from './stream-output.ts';
 
 const CONNECTING = 0;
 const OPEN = 1;
-const LINGERING = 2;
-const ENDED = 3;
+const ENDED = 2;
 
-/**
- * What room() answers while the kernel takes bytes: how much it really takes is only known by trying. It begins small, so
- * that a slow network does not fill the guest's window with bytes that wait here, and grows with what was taken since the
- * kernel last refused: a fast one is never kept waiting for the next window.
- */
-const LEAST_ROOM_BYTES = 512 * 1024;
-const MOST_ROOM_BYTES = 4 * 1024 * 1024;
 /**
  * Unix sockets have no autotuning, and the default of 208 KiB is less than a turn's worth of frames: writers stop and go
  * all the time. The kernel grants as much of this as net.core.wmem_max allows, doubled: with the stock 208 KiB that is 1.7
  * times the frames of 64 bytes from stream to stream per second and 1.2 times those of 1514, with 1 MiB 2.1 and 1.4.
  */
 const UNIX_SEND_BUFFER_BYTES = 1024 * 1024;
-/** How long a closed stream may take to hand its last bytes to a peer that reads slowly. */
-const LINGER_MS = 30_000;
 
 const ignoreEvent = (_event: StreamEvent): void => {};
 
@@ -79,10 +69,8 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   #local: SocketAddress | undefined;
   #remote: SocketAddress | undefined;
   #inbox: DescriptorInbox | undefined;
-  #linger: Timer | undefined;
   #earlyRoom: EarlyRoom | undefined;
   /** Bytes that may still be read in this turn; 0 = an event comes first. */
-  #room = LEAST_ROOM_BYTES;
   #allowance = READ_BUDGET;
   #wantRead = false;
   #wantWrite = false;
@@ -166,13 +154,8 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
       this.#fail(this.#context.error(output.failure));
       return taken;
     }
-    if (output.isBlocked) {
-      this.#room = LEAST_ROOM_BYTES;
-      this.#awaitRoom();
-      return taken;
-    }
-    if (this.#room < MOST_ROOM_BYTES) this.#room += taken;
-    if (waited === 0 && output.waiting > 0) this.#context.host.loop.atBatchEnd(FLUSH, this);
+    if (output.isBlocked) this.#awaitRoom();
+    else if (waited === 0 && output.waiting > 0) this.#context.host.loop.atBatchEnd(FLUSH, this);
     return taken;
   }
 
@@ -184,7 +167,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   }
 
   room(): number {
-    return this.#state !== OPEN || this.#shut || this.#output.isBlocked ? 0 : this.#room;
+    return this.#state !== OPEN || this.#shut ? 0 : this.#output.room;
   }
 
   interest(readable: boolean, writable: boolean): void {
@@ -211,21 +194,9 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   }
 
   close(): void {
-    if (this.#state !== OPEN) {
-      if (this.#state !== LINGERING) this.destroy();
-      return;
-    }
-    this.onEvent = ignoreEvent;
-    this.#wantRead = this.#wantWrite = false;
-    if (!this.#output.isBlocked) this.#output.flush(this.#fd);
-    if (this.#output.waiting === 0) {
-      this.destroy();
-      return;
-    }
-    this.#state = LINGERING;
-    this.#linger = this.#context.host.timers.create(() => this.destroy());
-    this.#linger.set(nodeClock.now() + LINGER_MS);
-    this.#setMask(WRITABLE);
+    if (this.#state === OPEN && !this.#output.isBlocked) this.#output.flush(this.#fd);
+    if (this.#state === OPEN && this.#output.waiting > 0) this.#linger();
+    else this.destroy();
   }
 
   /** At once, unsent bytes dropped. */
@@ -244,11 +215,6 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   ready(events: number): void {
     if (this.#state === OPEN) this.#serve(events);
     else if (this.#state === CONNECTING) this.#finishConnect(events);
-    else if (this.#state === LINGERING) {
-      if ((events & FAILED) !== 0 || this.#output.unblock(this.#fd) === SOCKET_FAILED || this.#output.waiting === 0) {
-        this.destroy();
-      }
-    }
   }
 
   #serve(events: number): void {
@@ -376,16 +342,34 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     else this.#context.host.loop.nextTurn({ run: () => this.#emit('error') });
   }
 
+  #linger(): void {
+    const fd = this.#fd;
+    this.onEvent = ignoreEvent;
+    this.#detach();
+    try {
+      new LingeringStream(this.#context, fd, this.#output);
+    } catch (error) {
+      this.#context.host.log.error('the last bytes of a closed stream are lost', { error });
+      this.#output.clear();
+      this.#context.calls.close(fd);
+    }
+  }
+
   #release(): void {
-    this.#state = ENDED;
-    this.#linger?.cancel();
-    this.#earlyRoom?.stop();
+    const fd = this.#fd;
+    this.#detach();
     this.#output.clear();
+    if (fd >= 0) this.#context.calls.close(fd);
+  }
+
+  /** Ended, but for the output and the descriptor. */
+  #detach(): void {
+    this.#state = ENDED;
+    this.#earlyRoom?.stop();
     this.#inbox?.close();
     this.#context.host.open.delete(this);
     this.#watch?.close();
     this.#watch = undefined;
-    if (this.#fd >= 0) this.#context.calls.close(this.#fd);
     this.#fd = -1;
   }
 
