@@ -7,20 +7,15 @@
  * that, or from inside nextTurn, waits for the next turn, so that I/O gets its chance in between.
  */
 import { type BatchLoop, type BatchPhase, type BatchTask, PRODUCE } from '../net/index.ts';
+import { TaskList } from './task-list.ts';
 
 /** More rounds than this and two owners are feeding each other: the rest waits for the next turn. */
 const MAX_ROUNDS = 4;
 
-interface Phase {
-  list: BatchTask[];
-  spare: BatchTask[];
-  readonly pending: Set<BatchTask>;
-}
-
 export class NodeBatchLoop implements BatchLoop {
-  readonly #produce: Phase = { list: [], spare: [], pending: new Set() };
-  readonly #flush: Phase = { list: [], spare: [], pending: new Set() };
-  readonly #later: Phase = { list: [], spare: [], pending: new Set() };
+  readonly #produce = new TaskList();
+  readonly #flush = new TaskList();
+  readonly #later = new TaskList();
   readonly #onError: (error: unknown) => void;
   readonly #turn = (): void => this.#runTurn();
   #immediate: NodeJS.Immediate | undefined;
@@ -58,11 +53,8 @@ export class NodeBatchLoop implements BatchLoop {
     this.#immediate = undefined;
   }
 
-  #add(phase: Phase, task: BatchTask): void {
-    if (this.#closed || phase.pending.has(task)) return;
-    phase.pending.add(task);
-    phase.list.push(task);
-    this.#callLater();
+  #add(tasks: TaskList, task: BatchTask): void {
+    if (!this.#closed && tasks.add(task)) this.#callLater();
   }
 
   #callLater(): void {
@@ -70,35 +62,19 @@ export class NodeBatchLoop implements BatchLoop {
   }
 
   #hasWork(): boolean {
-    return this.#produce.list.length + this.#flush.list.length + this.#later.list.length > 0;
+    return this.#produce.size + this.#flush.size + this.#later.size > 0;
   }
 
   #runTurn(): void {
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#immediate = undefined;
     this.#busy = true;
-    this.#run(this.#later);
-    for (let round = 0; round < MAX_ROUNDS && this.#produce.list.length + this.#flush.list.length > 0; round++) {
-      this.#run(this.#produce);
-      this.#run(this.#flush);
+    this.#later.run(this.#onError);
+    for (let round = 0; round < MAX_ROUNDS && this.#produce.size + this.#flush.size > 0; round++) {
+      this.#produce.run(this.#onError);
+      this.#flush.run(this.#onError);
     }
     this.#busy = false;
     if (!this.#closed && this.#hasWork()) this.#callLater();
-  }
-
-  #run(phase: Phase): void {
-    const tasks = phase.list;
-    if (tasks.length === 0) return;
-    phase.list = phase.spare;
-    phase.spare = tasks;
-    phase.pending.clear();
-    for (let i = 0; i < tasks.length; i++) {
-      try {
-        tasks[i]?.run();
-      } catch (error) {
-        this.#onError(error);
-      }
-    }
-    tasks.length = 0;
   }
 }

@@ -23,7 +23,9 @@ export class Rounds implements BatchTask {
   /** Sockets that became readable in this turn; the most of late, which a quieter turn lowers by one. */
   #ready = 0;
   #crowd = 0;
-  readonly #unacknowledged: TcpFlow[] = [];
+  /** The first `#owing`: an Array that is emptied lets go of its memory. */
+  readonly #unacknowledged: (TcpFlow | undefined)[] = [];
+  #owing = 0;
   readonly #last: BatchTask = { run: () => this.#acknowledgeAll() };
 
   constructor(loop: BatchLoop, now: () => number) {
@@ -75,18 +77,19 @@ export class Rounds implements BatchTask {
   acknowledgeLast(flow: TcpFlow): void {
     if (flow.ackQueued) return;
     flow.ackQueued = true;
-    this.#unacknowledged.push(flow);
+    this.#unacknowledged[this.#owing++] = flow;
     this.#loop.atBatchEnd(FLUSH, this.#last);
   }
 
   #acknowledgeAll(): void {
     const flows = this.#unacknowledged;
-    for (let i = 0; i < flows.length; i++) {
+    for (let i = 0; i < this.#owing; i++) {
       const flow = flows[i] as TcpFlow;
+      flows[i] = undefined;
       flow.ackQueued = false;
       if (flow.ackPending && !flow.parked && !isClosed(flow)) this.acknowledge(flow);
     }
-    flows.length = 0;
+    this.#owing = 0;
   }
 
   #push(flow: TcpFlow): void {
