@@ -56,7 +56,7 @@ async function listeningMonitor(device: SocketDevice, context: MonitorContext): 
 async function listenNatively(sockets: Sockets, path: string): Promise<Listener> {
   checkUnixPath(path);
   try {
-    return await sockets.listen({ family: 'unix', path }, { mode: SOCKET_MODE, passDescriptors: true });
+    return await sockets.listen({ family: 'unix', path }, { mode: SOCKET_MODE, passDescriptors: true, reserved: true });
   } catch (error) {
     throw bindError({ path }, error);
   }

@@ -269,6 +269,8 @@ export interface Sockets {
       mode?: number;
       /** Accepted unix streams take descriptors: see StreamSocket.takeDescriptors. Ignored without the native layer. */
       passDescriptors?: boolean;
+      /** Its connections may take the descriptors that are kept from all others: those of a monitor. */
+      reserved?: boolean;
     },
   ): Promise<Listener>;
   /** Rejects with HostError when bind fails. */

@@ -1,10 +1,13 @@
 import { afterEach, expect, it } from 'vitest';
-import type { InetAddress, StreamSocket } from '../net/index.ts';
+import type { InetAddress, Log, StreamSocket } from '../net/index.ts';
 import { createNodeHost, type NodeHost } from './host.ts';
 
 const LOOPBACK: InetAddress = { family: 'ipv4', host: '127.0.0.1', port: 0 };
 /** 24 are others', 40 are left for sockets. */
 const LIMIT = 64;
+const said: unknown[] = [];
+const quiet = (): void => {};
+const log: Log = { debug: quiet, info: quiet, error: quiet, warn: (...words) => void said.push(words) };
 
 let host: NodeHost;
 
@@ -21,12 +24,16 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 it('datagram sockets opened without end leave descriptors, also when all are asked for at once', async () => {
-  host = createNodeHost({ descriptorLimit: () => LIMIT });
+  said.length = 0;
+  host = createNodeHost({ log, descriptorLimit: () => LIMIT });
   const asked = Array.from({ length: 100 }, () => host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK }));
   const results = await Promise.allSettled(asked);
   expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(30);
   const refused = results.find((result) => result.status === 'rejected');
   expect(refused?.reason).toMatchObject({ code: 'EMFILE', message: 'Too many open files' });
+  expect(said).toEqual([
+    [expect.stringMatching(/^few descriptors are left: .*ulimit -n/), { sockets: 0, limit: LIMIT }],
+  ]);
   const [first] = results;
   if (first?.status === 'fulfilled') await first.value.close();
   await expect(host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK })).resolves.toBeDefined();
@@ -42,6 +49,10 @@ it('accepted connections may use a few more than opened ones, then are refused a
     for (let i = 0; i < 50; i++) client.sockets.connect(listener.address);
     await until(() => accepted.length + host.counters.refusedConnections === 50);
     expect(host.openSockets).toBe(35);
+    const monitor = await host.sockets.listen(LOOPBACK, { reserved: true });
+    monitor.onConnection = (socket) => accepted.push(socket);
+    for (let i = 0; i < 10; i++) client.sockets.connect(monitor.address);
+    await until(() => host.openSockets === 40);
     const late = host.sockets.connect(listener.address);
     const events: string[] = [];
     late.onEvent = (event) => events.push(event);

@@ -4,29 +4,53 @@
  * opened on the way out stops first, what is accepted next, and the rest is left for monitors and files.
  */
 import { readFileSync } from 'node:fs';
+import type { Log } from '../net/index.ts';
+import { nodeClock } from './clock.ts';
 
 /** Node's own, the standard streams and a few files. */
 const OTHERS = 24;
 const OPENED_SHARE = 0.75;
 const ACCEPTED_SHARE = 0.875;
+/** It is said again after this long, while it lasts. */
+const SAID_MS = 60_000;
 
 export class DescriptorBudget {
   /** Sockets being opened: not yet in the host's list, but soon. */
   opening = 0;
+  readonly #log: Log;
   readonly #readLimit: () => number;
   #sockets: number | undefined;
+  #saidAt = Number.NEGATIVE_INFINITY;
 
-  constructor(readLimit: () => number = descriptorLimit) {
+  constructor(log: Log, readLimit: () => number = descriptorLimit) {
+    this.#log = log;
     this.#readLimit = readLimit;
   }
 
   /** @param open sockets that are open now */
   mayOpen(open: number): boolean {
-    return open + this.opening < this.#most() * OPENED_SHARE;
+    return this.#isBelow(open, OPENED_SHARE);
   }
 
-  mayAccept(open: number): boolean {
-    return open + this.opening < this.#most() * ACCEPTED_SHARE;
+  /** @param reserved it is one of those for whom the rest is left */
+  mayAccept(open: number, reserved: boolean): boolean {
+    return this.#isBelow(open, reserved ? 1 : ACCEPTED_SHARE);
+  }
+
+  #isBelow(open: number, share: number): boolean {
+    if (open + this.opening < this.#most() * share) return true;
+    const now = nodeClock.now();
+    if (now - this.#saidAt >= SAID_MS) {
+      this.#saidAt = now;
+      this.#log.warn(
+        'few descriptors are left: new connections are refused until others end; ulimit -n raises the limit',
+        {
+          sockets: open,
+          limit: this.#readLimit(),
+        },
+      );
+    }
+    return false;
   }
 
   /** Read at the first socket: a start without any does not pay for it. */

@@ -99,7 +99,7 @@ export class NodeHost implements Host {
       streamCapBytes: options.streamCapBytes ?? STREAM_CAP_BYTES,
       readViews: READ_VIEWS.map((bytes) => readBuffer.subarray(0, bytes)),
       open: new Set(),
-      descriptors: new DescriptorBudget(options.descriptorLimit),
+      descriptors: new DescriptorBudget(log, options.descriptorLimit),
       isClosed: false,
       counters,
     };

@@ -18,6 +18,7 @@ export interface ListenOptions {
   readonly backlog?: number;
   readonly v6Only?: boolean;
   readonly mode?: number;
+  readonly reserved?: boolean;
 }
 
 export class NodeListener implements Listener, Destroyable {
@@ -25,12 +26,14 @@ export class NodeListener implements Listener, Destroyable {
   readonly #context: SocketContext;
   readonly #server: net.Server;
   readonly #held: net.Socket[] = [];
+  readonly #reserved: boolean;
   #onConnection: ((socket: StreamSocket) => void) | undefined;
   #paused = false;
   #closing: Promise<void> | undefined;
 
-  private constructor(context: SocketContext, server: net.Server, address: SocketAddress) {
+  private constructor(context: SocketContext, server: net.Server, address: SocketAddress, reserved: boolean) {
     this.#context = context;
+    this.#reserved = reserved;
     this.#server = server;
     this.address = address;
     context.open.add(this);
@@ -61,7 +64,7 @@ export class NodeListener implements Listener, Destroyable {
           reject(hostError('ECANCELED'));
           return;
         }
-        resolve(new NodeListener(context, server, boundAddress(context, server, at)));
+        resolve(new NodeListener(context, server, boundAddress(context, server, at), options.reserved === true));
       });
       try {
         if (at.family === 'unix') {
@@ -126,7 +129,7 @@ export class NodeListener implements Listener, Destroyable {
       return;
     }
     const { descriptors, open } = this.#context;
-    if (!descriptors.mayAccept(open.size + this.#held.length)) {
+    if (!descriptors.mayAccept(open.size + this.#held.length, this.#reserved)) {
       this.#context.counters.refusedConnections++;
       accepted.destroy();
       return;

@@ -45,7 +45,7 @@ export function adopt(context: NativeContext, fd: number, passDescriptors: boole
   context.watcher.watch(fd, 0, { ready: () => {} }).close();
   const local = address(context, fd, 'getsockname') ?? { family: 'unix', path: '' };
   if (listens)
-    return { kind: 'listener', listener: new NativeListener(context, fd, local, undefined, passDescriptors) };
+    return { kind: 'listener', listener: new NativeListener(context, fd, local, undefined, { passDescriptors }) };
   const remote = address(context, fd, 'getpeername');
   if (type === SOCK_STREAM) {
     const socket = new NativeStream(context, {

@@ -24,6 +24,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
   readonly address: SocketAddress;
   readonly #context: NativeContext;
   readonly #passDescriptors: boolean;
+  readonly #reserved: boolean;
   /** The path this listener made, and removes. */
   readonly #path: string | undefined;
   readonly #restTimer: Timer;
@@ -43,13 +44,14 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
     fd: number,
     address: SocketAddress,
     path: string | undefined,
-    passDescriptors: boolean,
+    options: Pick<ListenOptions, 'passDescriptors' | 'reserved'>,
   ) {
     this.#context = context;
     this.#fd = fd;
     this.address = address;
     this.#path = path;
-    this.#passDescriptors = passDescriptors && address.family === 'unix';
+    this.#passDescriptors = options.passDescriptors === true && address.family === 'unix';
+    this.#reserved = options.reserved === true;
     this.#restTimer = context.host.timers.create(() => {
       this.#resting = false;
       this.#update();
@@ -62,7 +64,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
     const fd = await listening(context, at, options);
     return guarded(context, fd, () => {
       const path = hasPath(at) ? at.path : undefined;
-      return new NativeListener(context, fd, boundAddress(context, fd, at), path, options.passDescriptors === true);
+      return new NativeListener(context, fd, boundAddress(context, fd, at), path, options);
     });
   }
 
@@ -149,7 +151,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
 
   #serve(fd: number): void {
     const { host, calls } = this.#context;
-    if (!host.descriptors.mayAccept(host.open.size)) {
+    if (!host.descriptors.mayAccept(host.open.size, this.#reserved)) {
       host.counters.refusedConnections++;
       calls.close(fd);
       return;

@@ -31,6 +31,7 @@ export interface ListenOptions {
   readonly v6Only?: boolean;
   readonly mode?: number;
   readonly passDescriptors?: boolean;
+  readonly reserved?: boolean;
 }
 
 /** @throws HostError */
