@@ -24,7 +24,7 @@
 #define NEW_NET 0x40000000
 #define NEW_MOUNT 0x00020000
 
-enum { TUN = 1, SOCKET, NETLINK, BIND_MOUNT };
+enum { TUN = 1, SOCKET, NETLINK, MOUNT_FILE };
 enum { ENTER_USER = -1, ENTER_NET = -2, ENTER_MOUNT = -3 };
 
 typedef struct {
@@ -124,9 +124,26 @@ static void configure(job *j, int index, step *s) {
   answer(j, index, 0, NULL, 0, -1);
 }
 
-static void bind_mount(job *j, int index, const step *s) {
-  const char *source = (const char *)s->body, *target = source + strlen(source) + 1;
-  if (syscall(SYS_mount, source, target, NULL, MS_BIND, NULL) < 0) fail(j, index, errno);
+/* The file must keep a name for as long as it is mounted: over one without, nobody else can mount. It gets it in a tmpfs that
+ * only its mount holds. */
+static int mount_here(const char *folder, const char *target, const char *text) {
+  const long length = (long)strlen(text);
+  if (syscall(SYS_chdir, folder) < 0) return errno;
+  int fd = (int)syscall(SYS_openat, AT_FDCWD, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (fd < 0 || syscall(SYS_fchmod, fd, 0644) < 0) return errno;
+  long written = syscall(SYS_write, fd, text, length);
+  if (written != length) return written < 0 ? errno : ENOSPC;
+  syscall(SYS_close, fd);
+  return syscall(SYS_mount, "file", target, NULL, MS_BIND, NULL) < 0 ? errno : 0;
+}
+
+static void mount_file(job *j, int index, const step *s) {
+  const char *folder = (const char *)s->body, *target = folder + strlen(folder) + 1, *text = target + strlen(target) + 1;
+  if (syscall(SYS_mount, "tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=128k,mode=755") < 0)
+    fail(j, index, errno);
+  int error = mount_here(folder, target, text);
+  syscall(SYS_umount2, folder, MNT_DETACH);
+  if (error != 0) fail(j, index, error);
   answer(j, index, 0, NULL, 0, -1);
 }
 
@@ -144,7 +161,7 @@ static void child(job *j) {
     if (s->kind == TUN) make_tun(j, i, s);
     if (s->kind == SOCKET) make_socket(j, i, s);
     if (s->kind == NETLINK) configure(j, i, s);
-    if (s->kind == BIND_MOUNT) bind_mount(j, i, s);
+    if (s->kind == MOUNT_FILE) mount_file(j, i, s);
   }
   syscall(SYS_exit_group, 0);
 }
@@ -153,9 +170,10 @@ static bool fits(const step *s) {
   if (s->kind == TUN) return s->length == IFREQ;
   if (s->kind == SOCKET) return s->length == 12;
   if (s->kind == NETLINK) return s->length >= (int)sizeof(struct nlmsghdr);
-  if (s->kind != BIND_MOUNT || s->length < 2 || s->body[s->length - 1] != 0) return false;
-  const uint8_t *end = memchr(s->body, 0, (size_t)s->length - 1);
-  return end != NULL && (const uint8_t *)memchr(end + 1, 0, s->body + s->length - end - 1) == s->body + s->length - 1;
+  if (s->kind != MOUNT_FILE || s->length == 0 || s->body[s->length - 1] != 0) return false;
+  int strings = 0;
+  for (int i = 0; i < s->length; i++) strings += s->body[i] == 0;
+  return strings == 3;
 }
 
 static bool parse(job *j, uint8_t *bytes, size_t length) {

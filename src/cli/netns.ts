@@ -2,7 +2,7 @@
  * `netyard netns`: a `user` netdev for a network namespace, through a tap that is made and set up in it. What slirp4netns
  * and pasta are used for. The tap lives as long as this process: a killed one leaves nothing behind.
  */
-import { closeSync, mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, readFileSync, rmdirSync, writeSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { UsernetControl } from '../net/index.ts';
@@ -90,19 +90,23 @@ async function connect(host: NodeHost, yard: Yard, at: Target, options: NetnsOpt
 async function nameServer(host: NodeHost, { namespaces }: Target, dns: string): Promise<boolean> {
   const file = resolverFile();
   // Mounts of somebody else are not ours to change.
-  if (namespaces.mount === undefined || file === undefined) return false;
+  if (namespaces.mount === undefined) return false;
+  if (file === undefined) {
+    process.stderr.write(
+      `netyard: warning: this host has no /etc/resolv.conf to replace, so programs inside do not know the name server: it is ${dns}\n`,
+    );
+    return false;
+  }
+  const searches = readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => /^(search|domain)\s/.test(line));
+  const text = [`nameserver ${dns}`, ...searches, ''].join('\n').replaceAll('\0', '');
   const folder = mkdtempSync(join(tmpdir(), 'netyard-netns-'));
   try {
-    const source = join(folder, 'resolv.conf');
-    const searches = readFileSync(file, 'utf8')
-      .split('\n')
-      .filter((line) => /^(search|domain)\s/.test(line));
-    writeFileSync(source, [`nameserver ${dns}`, ...searches, ''].join('\n'), { mode: 0o644 });
-    await host.kernel.openIn(namespaces, [{ kind: 'bind-mount', source, target: file }]);
+    await host.kernel.openIn(namespaces, [{ kind: 'mount-file', folder, target: file, text }]);
     return true;
   } finally {
-    // The mount keeps the file; its name is not needed any more.
-    rmSync(folder, { recursive: true, force: true });
+    rmdirSync(folder);
   }
 }
 

@@ -401,5 +401,5 @@ export type NamespaceStep =
   | { readonly kind: 'socket'; readonly domain: number; readonly type: number; readonly protocol: number }
   /** Sends one netlink message and waits for its acknowledgement. */
   | { readonly kind: 'netlink'; readonly message: Uint8Array }
-  /** Binds the file at `source` over `target` (mount(2) MS_BIND). */
-  | { readonly kind: 'bind-mount'; readonly source: string; readonly target: string };
+  /** Mounts a file of its own, with `text` (without NUL), over `target`. `folder`: an empty one, which stays so. */
+  | { readonly kind: 'mount-file'; readonly folder: string; readonly target: string; readonly text: string };

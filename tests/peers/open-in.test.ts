@@ -1,6 +1,6 @@
 /** Host.kernel.openIn: taps, sockets, netlink and mounts in namespaces of another process. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -70,21 +70,22 @@ describeNative('openIn', () => {
     };
 
     it('opens a tap and a socket, sets a link up, mounts a file', async () => {
-      const path = join(directory, 'resolv.conf');
-      writeFileSync(path, 'nameserver 10.0.2.3\n');
       const outside = readFileSync('/etc/resolv.conf', 'utf8');
       const step = tun();
       const [tap, socket] = await host.kernel.openIn(of('user', 'net', 'mount'), [
         step,
         { kind: 'socket', domain: 2, type: 2, protocol: 0 },
         linkUp(1),
-        { kind: 'bind-mount', source: path, target: '/etc/resolv.conf' },
+        { kind: 'mount-file', folder: directory, target: '/etc/resolv.conf', text: 'nameserver 10.0.2.3\n' },
       ]);
       expect(new TextDecoder().decode(step.request.subarray(0, 5))).toBe('tap0\0');
       expect(inside('ip link show tap0')).toContain('tap0');
       expect(inside('ip link show lo')).toContain('UP');
       expect(inside('cat /etc/resolv.conf')).toBe('nameserver 10.0.2.3\n');
       expect(readFileSync('/etc/resolv.conf', 'utf8')).toBe(outside);
+      // Others may mount over it, and nothing else of it is to be seen.
+      expect(inside('mount --bind /dev/null /etc/resolv.conf && cat /etc/resolv.conf')).toBe('');
+      expect(inside(`mountpoint -q ${directory} || ls ${directory}`)).toBe('');
       const request = new Uint8Array(40);
       tap?.ioctl('TUNGETIFF', request);
       expect(request.subarray(0, 5)).toEqual(step.request.subarray(0, 5));
@@ -105,7 +106,9 @@ describeNative('openIn', () => {
       [
         'a mount of nothing',
         () =>
-          host.kernel.openIn(of('user', 'mount'), [{ kind: 'bind-mount', source: '/nothing', target: '/etc/hosts' }]),
+          host.kernel.openIn(of('user', 'mount'), [
+            { kind: 'mount-file', folder: '/nothing', target: '/etc/hosts', text: '' },
+          ]),
         'ENOENT could not mount over /etc/hosts there',
       ],
     ])('%s fails with its step, and leaves nothing open', async (_what, attempt, text) => {

@@ -7,7 +7,7 @@
  *   1 tun         struct ifreq (40 bytes)                opens /dev/net/tun, TUNSETIFF
  *   2 socket      domain, type, protocol
  *   3 netlink     one message, with its header           sends it, waits for its acknowledgement
- *   4 bind-mount  source, NUL, target, NUL
+ *   4 mount-file  folder, target, text, a NUL after each
  *
  * Answers, one message each: index of the step, errno (0 = done), then the step's body as it is now (tun only). A tun and a
  * socket come with their descriptor. Index -1, -2, -3: entering the user, net, mount namespace failed. After the last step,
@@ -18,7 +18,7 @@ import type { NamespaceStep } from '../../net/index.ts';
 const TUN = 1;
 const SOCKET = 2;
 const NETLINK = 3;
-const BIND_MOUNT = 4;
+const MOUNT_FILE = 4;
 const WORD = 4;
 
 export const ENTER_USER = -1;
@@ -58,7 +58,7 @@ export function describeStep(steps: readonly NamespaceStep[], index: number): st
       return 'could not open a socket there';
     case 'netlink':
       return 'could not configure the network there';
-    case 'bind-mount':
+    case 'mount-file':
       return `could not mount over ${step.target} there`;
     default:
       return 'could not enter the namespaces';
@@ -76,8 +76,8 @@ function bodyOf(step: NamespaceStep): { kind: number; body: Uint8Array } {
       };
     case 'netlink':
       return { kind: NETLINK, body: step.message };
-    case 'bind-mount':
-      return { kind: BIND_MOUNT, body: new TextEncoder().encode(`${step.source}\0${step.target}\0`) };
+    case 'mount-file':
+      return { kind: MOUNT_FILE, body: new TextEncoder().encode(`${step.folder}\0${step.target}\0${step.text}\0`) };
     default:
       return step satisfies never;
   }

@@ -18,11 +18,11 @@ const netlink: NamespaceStep = { kind: 'netlink', message: Uint8Array.of(1, 2, 3
 
 describe('encodeSteps', () => {
   it('lays every step on a multiple of four', () => {
-    const bytes = encodeSteps([netlink, socket, { kind: 'bind-mount', source: '/a', target: '/bc' }]);
+    const bytes = encodeSteps([netlink, socket, { kind: 'mount-file', folder: '/a', target: '/bc', text: 'd' }]);
     expect([...bytes]).toEqual([
       ...[3, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3, 0],
       ...[2, 0, 0, 0, 12, 0, 0, 0, 16, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0],
-      ...[4, 0, 0, 0, 7, 0, 0, 0, 0x2f, 0x61, 0, 0x2f, 0x62, 0x63, 0, 0],
+      ...[4, 0, 0, 0, 9, 0, 0, 0, 0x2f, 0x61, 0, 0x2f, 0x62, 0x63, 0, 0x64, 0, 0, 0, 0],
     ]);
   });
 });
@@ -109,7 +109,7 @@ describeNative('openIn', () => {
       answer(index, 1);
       end();
     };
-    const steps: NamespaceStep[] = [socket, { kind: 'bind-mount', source: '/s', target: '/t' }];
+    const steps: NamespaceStep[] = [socket, { kind: 'mount-file', folder: '/s', target: '/t', text: '' }];
     await expect(openIn(kernel, {}, steps)).rejects.toMatchObject({ code: 'EPERM', message });
   });
 

@@ -1,6 +1,6 @@
 /** forkInto against the kernel: a child enters a network namespace, opens there and passes descriptors back. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -114,6 +114,8 @@ describeNative('forkInto', () => {
       word(3, 8, 0, 0),
       word(4, 4, 0x61616161),
       word(4, 4, 0x00616161),
+      word(4, 4, 0),
+      word(4, 0),
       word(9, 0),
       word(0, 0),
       new Uint8Array(70_000),
@@ -165,8 +167,7 @@ describeNative('forkInto', () => {
 
     it.skipIf(!canMakeContainers)('makes a tap in the namespaces of a container, with its own mounts', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'ny-mounts-'));
-      const target = join(folder, 'target');
-      writeFileSync(target, 'ours');
+      const target = '/etc/hostname';
       const container = spawn('unshare', ['--user', '--map-root-user', '--net', '--mount', 'sleep', '30']);
       try {
         const names = ['user', 'net', 'mnt'];
@@ -175,7 +176,7 @@ describeNative('forkInto', () => {
         const [user, theirNet, mount] = names.map((one) =>
           addon().calls.open(`/proc/${container.pid}/ns/${one}`, O_RDONLY_CLOEXEC, 0),
         ) as [number, number, number];
-        const hidden: NamespaceStep = { kind: 'bind-mount', source: '/dev/null', target };
+        const hidden: NamespaceStep = { kind: 'mount-file', folder, target, text: 'x' };
         const steps: NamespaceStep[] = [{ kind: 'tun', request: ifreq('tap0') }, setUp(1), hidden];
         const answers = await run(steps, user, theirNet, mount);
         expect(answers.map(({ index, errno }) => [index, errno])).toEqual([
