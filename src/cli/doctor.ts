@@ -18,7 +18,8 @@ export interface DoctorOptions {
  */
 export async function doctor(types: readonly string[], options: DoctorOptions): Promise<number> {
   const unknown = types.find((type) => !TYPES.includes(type));
-  if (unknown !== undefined) throw new CommandLineError(`doctor: no netdev is called '${unknown}'`);
+  if (unknown !== undefined)
+    throw new CommandLineError(`doctor: no netdev is called '${unknown}': there are ${TYPES.join(', ')}`);
   if (options.build === true) {
     const path = await buildAddon();
     process.stderr.write(`netyard: built ${path}\n`);

@@ -1,4 +1,5 @@
 /** What `netyard netns` is asked for. */
+import { fstatSync, type Stats } from 'node:fs';
 import { CommandLineError } from './scan-options.ts';
 
 /** As commander gives them. */
@@ -40,7 +41,7 @@ export function readNetnsOptions(given: GivenOptions): NetnsOptions {
     net: given.net,
     tap,
     userNamespace: given.userns,
-    readyDescriptor: given.readyFd === undefined ? undefined : number('--ready-fd', given.readyFd, 0, 0x7fffffff),
+    readyDescriptor: given.readyFd === undefined ? undefined : givenDescriptor(given.readyFd),
   };
 }
 
@@ -55,6 +56,19 @@ export function forwardRule(text: string): string {
     throw new CommandLineError(`--publish ${text}: expected [ADDRESS:]HOSTPORT:PORT[/udp], as in 127.0.0.1:8080:80`);
   }
   return `${protocol}:${address}:${hostPort}-:${port}`;
+}
+
+/** Node's own are of other kinds, but for a pipe or two. */
+function givenDescriptor(text: string): number {
+  const descriptor = number('--ready-fd', text, 0, 0x7fffffff);
+  let found: Stats | undefined;
+  try {
+    found = fstatSync(descriptor);
+  } catch {
+    // There is none.
+  }
+  if (found?.isFIFO() || found?.isSocket() || found?.isFile() || found?.isCharacterDevice()) return descriptor;
+  throw new CommandLineError(`--ready-fd ${text}: no such descriptor was given: netyard netns ... ${text}>FILE`);
 }
 
 function number(option: string, text: string, least: number, most: number): number {

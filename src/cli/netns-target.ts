@@ -26,9 +26,7 @@ export interface Target {
 export function findTarget(word: string, userNamespace?: string): Target {
   const net = netPath(word);
   const identity = identityOf(net);
-  if (identity === undefined) {
-    throw new CommandLineError(`${word}: no such network namespace (a process, a path, or a name of 'ip netns')`);
-  }
+  if (identity === undefined) throw new CommandLineError(`${word}: ${whyNot(net)}`);
   const own = identityOf('/proc/self/ns/net');
   if (identity === own) throw new CommandLineError(`${word}: that is the network namespace of this very program`);
   const user = userNamespace ?? userOf(net);
@@ -37,6 +35,16 @@ export function findTarget(word: string, userNamespace?: string): Target {
     name: word,
     exists: () => identityOf(net) === identity,
   };
+}
+
+function whyNot(path: string): string {
+  try {
+    statSync(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') return `${path} cannot be looked at: ${code}`;
+  }
+  return "no such network namespace (a process, a path, or a name of 'ip netns'); a command goes after --";
 }
 
 function netPath(word: string): string {

@@ -5,9 +5,10 @@
 import { closeSync, mkdtempSync, readFileSync, rmdirSync, writeSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { UsernetControl } from '../net/index.ts';
+import { HostError, type UsernetControl } from '../net/index.ts';
 import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
 import { createNodeHost, diagnosticsTrace, type NodeHost } from '../node/index.ts';
+import { QapiError } from '../qapi/index.ts';
 import { VERSION } from '../version.ts';
 import { Yard } from '../yard/index.ts';
 import { createLog } from './log.ts';
@@ -34,6 +35,12 @@ export async function runNetns(
   const options = readNetnsOptions(given);
   if (target === undefined && command === undefined) {
     throw new CommandLineError('netns: give a namespace, or a command for one of its own: netyard netns -- COMMAND');
+  }
+  if (command?.length === 0) throw new CommandLineError('netns: there is no command after --');
+  if (target === undefined && options.userNamespace !== undefined) {
+    throw new CommandLineError(
+      '--userns: a new network namespace gets one of its own; give the namespace that it owns',
+    );
   }
   const found = target === undefined ? undefined : findTarget(target, options.userNamespace);
   const host = createNodeHost({ log: createLog() });
@@ -64,11 +71,10 @@ export async function runNetns(
 }
 
 async function connect(host: NodeHost, yard: Yard, at: Target, options: NetnsOptions): Promise<UsernetControl> {
-  await yard.addNetdev({
-    type: 'user',
-    id: 'user',
-    net: options.net,
-    hostfwd: options.forwards.map((str) => ({ str })),
+  const hostfwd = options.forwards.map((str) => ({ str }));
+  await yard.addNetdev({ type: 'user', id: 'user', net: options.net, hostfwd }).catch((error: unknown) => {
+    if (!(error instanceof QapiError) || error.message.includes('forwarding rule')) throw error;
+    throw new CommandLineError(`--net ${options.net}: ${error.message}`, { cause: error });
   });
   const usernet = yard.network.clients().find(({ name }) => name === 'user')?.client?.usernet as UsernetControl;
   const { network, host: gateway, dhcpStart } = usernet.addresses;
@@ -79,6 +85,9 @@ async function connect(host: NodeHost, yard: Yard, at: Target, options: NetnsOpt
     address: dhcpStart,
     prefix,
     gateway,
+  }).catch((error: unknown) => {
+    if (!(error instanceof HostError) || error.code !== 'EBUSY') throw error;
+    throw new CommandLineError(`--tap ${options.tap}: that name is taken there: give another`, { cause: error });
   });
   const { number } = tap;
   tap.release();

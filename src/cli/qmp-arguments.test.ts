@@ -23,6 +23,7 @@ describe('key=value arguments', () => {
       { type: 'user', id: 'u', hostfwd: [{ str: 'tcp::1-:2' }, { str: 'udp::1-:2' }] },
     ],
     ['announce-self', ['interfaces=["a", "b"]', 'initial=5'], { interfaces: ['a', 'b'], initial: 5 }],
+    ['netdev_add', ['type=l2tpv3', 'id=l', 'txcookie=0xFf'], { type: 'l2tpv3', id: 'l', txcookie: 255 }],
     ['unknown-command', ['a=1'], { a: '1' }],
   ])('%s %j', (command, words, expected) => {
     expect(plain(schema.parse(command, words))).toEqual(expected);

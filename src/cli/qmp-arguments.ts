@@ -6,6 +6,8 @@
 import { type JsonObject, type JsonValue, QapiError } from '../qapi/index.ts';
 import { parseJsonText } from '../qmp/index.ts';
 
+const isHexadecimal = (text: string): boolean => /^0x[0-9a-f]{1,16}$/i.test(text);
+
 /** Dots in a key; no command of any server nests so far. */
 const MAX_DEPTH = 32;
 
@@ -80,7 +82,7 @@ export class ServerSchema {
       case 'value':
       case 'alternate':
         try {
-          return parseJsonText(text);
+          return parseJsonText(isHexadecimal(text) ? String(BigInt(text)) : text);
         } catch (error) {
           throw new QapiError(`Parameter '${key}': ${error instanceof Error ? error.message : String(error)}`, {
             cause: error,

@@ -9,12 +9,15 @@ import { connectTo, isAddress, isYardName } from './target.ts';
  */
 export async function qmpCommand(words: readonly string[]): Promise<void> {
   const [first] = words;
-  const named = first !== undefined && (isAddress(first) || isYardName(first));
+  const named = first !== undefined && (isAddress(first) || isYardName(first) || isWord(words[1]));
   const [command, ...rest] = named ? words.slice(1) : words;
   await using session = await connectTo(named ? first : undefined);
   if (command === undefined) return await openShell(session);
   process.stdout.write(`${prettyReply(await runWords(session, command, rest))}\n`);
 }
+
+/** Not an argument: what stands before it names a yard, if one that does not run. */
+const isWord = (text: string | undefined): boolean => text !== undefined && /^[a-z][\w-]*$/i.test(text);
 
 /** Apart from `await using`: TypeScript 6.0 does not rewrite the extension of an import() beside it. */
 async function openShell(session: QmpSession): Promise<void> {

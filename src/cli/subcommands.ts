@@ -4,6 +4,7 @@ import { VERSION } from '../version.ts';
 import type { DoctorOptions } from './doctor.ts';
 import { helpText } from './help.ts';
 import type { GivenOptions } from './netns-options.ts';
+import { CommandLineError } from './scan-options.ts';
 import type { ToolResult } from './schema-types.ts';
 
 /** Returns the exit status. */
@@ -20,7 +21,6 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
   const program = new Command('netyard').exitOverride().helpCommand(false);
   program.configureHelp({ showGlobalOptions: false });
   program.configureOutput({ outputError: (text, write) => write(`netyard: ${text.replace(/^error: /, '')}`) });
-  program.showHelpAfterError("see 'netyard --help'");
   program
     .command('qmp')
     .usage('[NAME|SOCKET] [COMMAND [KEY=VALUE]... | COMMAND JSON]')
@@ -75,11 +75,15 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
     .option('--userns <PATH>', 'the user namespace that owns PATH; of a process it is known')
     .option('--ready-fd <N>', 'descriptor that gets a byte when the network is there')
     .addHelpText('after', NETNS_HELP)
-    .action(async (target: string | undefined, options: GivenOptions) => {
+    .allowExcessArguments()
+    .action(async (target: string | undefined, options: GivenOptions, { args }: Command) => {
+      if (args.length > 1)
+        throw new CommandLineError(`netns: one namespace, and a command after --: netyard netns -- ${args.join(' ')}`);
       const command = dashes === -1 ? undefined : words.slice(dashes + 1);
       const { runNetns } = await import('./netns.ts');
       status = await runNetns(target, options, command);
     });
+
   const schema = program.command('schema').description('the QAPI schema compiler');
   schema
     .command('check')
@@ -105,6 +109,11 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
     .action(() => {
       process.stdout.write(helpText(VERSION));
     });
+  program.showHelpAfterError("see 'netyard --help'");
+  for (const command of [...program.commands, ...schema.commands]) {
+    const name = command.parent === schema ? `schema ${command.name()}` : command.name();
+    command.showHelpAfterError(`see 'netyard ${name} --help'`);
+  }
   try {
     await program.parseAsync([...ours], { from: 'user' });
   } catch (error) {

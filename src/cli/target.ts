@@ -30,13 +30,15 @@ export async function connectTo(target: string = DEFAULT_NAME): Promise<QmpSessi
   }
 }
 
+const startOf = (name: string): string => (name === DEFAULT_NAME ? 'netyard' : `netyard -name ${name}`);
+
 function socketOf(name: string): string {
   const directory = ownDirectory(name);
   const pid = holderOf(directory);
   if (pid === undefined) {
     const running = knownNames().filter((other) => holderOf(runtimeDirectory(other)) !== undefined);
     throw new CommandLineError(
-      `no yard named '${name}' is running: ${running.length === 0 ? "start one with 'netyard'" : `running: ${running.join(', ')}`}`,
+      `no yard named '${name}' is running: ${running.length === 0 ? `start it with '${startOf(name)}'` : `those that run are ${running.join(', ')}`}`,
     );
   }
   const path = join(directory, QMP_SOCKET);

@@ -109,6 +109,14 @@ describePeer(
       it('finds the name server, alone has it, and is root there', async () => {
         const { stdout } = await start(['--', 'sh', '-c', 'id -u; head -n 1 /etc/resolv.conf'], uid).ended;
         expect(stdout).toBe('0\nnameserver 10.0.2.3\n');
+      });
+
+      it('lets others mount over its resolv.conf', async () => {
+        const nested = ['unshare', '--mount', 'sh', '-c', 'mount --bind /dev/null /etc/resolv.conf && echo done'];
+        expect((await start(['--', ...nested], uid).ended).stdout).toBe('done\n');
+      });
+
+      it('leaves no folder behind', () => {
         expect(readdirSync(tmpdir()).filter((name) => /^netyard-netns-(?!test)/.test(name))).toEqual([]);
       });
 
@@ -213,6 +221,15 @@ describePeer(
         expect(stdout).toBe('of the host');
       });
 
+      it('says so when its interface is there already', async () => {
+        const one = start([namespace.name]);
+        await one.ready();
+        const { status, stderr } = await start([namespace.name]).ended;
+        expect([status, stderr]).toEqual([1, 'netyard: --tap tap0: that name is taken there: give another\n']);
+        one.child.kill();
+        await one.ended;
+      });
+
       it('ends when the name goes', async () => {
         const other = new TestNamespace();
         const one = start([other.name]);
@@ -263,8 +280,12 @@ describePeer(
       [['--mtu', '1', '--', 'true'], /--mtu 1: expected a number from 68/],
       [['--publish', '80', '--', 'true'], /--publish 80: expected \[ADDRESS:\]HOSTPORT:PORT/],
       [['--tap', 'a/b', '--', 'true'], /--tap a\/b/],
-      [['--net', 'rubbish', '--', 'true'], /Failed to parse/],
-      [['--ready-fd', '77', '--', 'true'], /--ready-fd 77/],
+      [['--net', 'rubbish', '--', 'true'], /--net rubbish: Failed to parse/],
+      [['--ready-fd', '77', '--', 'true'], /--ready-fd 77: no such descriptor was given/],
+      [['--'], /there is no command after --/],
+      [['curl', 'http://x'], /a command after --: netyard netns -- curl http:\/\/x/],
+      [['--userns', '/proc/self/ns/user', '--', 'true'], /--userns: a new network namespace gets one of its own/],
+      [['--rubbish'], /see 'netyard netns --help'/],
     ])('%j is refused', async (args, text) => {
       const { status, stderr } = await start(args).ended;
       expect(stderr).toMatch(text);
