@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeNative } from '../../tests/kit/native.ts';
+import { until } from '../../tests/kit/until.ts';
 import { createNodeHost, type NodeHost } from '../node/index.ts';
 import { connect } from '../node/qmp.ts';
 import type { JsonObject, JsonValue } from '../qapi/index.ts';
@@ -81,11 +82,6 @@ async function raw(send: string | Uint8Array, halfClose = true): Promise<string>
   await once(socket, 'end');
   socket.destroy();
   return text;
-}
-
-/** Polls a condition that the kernel brings about. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('a listening monitor', listeningTests);

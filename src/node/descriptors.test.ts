@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import { until } from '../../tests/kit/until.ts';
 import type { InetAddress, Log, StreamSocket } from '../net/index.ts';
 import { createNodeHost, type NodeHost } from './host.ts';
 
@@ -14,14 +15,6 @@ let host: NodeHost;
 afterEach(async () => {
   await host.close();
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const limit = performance.now() + 5000;
-  while (!condition()) {
-    if (performance.now() > limit) throw new Error(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 it('datagram sockets opened without end leave descriptors, also when all are asked for at once', async () => {
   said.length = 0;

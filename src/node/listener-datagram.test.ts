@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDatagramBatch } from '../../tests/kit/datagram-peer.ts';
+import { until } from '../../tests/kit/until.ts';
 import type { DatagramSocket, InetAddress, SocketAddress, StreamSocket } from '../net/index.ts';
 import { createNodeHost, type NodeHost } from './host.ts';
 
@@ -22,14 +23,6 @@ afterEach(async () => {
   expect(host.counters.callbackErrors).toBe(0);
   rmSync(directory, { recursive: true });
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const limit = performance.now() + 5000;
-  while (!condition()) {
-    if (performance.now() > limit) throw new Error(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 const LOOPBACK: InetAddress = { family: 'ipv4', host: '127.0.0.1', port: 0 };
 

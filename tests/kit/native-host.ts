@@ -6,9 +6,9 @@ import type { DatagramBatch, InetAddress, SocketAddress, StreamEvent, StreamSock
 import { createNodeHost, type NodeHost, type NodeHostOptions } from '../../src/node/host.ts';
 import type { NativeBinding } from '../../src/node/native/binding.ts';
 import { loadNative } from '../../src/node/native/load.ts';
+import { until } from './until.ts';
 
 export const LOOPBACK: InetAddress = { family: 'ipv4', host: '127.0.0.1', port: 0 };
-const LIMIT_MS = 5000;
 
 export class NativeBench {
   readonly host: NodeHost;
@@ -38,15 +38,6 @@ export class NativeBench {
     await until(() => server !== undefined && client.localAddress !== undefined);
     await listener.close();
     return [client, server as unknown as StreamSocket];
-  }
-}
-
-/** Turns of the loop until it holds. */
-export async function until(condition: () => boolean): Promise<void> {
-  const limit = performance.now() + LIMIT_MS;
-  while (!condition()) {
-    if (performance.now() > limit) throw new RangeError(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 

@@ -13,6 +13,7 @@ import { closeSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { NetClient } from '../../src/net/index.ts';
 import { give, testFrame } from './netdev-context.ts';
+import { until } from './until.ts';
 
 export const QEMU = 'qemu-system-x86_64';
 const LENGTHS = [14, 60, 1514, 9018, 60_000];
@@ -105,12 +106,4 @@ export async function freePort(): Promise<number> {
   const { port } = socket.address();
   await new Promise<void>((resolve) => socket.close(resolve));
   return port;
-}
-
-export async function until(condition: () => boolean, ms = 20_000): Promise<void> {
-  const limit = performance.now() + ms;
-  while (!condition()) {
-    if (performance.now() > limit) throw new Error(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }

@@ -11,6 +11,7 @@ import { ip, isRoot, TestNamespace, uniqueName } from '../kit/namespace.ts';
 import { describeNative } from '../kit/native.ts';
 import { createRecordingContext, give, type RecordingContext } from '../kit/netdev-context.ts';
 import { describePeer } from '../kit/peers.ts';
+import { until } from '../kit/until.ts';
 
 const HELPER = '/usr/lib/qemu/qemu-bridge-helper';
 /** As findProgram finds it, from a folder of PATH. */
@@ -40,14 +41,6 @@ async function descriptorsAfter(run: () => Promise<void>): Promise<[number, numb
     counts[i] = readdirSync('/proc/self/fd').length;
   }
   return counts;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const limit = performance.now() + 5000;
-  while (!condition()) {
-    if (performance.now() > limit) throw new Error(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 const ports = (): string[] => readdirSync(`/sys/class/net/${bridge}/brif`).filter((name) => name.startsWith('tap'));

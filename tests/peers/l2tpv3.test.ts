@@ -15,8 +15,8 @@ import { describeNative } from '../kit/native.ts';
 import { addon, batchOf } from '../kit/native-host.ts';
 import { createRecordingContext, digests, give, type RecordingContext, testFrame } from '../kit/netdev-context.ts';
 import { describePeer, requirePeer } from '../kit/peers.ts';
+import { until } from '../kit/until.ts';
 
-const WAIT_MS = 8000;
 const IP_OPTIONS = 4;
 /** Of this process alone: addresses of the loopback, ports, sessions. */
 const unique = process.pid % 0xffff;
@@ -69,13 +69,6 @@ let b: RecordingContext;
 let clients: NetClient[];
 let children: ChildProcess[];
 
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const limit = performance.now() + WAIT_MS; !condition(); ) {
-    if (performance.now() > limit) throw new RangeError(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
 async function open([ofA, ofB]: [NetdevL2TPv3Options, NetdevL2TPv3Options]): Promise<[NetClient, NetClient]> {
   const first = await createL2tpv3(ofA, a);
   clients.push(first);
@@ -114,7 +107,7 @@ describeNative('l2tpv3 between two netyards', () => {
         expect(give(second, frame)).toBe(true);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      await until('all frames', () => a.port.frames.length === sent.length && b.port.frames.length === sent.length);
+      await until(() => a.port.frames.length === sent.length && b.port.frames.length === sent.length);
       expect(digests(a.port.frames)).toEqual(digests(sent));
       expect(digests(b.port.frames)).toEqual(digests(sent));
       expect(give(first, testFrame(LONGEST[way] - header + 1))).toBe(true);
@@ -136,7 +129,7 @@ describeNative('l2tpv3 between two netyards', () => {
     new DataView(session.buffer).setUint32(0, SESSION_B);
     const frame = testFrame(100);
     raw.sendBatch(batchOf({ family: 'ipv4', host: ADDRESS_A, port: 0 }, Uint8Array.of(...session, ...frame)));
-    await until('the frame', () => a.port.frames.length === 1);
+    await until(() => a.port.frames.length === 1);
     expect(a.port.frames[0]).toEqual(frame);
     await raw.close();
   });
@@ -146,9 +139,9 @@ describeNative('l2tpv3 between two netyards', () => {
     const first = await createL2tpv3(ofA, a);
     clients.push(first);
     for (let i = 0; i < 5; i++) give(first, testFrame(60, i));
-    await until('errors', () => (a.port.counters.dropped['send-error'] ?? 0) > 0);
+    await until(() => (a.port.counters.dropped['send-error'] ?? 0) > 0);
     clients.push(await createL2tpv3(ofB, b));
-    await until('a frame', () => {
+    await until(() => {
       give(first, testFrame(60, 9));
       return b.port.frames.length > 0;
     });
@@ -165,7 +158,7 @@ describeNative('l2tpv3 between two netyards', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     const before = b.port.counters.sentFrames;
-    await until('another frame', () => {
+    await until(() => {
       give(first, testFrame(60));
       return b.port.counters.sentFrames > before;
     });
@@ -182,7 +175,7 @@ describe('l2tpv3 without the addon', () => {
       const first = await createL2tpv3(ofA, createRecordingContext(plain, 'a'));
       const second = await createL2tpv3(ofB, far);
       give(first, testFrame(9018));
-      await until('the frame', () => far.port.frames.length === 1);
+      await until(() => far.port.frames.length === 1);
       expect(digests(far.port.frames)).toEqual(digests([testFrame(9018)]));
       await first.close();
       await second.close();
@@ -230,7 +223,7 @@ describePeer('l2tpv3 under tshark', needsRoot ? ['tshark'] : ['root'], () => {
           if (text.includes('Capturing on')) resolve();
         });
       });
-      await until('the file', () => existsSync(file));
+      await until(() => existsSync(file));
       const [first] = await open([ofA, ofB]);
       const frame = Uint8Array.of(...[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5], ...testFrame(86));
       // dumpcap says that it captures shortly before it does.

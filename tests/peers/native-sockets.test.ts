@@ -4,8 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { DatagramSocket, Family, IcmpRecord } from '../../src/net/host.ts';
 import { describeNative } from '../kit/native.ts';
-import { batchOf, contents, createBatch, NativeBench, numbered, until } from '../kit/native-host.ts';
+import { batchOf, contents, createBatch, NativeBench, numbered } from '../kit/native-host.ts';
 import { describePeer } from '../kit/peers.ts';
+import { until } from '../kit/until.ts';
 
 /**
  * This machine (.1) - link - router (.2 | .1) - link with a small MTU - far host (.2). Names and networks carry the

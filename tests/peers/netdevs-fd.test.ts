@@ -15,7 +15,8 @@ import { describeNative } from '../kit/native.ts';
 import { addon, openDescriptors, socketPair } from '../kit/native-host.ts';
 import { createRecordingContext, give, type RecordingContext, testFrame } from '../kit/netdev-context.ts';
 import { describePeer } from '../kit/peers.ts';
-import { QEMU, QemuHub, stop, until } from '../kit/qemu-hub.ts';
+import { QEMU, QemuHub, stop } from '../kit/qemu-hub.ts';
+import { until } from '../kit/until.ts';
 
 const PYTHON = 'python3';
 const SOCK_STREAM = 1;

@@ -17,7 +17,8 @@ import {
   testFrame,
 } from '../kit/netdev-context.ts';
 import { describePeer } from '../kit/peers.ts';
-import { freePort, QEMU, QemuHub, stop, until } from '../kit/qemu-hub.ts';
+import { freePort, QEMU, QemuHub, stop } from '../kit/qemu-hub.ts';
+import { until } from '../kit/until.ts';
 
 let host: NodeHost;
 let context: RecordingContext;

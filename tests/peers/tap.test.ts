@@ -17,6 +17,7 @@ import { ip, isRoot, TestNamespace, uniqueName } from '../kit/namespace.ts';
 import { describeNative } from '../kit/native.ts';
 import { describePeer } from '../kit/peers.ts';
 import { openProbe } from '../kit/probe.ts';
+import { until } from '../kit/until.ts';
 
 const NO_SCRIPTS = { script: 'no', downscript: 'no' } as const;
 
@@ -94,14 +95,6 @@ function namespace(): TestNamespace {
   const made = new TestNamespace();
   namespaces.push(made);
   return made;
-}
-
-async function until(condition: () => boolean, ms = 5000): Promise<void> {
-  const limit = performance.now() + ms;
-  while (!condition()) {
-    if (performance.now() > limit) throw new Error(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 const interfaceExists = (name: string): boolean => existsSync(`/sys/class/net/${name}`);
@@ -320,7 +313,7 @@ describeNative('tap', () => {
         const args = ['-netdev', `tap,id=t,ifname=${name},script=no,downscript=no`];
         for (let i = 0; i < 2; i++) {
           const child = start(args);
-          await until(() => interfaceExists(name), 20_000);
+          await until(() => interfaceExists(name));
           const gone = once(child, 'exit');
           child.kill('SIGKILL');
           await gone;

@@ -15,15 +15,7 @@ import { VERSION } from '../../src/version.ts';
 import { startDaemon } from '../kit/guest/daemon.ts';
 import { createRecordingContext, digests, give, type RecordingContext, testFrame } from '../kit/netdev-context.ts';
 import { describePeer, requirePeer } from '../kit/peers.ts';
-
-const WAIT_MS = 8000;
-
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const limit = performance.now() + WAIT_MS; !(await condition()); ) {
-    if (performance.now() > limit) throw new RangeError(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+import { until } from '../kit/until.ts';
 
 const children = new Set<ChildProcess>();
 
@@ -89,8 +81,8 @@ async function open(options: NetdevVdeOptions = {}, id = 'n0'): Promise<[NetClie
 
 async function startSwitch(): Promise<ChildProcess> {
   const child = run('vde_switch', '-sock', directory, '-M', join(root, 'mgmt'), '-nostdin');
-  await until('the switch', () => existsSync(join(root, 'mgmt')) && existsSync(join(directory, 'ctl')));
-  await until('its console', () => console_('port/print').then((text) => text.includes('Success')));
+  await until(() => existsSync(join(root, 'mgmt')) && existsSync(join(directory, 'ctl')));
+  await until(() => console_('port/print').then((text) => text.includes('Success')));
   return child;
 }
 
@@ -156,18 +148,18 @@ describePeer(
         const plug = new Plug(directory);
         const port = await console_('port/allprint');
         expect(port).toContain(`netyard n0 user=`);
-        await until('the plug', () =>
+        await until(() =>
           console_('port/allprint').then((text) => /vde_plug|VDE/i.test(text) && text.split('-- endpoint').length > 2),
         );
         const lengths = [14, 59, 60, 64, 590, 1514, 1518];
         const sent = lengths.map((n, i) => broadcast(n, i));
         for (const frame of sent) expect(give(client, frame)).toBe(true);
         expect(give(client, broadcast(1519, 9))).toBe(true);
-        await until('frames to the plug', () => plug.frames.length === sent.length);
+        await until(() => plug.frames.length === sent.length);
         expect(digests(plug.frames)).toEqual(digests(sent));
         expect(context.port.counters.dropped).toEqual({ 'too-long': 1 });
         for (const frame of sent) plug.send(frame);
-        await until('frames from the plug', () => context.port.frames.length === sent.length);
+        await until(() => context.port.frames.length === sent.length);
         expect(digests(context.port.frames)).toEqual(digests(sent));
       });
 
@@ -179,13 +171,13 @@ describePeer(
         expect(ports).toMatch(/Port 0007[\s\S]*netyard a [\s\S]*Port 0009[\s\S]*netyard b /);
         expect(a.info()).toMatch(new RegExp(`^sock=${directory},fd=[0-9]+$`));
         for (let i = 0; i < 100; i++) give(a, broadcast(100, i));
-        await until('a to b', () => ofB.port.frames.length === 100);
+        await until(() => ofB.port.frames.length === 100);
         give(b, broadcast(60, 1));
-        await until('b to a', () => ofA.port.frames.length === 1);
+        await until(() => ofA.port.frames.length === 1);
         // The same port for the same user: both get what the port gets.
         const [, ofC] = await open({ port: 7 }, 'c');
         give(b, broadcast(60, 2));
-        await until('b to a and c', () => ofA.port.frames.length === 2 && ofC.port.frames.length === 1);
+        await until(() => ofA.port.frames.length === 2 && ofC.port.frames.length === 1);
       });
 
       it('leaves nothing in the directory of the switch, not even while it runs', async () => {
@@ -195,7 +187,7 @@ describePeer(
         expect(ours()).toEqual([]);
         expect(readdirSync(directory).length).toBe(2);
         await client.close();
-        await until('the port to go', () => readdirSync(directory).length === 1);
+        await until(() => readdirSync(directory).length === 1);
       });
 
       it('a port that does not exist: an error after the silence', async () => {
@@ -210,20 +202,20 @@ describePeer(
         const first = await startSwitch();
         const [client, { port }] = await open({ port: 3 });
         await end(first);
-        await until('carrier down', () => !carrier(context));
+        await until(() => !carrier(context));
         expect(logs.filter((line) => line.includes('lost the switch'))).toHaveLength(1);
         expect(give(client, broadcast(60, 1))).toBe(true);
         rmSync(join(root, 'mgmt'), { force: true });
         await startSwitch();
-        await until('carrier up', () => carrier(context));
+        await until(() => carrier(context));
         expect(await console_('port/allprint')).toMatch(/Port 0003[\s\S]*netyard n0 /);
         const plug = new Plug(directory);
-        await until('frames again', () => {
+        await until(() => {
           give(client, broadcast(60, 2));
           return plug.frames.length > 0;
         });
         plug.send(broadcast(64, 3));
-        await until('frames back', () => port.frames.length > 0);
+        await until(() => port.frames.length > 0);
       });
 
       it('the directory of the switch deleted under it', async () => {
@@ -233,7 +225,7 @@ describePeer(
         give(client, broadcast(60, 1));
         expect(carrier(context)).toBe(true);
         await end(child);
-        await until('carrier down', () => !carrier(context));
+        await until(() => !carrier(context));
         await client.close();
       });
 
@@ -242,8 +234,8 @@ describePeer(
         await open({ port: 4 });
         const [, endpoint] = /endpoint ID ([0-9]+)[^\n]*netyard n0/.exec(await console_('port/allprint')) ?? [];
         expect(await console_(`port/epclose 4 ${Number(endpoint)}`)).toContain('1000 Success');
-        await until('lost', () => !carrier(context));
-        await until('carrier up', () => carrier(context));
+        await until(() => !carrier(context));
+        await until(() => carrier(context));
         expect(await console_('port/allprint')).toMatch(/Port 0004[\s\S]*netyard n0 /);
       });
 
@@ -258,7 +250,7 @@ describePeer(
           expect(await console_('port/allprint')).toContain('netyard v0 user=');
           expect(readdirSync(directory).filter((name) => name.startsWith('.'))).toEqual([]);
           await daemon.end('SIGKILL');
-          await until('the port to be free', () => readdirSync(directory).length === 1);
+          await until(() => readdirSync(directory).length === 1);
         }
       });
 
@@ -266,7 +258,7 @@ describePeer(
         const child = await startSwitch();
         const [client, { port }] = await open();
         const plug = new Plug(directory);
-        await until('the plug', async () => {
+        await until(async () => {
           give(client, broadcast(60, 0));
           return plug.frames.length > 0;
         });
@@ -285,9 +277,9 @@ describePeer(
         expect(taken).toBeLessThan(2000);
         const told = port.readyCalls;
         child.kill('SIGCONT');
-        await until('ready', () => port.readyCalls > told);
+        await until(() => port.readyCalls > told);
         // The switch's own queue towards the plug is short: what it loses is not ours.
-        await until('frames', () => plug.frames.length > 0);
+        await until(() => plug.frames.length > 0);
         expect(port.counters.dropped).toEqual({});
       });
 
@@ -304,7 +296,7 @@ describePeer(
           }
           await new Promise((resolve) => setImmediate(resolve));
         }
-        await until('frames', () => ofA.port.counters.sentFrames > 0 && ofB.port.counters.sentFrames > 0);
+        await until(() => ofA.port.counters.sentFrames > 0 && ofB.port.counters.sentFrames > 0);
         expect(sent).toBeGreaterThan(1000);
         expect([carrier(ofA), carrier(ofB)]).toEqual([true, true]);
       });
@@ -322,7 +314,7 @@ describePeer(
           'Could not open vde: unix datagram sockets need the native layer: see `netyard doctor`',
         );
         // node:net closes in a later turn.
-        await until('the control connection to end', () => plain.openSockets === 0);
+        await until(() => plain.openSockets === 0);
         await plain.close();
       });
 
@@ -451,7 +443,7 @@ describePeer(
         await expect(open()).rejects.toThrow('does not answer: all its ports are taken');
         const other = createRecordingContext(host, 'x');
         const starting = createVde({ sock: directory }, other);
-        await until('asked', () => controls.length === 2);
+        await until(() => controls.length === 2);
         other.abort();
         await expect(starting).rejects.toThrow();
         expect(readdirSync(directory).sort()).toEqual(['001.5', 'ctl']);
@@ -463,12 +455,12 @@ describePeer(
         await data?.close();
         data = undefined;
         give(client, broadcast(60, 1));
-        await until('lost', () => !carrier(context));
+        await until(() => !carrier(context));
         data = await host.sockets.datagram({
           family: 'unix',
           bind: { family: 'unix', path: join(directory, '001.5') },
         });
-        await until('carrier up', () => carrier(context));
+        await until(() => carrier(context));
         expect(controls.length).toBeGreaterThan(1);
       });
 
@@ -480,8 +472,8 @@ describePeer(
         expect(carrier(context)).toBe(true);
         onRequest = () => undefined;
         controls[0]?.destroy();
-        await until('lost', () => !carrier(context));
-        await until('asked again', () => controls.length === 2);
+        await until(() => !carrier(context));
+        await until(() => controls.length === 2);
         await client.close();
         expect(readdirSync(directory).sort()).toEqual(['001.5', 'ctl']);
       });

@@ -15,6 +15,7 @@ import {
   type RecordingContext,
   testFrame,
 } from '../kit/netdev-context.ts';
+import { until } from '../kit/until.ts';
 
 let host: NodeHost;
 let directory: string;
@@ -32,14 +33,6 @@ afterEach(async () => {
   expect(host.counters.callbackErrors).toBe(0);
   rmSync(directory, { recursive: true });
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const limit = performance.now() + 5000;
-  while (!condition()) {
-    if (performance.now() > limit) throw new Error(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 describe("on Node's sockets", () => {
   beforeEach(prepare(false));

@@ -2,8 +2,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeNative } from '../../../tests/kit/native.ts';
-import { addon, NativeBench, until } from '../../../tests/kit/native-host.ts';
+import { addon, NativeBench } from '../../../tests/kit/native-host.ts';
 import { createRecordingContext, give, type RecordingContext, testFrame } from '../../../tests/kit/netdev-context.ts';
+import { until } from '../../../tests/kit/until.ts';
 import type { NetClient } from '../../net/index.ts';
 import { createDgram } from './index.ts';
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeNative } from '../../../tests/kit/native.ts';
-import { addon, socketPair, turns, until } from '../../../tests/kit/native-host.ts';
+import { addon, socketPair, turns } from '../../../tests/kit/native-host.ts';
+import { until } from '../../../tests/kit/until.ts';
 import { SOCKET_FAILED, WOULD_BLOCK } from '../../net/index.ts';
 import { createNodeHost, type NodeHost } from '../host.ts';
 

@@ -13,8 +13,8 @@ import {
   readAll,
   socketPair,
   turns,
-  until,
 } from '../../../tests/kit/native-host.ts';
+import { until } from '../../../tests/kit/until.ts';
 import { type AdoptedSocket, MAX_PASSED_DESCRIPTORS, type StreamSocket } from '../../net/index.ts';
 import { encodeAddress } from './sockaddr.ts';
 

@@ -11,8 +11,8 @@ import {
   numbered,
   openDescriptors,
   turns,
-  until,
 } from '../../../tests/kit/native-host.ts';
+import { until } from '../../../tests/kit/until.ts';
 import {
   type DatagramOptions,
   type DatagramSocket,

@@ -13,9 +13,9 @@ import {
   openDescriptors,
   readAll,
   turns,
-  until,
 } from '../../../tests/kit/native-host.ts';
 import { findProgram } from '../../../tests/kit/peers.ts';
+import { until } from '../../../tests/kit/until.ts';
 import { type StreamSocket, WOULD_BLOCK } from '../../net/index.ts';
 
 const PAIRS = 1500;

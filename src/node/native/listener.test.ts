@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeNative } from '../../../tests/kit/native.ts';
-import { addon, event, LOOPBACK, NativeBench, numbered, turns, until } from '../../../tests/kit/native-host.ts';
+import { addon, event, LOOPBACK, NativeBench, numbered, turns } from '../../../tests/kit/native-host.ts';
+import { until } from '../../../tests/kit/until.ts';
 import type { StreamSocket } from '../../net/index.ts';
 import { encodeAddress } from './sockaddr.ts';
 

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeNative } from '../../../tests/kit/native.ts';
-import { addon, until as waitUntil } from '../../../tests/kit/native-host.ts';
+import { addon } from '../../../tests/kit/native-host.ts';
+import { until as waitUntil } from '../../../tests/kit/until.ts';
 import type { NamespaceStep } from '../../net/index.ts';
 import { encodeSteps } from '../kernel/namespace-steps.ts';
 
