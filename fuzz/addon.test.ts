@@ -70,13 +70,13 @@ const window = () => {
 };
 const likely = (shape) => [...shape].flatMap((s) => s === 'f' ? [pick(own)] : s === 'i' ? [pick(numbers)] : s === 'w' ? window()
   : s === 'a' ? [pick(arrays)] : s === 'b' ? [batch()] : s === 'n' ? [int32s()] : s === 's' ? [steps()] : [pick(odd)]);
-const shapes = { read: 'fw', write: 'fw', recv: 'fwi', send: 'fwi', readv: 'fwwwwwwww', writev: 'fwww', sendto: 'fwiw', bind: 'fw', connect: 'fw',
+const shapes = { read: 'fw', write: 'fw', recv: 'fwi', send: 'fwi', readv: 'fwwwwwwww', writev: 'fwww', sendv: 'fiww', sendto: 'fwiw', bind: 'fw', connect: 'fw',
   accept4: 'fi', listen: 'fi', getsockname: 'fw', getpeername: 'fw', getsockopt: 'fiiw', setsockopt: 'fiiw', setsockoptInt: 'fiii', shutdown: 'fi',
   fcntlGetFlags: 'f', fcntlSetCloexec: 'fi', ftruncate: 'fi', sendBatch: 'fbiiii', receiveBatch: 'fbii',
   sendDescriptors: 'fwni', receiveDescriptors: 'fwn', receiveError: 'fwnaa', copyBatch: 'aani', bpf: 'iao', forkInto: 'fffsn', errnoName: 'i' };
 // These with likely arguments only: a wrong number would block, or take away what Node needs.
 const careful = new Set(['close', 'fcntlSetFlags', 'fcntlDuplicate', 'map', 'unmap', 'createWatcher', 'open', 'socket', 'socketpair',
-  'eventfd2', 'memfd_create', 'read', 'readv', 'recv', 'accept4', 'connect', 'shutdown', 'write', 'writev', 'send']);
+  'eventfd2', 'memfd_create', 'read', 'readv', 'recv', 'accept4', 'connect', 'shutdown', 'write', 'writev', 'send', 'sendv']);
 const targets = [...Object.entries(calls), ...Object.entries(ioctls).map(([n, f]) => ['ioctl ' + n, f]),
   ...Object.entries(addon).filter(([, f]) => typeof f === 'function')];
 let runs = 0;

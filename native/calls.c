@@ -12,6 +12,7 @@ enum {
   KIND_PLAIN,   /* integers and windows in the kernel's order; a window's length follows it */
   KIND_LENGTH,  /* the last window's length goes by pointer; the real one is the result */
   KIND_VECTOR,  /* fd, then up to MAX_VECTOR windows */
+  KIND_MESSAGE, /* fd, flags, then as many: sendmsg, which unlike writev takes flags */
   KIND_OPTION,  /* setsockopt with an int by value */
   KIND_PATH,    /* open: a string, flags, mode */
   KIND_NAME,    /* memfd_create: a string, flags */
@@ -35,6 +36,7 @@ static const row rows[] = {
     {"sendto", SYS_sendto, KIND_PLAIN, "iwiw", -1},
     {"readv", SYS_readv, KIND_VECTOR, "i", -1},
     {"writev", SYS_writev, KIND_VECTOR, "i", -1},
+    {"sendv", SYS_sendmsg, KIND_MESSAGE, "ii", -1},
     {"open", SYS_openat, KIND_PATH, "ii", -1},
     {"close", SYS_close, KIND_PLAIN, "i", -1},
     {"socket", SYS_socket, KIND_PLAIN, "iii", -1},
@@ -58,7 +60,7 @@ static const row rows[] = {
     {"memfd_create", SYS_memfd_create, KIND_NAME, "i", -1},
 };
 
-#define MAX_ARGUMENTS (1 + 3 * MAX_VECTOR)
+#define MAX_ARGUMENTS (2 + 3 * MAX_VECTOR)
 
 /* Options whose value carries addresses: the kernel would write where JavaScript says. */
 static bool carries_address(const row *r, const long *a) {
@@ -117,20 +119,22 @@ static napi_value plain(napi_env env, const row *r, const napi_value *argv) {
 
 static napi_value vector(napi_env env, const row *r, const napi_value *argv, size_t count) {
   struct iovec iov[MAX_VECTOR];
-  int fd;
-  size_t n = (count - 1) / 3;
-  if (count < 1 || n > MAX_VECTOR || count != 1 + 3 * n) {
+  int fd, flags = 0;
+  const size_t before = strlen(r->shape), n = count < before ? 0 : (count - before) / 3;
+  if (n > MAX_VECTOR || count != before + 3 * n) {
     napi_throw_type_error(env, NULL, "windows of three arguments are wanted, at most eight");
     return NULL;
   }
-  if (!ny_int32(env, argv[0], &fd)) return NULL;
+  if (!ny_int32(env, argv[0], &fd) || (before == 2 && !ny_int32(env, argv[1], &flags))) return NULL;
   for (size_t i = 0; i < n; i++) {
     ny_window w;
-    if (!ny_window_of(env, argv + 1 + 3 * i, &w)) return NULL;
+    if (!ny_window_of(env, argv + before + 3 * i, &w)) return NULL;
     iov[i].iov_base = w.data;
     iov[i].iov_len = w.length;
   }
-  return ny_result(env, syscall(r->number, (long)fd, iov, (long)n));
+  if (r->kind == KIND_VECTOR) return ny_result(env, syscall(r->number, (long)fd, iov, (long)n));
+  struct msghdr message = {.msg_iov = iov, .msg_iovlen = n};
+  return ny_result(env, syscall(r->number, (long)fd, &message, (long)flags));
 }
 
 static napi_value path(napi_env env, const row *r, const napi_value *argv) {
@@ -154,7 +158,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
   void *data;
   if (napi_get_cb_info(env, info, &count, argv, NULL, &data) != napi_ok) return NULL;
   const row *r = data;
-  if (r->kind == KIND_VECTOR) return vector(env, r, argv, count);
+  if (r->kind == KIND_VECTOR || r->kind == KIND_MESSAGE) return vector(env, r, argv, count);
   bool named = r->kind == KIND_PATH || r->kind == KIND_NAME;
   size_t want = named ? 1 : 0;
   for (const char *s = r->shape; *s != 0; s++) want += *s == 'i' || *s == 'l' ? 1 : *s == 'w' || *s == 'p' ? 3 : 0;

@@ -22,6 +22,9 @@ typedef struct {
   napi_ref ready_ref, dispatch_ref;
   int32_t *ready;
   size_t room, count;
+  uint64_t batch;   /* serial number of what is being noted */
+  uint32_t *missed; /* watches that found no room */
+  size_t missed_count;
   watch **watches;
   size_t capacity;
   uint32_t *spare;
@@ -44,6 +47,9 @@ struct watch {
   watcher *owner;
   uint32_t index;
   int32_t token;
+  uint64_t batch; /* the one in which `place` is this watch's */
+  size_t place;
+  int missed; /* what found no room in the array */
 };
 
 enum { READABLE = 1, WRITABLE = 2, FAILED = 4 };
@@ -53,6 +59,7 @@ static void free_if_unused(watcher *w) {
   if (w->handles > 0 || w->references > 0) return;
   free(w->watches);
   free(w->spare);
+  free(w->missed);
   free(w);
 }
 
@@ -71,15 +78,41 @@ static void watch_closed(uv_handle_t *handle) {
 
 static void check_closed(uv_handle_t *handle) { handle_closed(handle->data); }
 
+/* Once a batch, as libuv may poll several times before the check. A failure comes only once: what finds no room waits for the
+ * next batch. */
+static void note(watcher *w, watch *entry, int found) {
+  if (entry->batch == w->batch) {
+    w->ready[entry->place] |= found;
+  } else if (w->count + 2 > w->room) {
+    if (entry->missed == 0) w->missed[w->missed_count++] = entry->index;
+    entry->missed |= found;
+  } else {
+    entry->batch = w->batch;
+    entry->place = w->count + 1;
+    w->ready[w->count] = entry->token;
+    w->ready[w->count + 1] = found;
+    w->count += 2;
+  }
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events) {
   watch *entry = poll->data;
-  watcher *w = entry->owner;
-  if (w->count + 2 > w->room) return; /* level-triggered: it comes again */
   int found = (events & UV_READABLE ? READABLE : 0) | (events & UV_WRITABLE ? WRITABLE : 0);
   if (status < 0 || (events & UV_DISCONNECT)) found |= FAILED;
-  w->ready[w->count] = entry->token;
-  w->ready[w->count + 1] = found;
-  w->count += 2;
+  note(entry->owner, entry, found);
+}
+
+/* Those that are still watched. */
+static void note_missed(watcher *w) {
+  size_t count = w->missed_count;
+  w->missed_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    watch *entry = w->watches[w->missed[i]];
+    if (entry == NULL || entry->missed == 0) continue;
+    int found = entry->missed;
+    entry->missed = 0;
+    note(w, entry, found);
+  }
 }
 
 /* After the gap that has just ended. */
@@ -102,27 +135,35 @@ static void linger(watcher *w) {
   while (poll(&backend, 1, 0) == 0 && uv_hrtime() - w->waiting_at < w->linger) sched_yield();
 }
 
-static void on_check(uv_check_t *check) {
-  watcher *w = check->data;
-  if (w->closed) return;
-  w->changed = false;
-  if (w->count == 0) return;
-  adapt(w);
+static void dispatch(watcher *w) {
   napi_env env = w->env;
   napi_handle_scope scope;
-  napi_value dispatch, receiver, count;
+  napi_value function, receiver, count;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
   napi_create_uint32(env, (uint32_t)(w->count / 2), &count);
   w->count = 0;
-  if (napi_get_reference_value(env, w->dispatch_ref, &dispatch) == napi_ok && dispatch != NULL) {
+  w->batch++;
+  if (napi_get_reference_value(env, w->dispatch_ref, &function) == napi_ok && function != NULL) {
     napi_get_global(env, &receiver);
-    if (napi_make_callback(env, NULL, receiver, dispatch, 1, &count, NULL) == napi_pending_exception) {
+    if (napi_make_callback(env, NULL, receiver, function, 1, &count, NULL) == napi_pending_exception) {
       napi_value error;
       napi_get_and_clear_last_exception(env, &error);
       napi_fatal_exception(env, error);
     }
   }
   napi_close_handle_scope(env, scope);
+}
+
+static void on_check(uv_check_t *check) {
+  watcher *w = check->data;
+  if (w->closed) return;
+  w->changed = false;
+  if (w->count == 0) return;
+  adapt(w);
+  while (!w->closed && w->count > 0) {
+    dispatch(w);
+    if (!w->closed) note_missed(w);
+  }
   if (!w->closed) linger(w);
 }
 
@@ -149,6 +190,9 @@ static bool grow(watcher *w) {
   uint32_t *spare = realloc(w->spare, capacity * sizeof *spare);
   if (spare == NULL) return false;
   w->spare = spare;
+  uint32_t *missed = realloc(w->missed, capacity * sizeof *missed);
+  if (missed == NULL) return false;
+  w->missed = missed;
   for (size_t i = capacity; i > w->capacity; i--) w->spare[w->spares++] = (uint32_t)(i - 1);
   w->capacity = capacity;
   return true;
@@ -271,6 +315,7 @@ static napi_value create(napi_env env, napi_callback_info info) {
   watcher *w = calloc(1, sizeof *w);
   if (w == NULL) return ny_number(env, -ENOMEM);
   w->env = env;
+  w->batch = 1;
   w->ready = data;
   w->room = count & ~(size_t)1;
   napi_get_uv_event_loop(env, &w->loop);

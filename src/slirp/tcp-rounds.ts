@@ -43,19 +43,23 @@ export class Rounds implements BatchTask {
   run(): void {
     const startedAt = this.#now();
     let total = 0;
-    for (let flow = this.#pop(); flow !== undefined; flow = this.#pop()) {
-      if (isClosed(flow)) continue;
-      const quantum = this.#head === undefined && this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
-      const used = this.produce(flow, quantum);
-      total += used;
-      // A whole quantum used: there may be more, behind the others.
-      if (used + flow.mss > quantum && !flow.queued && !isClosed(flow)) this.#push(flow);
-      if (total >= TURN_BYTES || this.#now() - startedAt > TURN_MS) break;
+    try {
+      for (let flow = this.#pop(); flow !== undefined; flow = this.#pop()) {
+        if (isClosed(flow)) continue;
+        const quantum = this.#head === undefined && this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
+        const used = this.produce(flow, quantum);
+        total += used;
+        // A whole quantum used: there may be more, behind the others.
+        if (used + flow.mss > quantum && !flow.queued && !isClosed(flow)) this.#push(flow);
+        if (total >= TURN_BYTES || this.#now() - startedAt > TURN_MS) break;
+      }
+    } finally {
+      // Also behind a flow that threw.
+      this.#atOnce = AT_ONCE_BYTES;
+      if (this.#ready > 0) this.#crowd = Math.max(this.#ready, this.#crowd - 1);
+      this.#ready = 0;
+      if (this.#head !== undefined) this.#loop.nextTurn(this);
     }
-    this.#atOnce = AT_ONCE_BYTES;
-    if (this.#ready > 0) this.#crowd = Math.max(this.#ready, this.#crowd - 1);
-    this.#ready = 0;
-    if (this.#head !== undefined) this.#loop.nextTurn(this);
   }
 
   /**
@@ -83,13 +87,22 @@ export class Rounds implements BatchTask {
 
   #acknowledgeAll(): void {
     const flows = this.#unacknowledged;
-    for (let i = 0; i < this.#owing; i++) {
-      const flow = flows[i] as TcpFlow;
-      flows[i] = undefined;
-      flow.ackQueued = false;
-      if (flow.ackPending && !flow.parked && !isClosed(flow)) this.acknowledge(flow);
+    let done = 0;
+    try {
+      while (done < this.#owing) {
+        const flow = flows[done] as TcpFlow;
+        flows[done++] = undefined;
+        flow.ackQueued = false;
+        if (flow.ackPending && !flow.parked && !isClosed(flow)) this.acknowledge(flow);
+      }
+    } finally {
+      // Those behind a flow that threw keep their turn.
+      if (done < this.#owing) {
+        flows.copyWithin(0, done, this.#owing);
+        this.#loop.atBatchEnd(FLUSH, this.#last);
+      }
+      this.#owing -= done;
     }
-    this.#owing = 0;
   }
 
   #push(flow: TcpFlow): void {

@@ -76,7 +76,10 @@ export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
     if ((events & WRITABLE) !== 0) this.onEvent('writable');
     if (this.#fd < 0) return;
     if ((events & READABLE) !== 0) this.onEvent('readable');
-    if (this.#fd >= 0 && (events & FAILED) !== 0) this.onEvent('error');
+    if (this.#fd < 0 || (events & FAILED) === 0) return;
+    this.onEvent('error');
+    // It may have been in passing: an interface is gone only when a read says so.
+    if (this.#fd >= 0) this.#watch?.rearm();
   }
 
   close(): void {

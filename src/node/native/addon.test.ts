@@ -5,6 +5,7 @@ import { describeNative } from '../../../tests/kit/native.ts';
 import { addon, socketPair } from '../../../tests/kit/native-host.ts';
 import { runScript } from '../../../tests/kit/native-script.ts';
 import { FAILED, READABLE, WRITABLE } from './binding.ts';
+import { MSG_DONTWAIT } from './linux.ts';
 
 const STREAM = 1;
 const bytes = (length: number): Uint8Array => new Uint8Array(length);
@@ -19,6 +20,8 @@ describeNative('permitted calls', () => {
     expect(calls.writev(a, Uint8Array.of(1, 2, 3), 1, 2, Uint8Array.of(4, 5), 0, 1)).toBe(3);
     expect(calls.readv(b, to, 2, 1, to, 5, 3)).toBe(3);
     expect([...to]).toEqual([0, 0, 2, 0, 0, 3, 4, 0]);
+    expect(calls.sendv(a, MSG_DONTWAIT, Uint8Array.of(7), 0, 1, Uint8Array.of(8), 0, 1)).toBe(2);
+    expect([calls.recv(b, to, 0, 8, 0), to[0], to[1]]).toEqual([2, 7, 8]);
     expect(calls.send(a, Uint8Array.of(9), 0, 1, 0)).toBe(1);
     expect(calls.recv(b, to, 7, 1, 0)).toBe(1);
     expect(to[7]).toBe(9);
@@ -28,6 +31,7 @@ describeNative('permitted calls', () => {
     expect(calls.read(b, to, 0, 8)).toBe(0);
     calls.close(b);
     expect(name(calls.read(b, to, 0, 8))).toBe('EBADF');
+    expect(() => calls.sendv(-1, 0, to)).toThrow(TypeError);
   });
 
   it('refuse windows that are not inside their array', () => {
@@ -151,6 +155,28 @@ describeNative('the watcher', () => {
     expect(seen.size).toBe(9);
     watcher.close();
     for (const fd of events) calls.close(fd);
+  });
+
+  it('tells every failure, of which each comes only once', async () => {
+    const { calls, createWatcher } = addon();
+    const ready = new Int32Array(4);
+    const failed: number[] = [];
+    const watcher = createWatcher(ready, (count) => {
+      for (let i = 0; i < count; i++)
+        if (((ready[2 * i + 1] as number) & FAILED) !== 0) failed.push(ready[2 * i] as number);
+    });
+    const pairs = Array.from({ length: 9 }, () => socketPair(STREAM));
+    for (const [i, [a]] of pairs.entries()) watcher.add(a, i, READABLE);
+    await wait();
+    // What it has not read makes the end of a unix socket an error of the other.
+    for (const [a, b] of pairs) {
+      calls.write(a, Uint8Array.of(1), 0, 1);
+      calls.close(b);
+    }
+    for (let i = 0; i < 30 && failed.length < 9; i++) await wait();
+    expect(failed.sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    watcher.close();
+    for (const [a] of pairs) calls.close(a);
   });
 
   it('says that the peer hung up, and refuses what it cannot watch', async () => {

@@ -13,6 +13,8 @@ export interface NativeCalls {
   /** Up to eight windows, three arguments each. */
   readv(fd: number, ...windows: (Uint8Array | number)[]): number;
   writev(fd: number, ...windows: (Uint8Array | number)[]): number;
+  /** sendmsg(2): as writev, but with flags. */
+  sendv(fd: number, flags: number, ...windows: (Uint8Array | number)[]): number;
   sendto(
     fd: number,
     bytes: Uint8Array,

@@ -10,7 +10,7 @@ import { StreamOutput } from './stream-output.ts';
 class Kernel {
   readonly gather = new GatherPool();
   readonly got: Uint8Array[] = [];
-  calls: { send: unknown; writev: unknown };
+  calls: { send: unknown; sendv: unknown };
   count = 0;
 
   constructor(take: (offered: number) => number) {
@@ -28,8 +28,16 @@ class Kernel {
     };
     this.calls = {
       send: (_fd: number, bytes: Uint8Array, offset: number, length: number) => accept([bytes, offset, length]),
-      writev: (_fd: number, b1: Uint8Array, o1: number, l1: number, b2: Uint8Array, o2: number, l2: number) =>
-        accept([b1, o1, l1], [b2, o2, l2]),
+      sendv: (
+        _fd: number,
+        _flags: number,
+        b1: Uint8Array,
+        o1: number,
+        l1: number,
+        b2: Uint8Array,
+        o2: number,
+        l2: number,
+      ) => accept([b1, o1, l1], [b2, o2, l2]),
     };
   }
 

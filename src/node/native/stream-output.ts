@@ -65,7 +65,7 @@ export class StreamOutput {
     const chunk = this.#chunk;
     if (chunk === undefined) return this.#sent(calls.send(fd, bytes, offset, length, FLAGS), length);
     const waiting = this.#end - this.#start;
-    const sent = calls.writev(fd, chunk, this.#start, waiting, bytes, offset, length);
+    const sent = calls.sendv(fd, FLAGS, chunk, this.#start, waiting, bytes, offset, length);
     if (sent < waiting) {
       return this.#settle(sent) === SOCKET_FAILED ? SOCKET_FAILED : WOULD_BLOCK;
     }
@@ -84,6 +84,12 @@ export class StreamOutput {
   unblock(fd: number): number {
     this.isBlocked = false;
     return this.flush(fd);
+  }
+
+  /** The kernel takes nothing any more. */
+  abandon(): void {
+    this.clear();
+    this.isBlocked = true;
   }
 
   /** Forgets what waits. */

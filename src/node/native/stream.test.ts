@@ -172,6 +172,38 @@ describeNative('native streams', () => {
     expect(bench.host.openSockets).toBe(0);
   });
 
+  it('that cannot be written any more give what the peer had sent, then the error', async () => {
+    const [client, server] = await bench.pair();
+    client.write(numbered(20_000), 0, 20_000);
+    await turns(3);
+    server.write(numbered(20_000), 0, 20_000);
+    server.reset();
+    const upload = numbered(30_000);
+    expect(client.write(upload, 0, upload.length)).toBe(WOULD_BLOCK);
+    expect([client.room(), client.write(upload, 0, 1)]).toEqual([0, WOULD_BLOCK]);
+    const got = new Uint8Array(30_000);
+    expect(client.readInto(got, 0, got.length)).toBe(20_000);
+    expect(got.subarray(0, 20_000)).toEqual(numbered(20_000));
+    const failed = event(client, 'error');
+    client.interest(true, true);
+    await until(() => client.readInto(got, 0, got.length) === SOCKET_FAILED);
+    await failed;
+    expect(client.error?.code).toBe('ECONNRESET');
+    expect(bench.host.openSockets).toBe(0);
+  });
+
+  it('keep what waits for a slow peer when they are closed twice', async () => {
+    const [client, server] = await bench.pair();
+    const block = numbered(15_000);
+    let taken = 0;
+    for (let count = 1; count > 0; taken += Math.max(count, 0)) count = client.write(block, 0, block.length);
+    client.close();
+    client.reset();
+    client.close();
+    expect((await readAll(server)).length).toBe(taken);
+    expect(server.error).toBeUndefined();
+  });
+
   it('tell a reset also to an owner that does not read', async () => {
     const [client, server] = await bench.pair();
     server.interest(true, false);

@@ -66,6 +66,8 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   #mask = 0;
   #state: number;
   #error: HostError | undefined;
+  /** Nothing can be written any more; what the peer sent before is still there to be read. */
+  #writeError: HostError | undefined;
   #local: SocketAddress | undefined;
   #remote: SocketAddress | undefined;
   #inbox: DescriptorInbox | undefined;
@@ -133,14 +135,14 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
       this.#allowance = count < length ? 0 : this.#allowance - count;
       return count;
     }
-    if (count === 0) {
+    if (count === 0 && this.#writeError === undefined) {
       this.#atEnd = true;
       this.#endIfBothEnded();
       return 0;
     }
     this.#allowance = 0;
     if (count === EAGAIN || count === EINTR) return WOULD_BLOCK;
-    this.#fail(this.#context.error(count));
+    this.#fail(this.#writeError ?? this.#context.error(count));
     return SOCKET_FAILED;
   }
 
@@ -150,10 +152,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     if (output.isBlocked) return length === 0 ? 0 : WOULD_BLOCK;
     const waited = output.waiting;
     const taken = output.write(this.#fd, bytes, offset, length);
-    if (taken === SOCKET_FAILED) {
-      this.#fail(this.#context.error(output.failure));
-      return taken;
-    }
+    if (taken === SOCKET_FAILED) return this.#failWriting();
     if (output.isBlocked) this.#awaitRoom();
     else if (waited === 0 && output.waiting > 0) this.#context.host.loop.atBatchEnd(FLUSH, this);
     return taken;
@@ -202,7 +201,8 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   /** At once, unsent bytes dropped. */
   destroy(): void {
     this.onEvent = ignoreEvent;
-    this.#release();
+    // Once ended, what waits is the LingeringStream's.
+    if (this.#state !== ENDED) this.#release();
   }
 
   /** BatchTask: the end of a batch in which something was written, or the turn after connecting. */
@@ -225,8 +225,9 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
       now = this.#afterFailure();
       if (this.#state !== OPEN) return;
     }
-    if ((now & WRITABLE) !== 0 && this.#output.isBlocked) {
+    if ((now & WRITABLE) !== 0 && this.#output.isBlocked && this.#writeError === undefined) {
       this.#output.isBlocked = false;
+      this.#earlyRoom?.stop();
       this.#flush();
     }
     if ((now & READABLE) !== 0 && this.#wantRead && !this.#atEnd) this.#emit('readable');
@@ -278,8 +279,8 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
 
   #wanted(): number {
     const readable = this.#wantRead && !this.#atEnd ? READABLE : 0;
-    const writable = this.#output.isBlocked || (this.#wantWrite && !this.#shut) ? WRITABLE : 0;
-    return readable | writable;
+    if (this.#writeError !== undefined) return readable;
+    return readable | (this.#output.isBlocked || (this.#wantWrite && !this.#shut) ? WRITABLE : 0);
   }
 
   #setMask(mask: number): void {
@@ -311,9 +312,10 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
 
   /** Hands over what waits, and then the end if it is due. */
   #flush(): void {
+    if (this.#writeError !== undefined) return;
     const output = this.#output;
     const result = output.flush(this.#fd);
-    if (result === SOCKET_FAILED) this.#fail(this.#context.error(output.failure));
+    if (result === SOCKET_FAILED) this.#failWriting();
     else if (output.isBlocked) this.#awaitRoom();
     else if (this.#shut) {
       // After the peer's end the descriptor is closed at once, which tells the peer the same.
@@ -340,6 +342,20 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     this.#release();
     if (now) this.#emit('error');
     else this.#context.host.loop.nextTurn({ run: () => this.#emit('error') });
+  }
+
+  /** A peer that answered and went away: its answer is read first. @returns what a write answers. */
+  #failWriting(): number {
+    const { calls, scratch } = this.#context;
+    const error = this.#context.error(this.#output.failure);
+    if (this.#atEnd || calls.recv(this.#fd, scratch, 0, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+      this.#fail(error);
+      return SOCKET_FAILED;
+    }
+    this.#writeError = error;
+    this.#output.abandon();
+    this.#setMask(this.#wanted());
+    return WOULD_BLOCK;
   }
 
   #linger(): void {
