@@ -38,7 +38,9 @@ export class TcpCore {
   readonly maxFlows: number;
   readonly maxConnecting: number;
   readonly guests = new Map<string, GuestRecord>();
+  /** Flows whose handshake is not over: guests' to the outside, and forwards' to guests. */
   connecting = 0;
+  dialing = 0;
   closed = false;
 
   /** The one frame everything goes out with, room for headers without payload, and bytes that a header displaces. */
@@ -132,7 +134,7 @@ export class TcpCore {
     const key = guestKey(guest);
     let record = this.guests.get(key);
     if (record === undefined) {
-      record = { address: guest.slice(), key, flows: 0, connecting: 0, held: 0, parked: [] };
+      record = { address: guest.slice(), key, flows: 0, connecting: 0, dialing: 0, held: 0, parked: [] };
       this.guests.set(key, record);
     }
     this.#recentGuest = record;
@@ -142,16 +144,20 @@ export class TcpCore {
   register(flow: TcpFlow): void {
     this.table.add(flow);
     flow.record.flows++;
-    flow.record.connecting++;
-    this.connecting++;
+    this.#count(flow, 1);
   }
 
   /** The handshake is over, or was given up. */
   settled(flow: TcpFlow): void {
     if (!flow.connecting) return;
     flow.connecting = false;
-    flow.record.connecting--;
-    this.connecting--;
+    this.#count(flow, -1);
+  }
+
+  #count(flow: TcpFlow, by: number): void {
+    const stage = flow.forwarded ? 'dialing' : 'connecting';
+    flow.record[stage] += by;
+    this[stage] += by;
   }
 
   /** Frees all that a flow holds but its socket, which the caller has closed or reset. */

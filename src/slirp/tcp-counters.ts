@@ -11,8 +11,6 @@ export class TcpCounters {
   resetByHost = 0;
   timedOut = 0;
   evicted = 0;
-  flowLimit = 0;
-  connectingLimit = 0;
   retransmitted = 0;
   retransmitTimeouts = 0;
   fastRetransmits = 0;

@@ -46,7 +46,9 @@ export interface GuestRecord {
   readonly address: IpAddress;
   readonly key: string;
   flows: number;
+  /** Of these, with a handshake under way: to the outside, and of forwards. */
   connecting: number;
+  dialing: number;
   /** Bytes of the pool's chunks. */
   held: number;
   /** Flows that wait until the way to this guest is clear. */

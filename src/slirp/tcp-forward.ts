@@ -1,7 +1,7 @@
 /**
  * TCP forwards (hostfwd): a listener on the host, each accepted connection a dial to the guest from the client's address
  * as the guest sees it. Back-pressure is end to end: nothing is read from the client before the guest has answered, and
- * a guest that refuses, or does not answer, resets the client.
+ * a guest that refuses, or does not answer, resets the client. A client that resets takes its dial back.
  */
 import type { Forward } from '../net/client.ts';
 import { HostError, isInet, type Listener, type StreamSocket } from '../net/host.ts';

@@ -2,7 +2,7 @@
 
 /** Flows of a stack: a port scan of one guest must not end in gigabytes. */
 export const MAX_FLOWS = 16_384;
-/** Host connects under way, and dials towards guests. */
+/** Host connects under way; and as many dials towards guests. */
 export const MAX_CONNECTING = 1024;
 /** No guest takes more than this part of either, or of the pool, so that another one still gets through. */
 export const GUEST_SHARE = 0.75;

@@ -3,10 +3,12 @@
  *
  * A guest's SYN: the host is asked first (route, connect) and answers decide what the guest gets: SYN-ACK, RST or an
  * ICMP error. Nothing is said meanwhile; the guest's repeated SYNs find the flow and are ignored.
- * A connection that a forward accepted: the guest gets a SYN; nothing is read from the socket before it has answered.
+ * A connection that a forward accepted: the guest gets a SYN; nothing is read from the socket before it has answered, but
+ * an error of it ends the dial at once. Its end does not: who sent a request and closed that half waits for the answer.
  *
- * Caps on flows and on those still connecting, in all and per guest. At the cap the longest unused flow gives way if it
- * has been silent for a minute; otherwise the new one is refused. TIME-WAIT has a cap of its own.
+ * Caps on flows and on those still connecting, in all and per guest; the latter apart for each direction, as strangers at
+ * a forward must not keep the guest from the outside. At the cap the longest unused flow gives way if it has been silent
+ * for a minute; otherwise the new one is refused. TIME-WAIT has a cap of its own.
  */
 import type { StreamSocket } from '../net/host.ts';
 import {
@@ -23,7 +25,7 @@ import type { IpAddress, IpPacket } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { abort } from './tcp-end.ts';
 import { type GuestRecord, NEVER, TcpFlow } from './tcp-flow.ts';
-import { attachSocket } from './tcp-host.ts';
+import { attachSocket, watch } from './tcp-host.ts';
 import {
   CONNECT_TIMEOUT_MS,
   DEFAULT_MSS_IPV4,
@@ -57,7 +59,7 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
     else refuseStray(core, packet, guestPort, remotePort);
     return;
   }
-  const record = admit(core, source);
+  const record = admit(core, source, 'connecting');
   if (record === undefined) return;
   const flow = createFlow(core, guestPort, destination, remotePort, record, false);
   flow.tos = packet.tos & ~ECN_BITS;
@@ -108,12 +110,13 @@ export function dialGuest(
   remote: IpAddress,
   remotePort: number,
 ): boolean {
-  const record = admit(core, guest);
+  const record = admit(core, guest, 'dialing');
   if (record === undefined) return false;
   const flow = createFlow(core, guestPort, remote, remotePort, record, true);
   flow.hostConnected = true;
   core.counters.accepted++;
   attachSocket(core, flow, socket, () => {});
+  watch(flow, true, false);
   flow.mss = segmentSize(flow.path, flow.path.family === 'ipv4' ? DEFAULT_MSS_IPV4 : DEFAULT_MSS_IPV6);
   flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
   openSend(core, flow);
@@ -156,16 +159,16 @@ export function established(core: TcpCore, flow: TcpFlow): void {
 }
 
 /** Room for one more flow of this guest, perhaps in place of an old one. */
-function admit(core: TcpCore, guest: IpAddress): GuestRecord | undefined {
+function admit(core: TcpCore, guest: IpAddress, stage: 'connecting' | 'dialing'): GuestRecord | undefined {
   const record = core.guestRecord(guest);
-  let counter: 'flowLimit' | 'connectingLimit' | undefined;
-  if (core.connecting >= core.maxConnecting || record.connecting >= core.maxConnecting * GUEST_SHARE) {
-    counter = 'connectingLimit';
+  let refused: string | undefined;
+  if (core[stage] >= core.maxConnecting || record[stage] >= core.maxConnecting * GUEST_SHARE) {
+    refused = `tcp-${stage}-limit`;
   } else if (core.table.size >= core.maxFlows || record.flows >= core.maxFlows * GUEST_SHARE) {
-    if (!evict(core, core.table.size >= core.maxFlows ? undefined : record)) counter = 'flowLimit';
+    if (!evict(core, core.table.size >= core.maxFlows ? undefined : record)) refused = 'tcp-flow-limit';
   }
-  if (counter === undefined) return core.guestRecord(guest);
-  core.counters[counter]++;
+  if (refused === undefined) return core.guestRecord(guest);
+  core.ip.drop(refused);
   if (record.flows === 0) core.guests.delete(record.key);
   return undefined;
 }

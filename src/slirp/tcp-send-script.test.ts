@@ -305,6 +305,23 @@ describe('a forward', () => {
       = SYN-RECEIVED
       > . 1 ack 1
       = ESTABLISHED`));
+  it('gives a client that sent its request and its end the answer', () =>
+    runScript(`${DIAL}
+      host write 5
+      host shutdown
+      + 900
+      = SYN-SENT
+      > S. 0 ack 1
+      < . 1 ack 1
+      < P. 1:6(5) ack 1
+      < F. 6 ack 1
+      > . 1 ack 7
+      > P. 1:6(5) ack 7
+      < . 7 ack 6
+      host read 5
+      > F. 6 ack 7
+      < . 7 ack 7
+      = TIME-WAIT`));
   it('passes a client that is gone before the guest answers on', () =>
     runScript(`${DIAL}
       host reset

@@ -427,7 +427,7 @@ describe('TcpStack', () => {
     }
     // Three quarters of all are one guest's share.
     expect(world.stack.flows().length).toBe(6);
-    expect(world.stack.statistics()['tcp.flowLimit']).toBe(2);
+    expect(world.link.drops).toEqual({ 'tcp-flow-limit': 2 });
     world.test.advance(70_000);
     const late = connect(world, { guestPort: 7000 });
     expect(late.isConnected).toBe(true);
@@ -442,7 +442,7 @@ describe('TcpStack', () => {
       world.link.inject({ remote: HOST_ALIAS, remotePort: 80, guestPort, seq: 0, flags: 2 });
     }
     expect(world.stack.statistics()['tcp.connecting']).toBe(3);
-    expect(world.stack.statistics()['tcp.connectingLimit']).toBe(7);
+    expect(world.link.drops).toEqual({ 'tcp-connecting-limit': 7 });
     world.link.inject({
       guest: ipv4Address(0x0a000210),
       remote: HOST_ALIAS,
@@ -455,6 +455,23 @@ describe('TcpStack', () => {
     world.test.advance(80_000);
     expect(world.stack.statistics()['tcp.connecting']).toBe(0);
     expect(world.link.unreachable.length).toBe(4);
+  });
+
+  it('dials for strangers with a share of their own: the guest still reaches the outside', async () => {
+    const world = createWorld({ maxConnecting: 8 });
+    await serve(world);
+    const rule = { hostAddress: '127.0.0.1', hostPort: 0, guestAddress: world.link.guest, guestPort: 22 };
+    const { hostPort } = await world.stack.addForward(rule);
+    const to = { family: 'ipv4', host: '127.0.0.1', port: hostPort } as const;
+    const strangers = Array.from({ length: 10 }, () => world.test.network.local.sockets.connect(to));
+    world.test.advance(10);
+    expect(world.stack.statistics()).toMatchObject({ 'tcp.dialing': 6, 'tcp.connecting': 0 });
+    expect(world.link.drops).toEqual({ 'tcp-dialing-limit': 4 });
+    expect(connect(world).isConnected).toBe(true);
+    for (const stream of world.test.network.streams) stream.isPolled = false;
+    for (const stranger of strangers) stranger.reset();
+    world.test.advance(10);
+    expect(world.stack.statistics()).toMatchObject({ 'tcp.dialing': 0, 'tcp.flows': 1 });
   });
 
   it('lets a guest that restarted use its old ports', async () => {

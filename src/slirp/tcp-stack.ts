@@ -78,7 +78,7 @@ export class TcpStack {
 
   /** Counters and gauges; keys begin with `tcp.`. */
   statistics(): Record<string, number> {
-    const { counters, pool, table, timeWait, connecting, guests } = this.#core;
+    const { counters, pool, table, timeWait, connecting, dialing, guests } = this.#core;
     const result: Record<string, number> = {};
     for (const [name, value] of Object.entries(counters)) result[`tcp.${name}`] = value as number;
     let parked = 0;
@@ -86,6 +86,7 @@ export class TcpStack {
     result['tcp.flows'] = table.size;
     result['tcp.timeWait'] = timeWait.size;
     result['tcp.connecting'] = connecting;
+    result['tcp.dialing'] = dialing;
     result['tcp.parkedNow'] = parked;
     result['tcp.poolBytes'] = pool.usedBytes;
     result['tcp.poolPeakBytes'] = pool.peakBytes;

@@ -169,7 +169,7 @@ class ScriptWorld {
     await this.#test.settle();
     expect(this.#test.leaks()).toEqual([]);
     expect(this.#stack.statistics()['tcp.poolBytes']).toBe(0);
-    expect(this.#stack.statistics()['tcp.connecting']).toBe(0);
+    expect(this.#stack.statistics()).toMatchObject({ 'tcp.connecting': 0, 'tcp.dialing': 0 });
     return statistics;
   }
 

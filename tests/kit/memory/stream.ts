@@ -44,6 +44,8 @@ export class MemoryStream implements StreamSocket, Pollable {
   capacity: number;
   /** Cap on a single readInto, to test split reads. */
   readLimit = Number.MAX_SAFE_INTEGER;
+  /** As a descriptor in no poll set: who watches for nothing is not told of an error. */
+  isPolled = true;
   onEvent: (event: StreamEvent) => void = () => {};
   localAddress: MemoryAddress | undefined;
   remoteAddress: MemoryAddress | undefined;
@@ -194,7 +196,8 @@ export class MemoryStream implements StreamSocket, Pollable {
       busy = true;
       this.onEvent('connected');
     }
-    if (this.#errorDue && this.#state === 'failed') {
+    const isWatched = this.isPolled || this.#wantRead || this.#wantWrite;
+    if (this.#errorDue && this.#state === 'failed' && isWatched) {
       this.#errorDue = false;
       this.onEvent('error');
       return true;
