@@ -45,7 +45,7 @@ export interface Counters {
   /** Frames and bytes delivered to this client. */
   receivedFrames: number;
   receivedBytes: number;
-  /** Frames on their way to this client that were dropped, by reason. */
+  /** Frames on their way to this client, or that it sent and that went nowhere, by the reason why they were dropped. */
   readonly dropped: Record<DropReason, number>;
 }
 

@@ -219,12 +219,13 @@ export class Endpoint implements Port, BatchTask {
     this.#context.claimed(this, mac);
   }
 
-  /** Joins this end and a free one. The network's bookkeeping is the caller's. */
+  /** Joins this end, which may be a port of the switch, and a free one. The network's bookkeeping is the caller's. */
   join(peer: Endpoint): void {
     this.#peer = peer;
     peer.#peer = this;
     this.#orphaned = false;
     peer.#orphaned = false;
+    if (this.driver === SWITCH_PORT) this.#tally.showDropsAt(peer.#tally);
     this.#context.trace('wire', this.name, peer.name);
     this.refreshLink();
   }

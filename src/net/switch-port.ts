@@ -1,4 +1,7 @@
-/** A port of the switch: the switch's own end of a wire, with its ingress's allowance of flooded copies. */
+/**
+ * A port of the switch: the switch's own end of a wire, with its ingress's allowance of flooded copies. What is dropped
+ * here is counted at the client behind it.
+ */
 import type { NetClient, SendResult } from './client.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Relay } from './endpoint-context.ts';
@@ -18,7 +21,6 @@ export interface SwitchPortInfo {
   readonly receivedFrames: number;
   readonly sentFrames: number;
   readonly floodedFrames: number;
-  readonly dropped: Readonly<Record<string, number>>;
 }
 
 export class SwitchPort implements NetClient, Relay {
@@ -71,7 +73,6 @@ export class SwitchPort implements NetClient, Relay {
       receivedFrames: counters.receivedFrames,
       sentFrames: counters.sentFrames,
       floodedFrames: this.floodedFrames,
-      dropped: counters.dropped,
     };
   }
 

@@ -149,16 +149,31 @@ describe('the address table', () => {
 
 describe('forwarding', () => {
   it('sends nothing back to where it came from', () => {
-    const { bridge, probes } = setup(['a', 'b']);
+    const { probes } = setup(['a', 'b']);
     const [a, b] = probes as [Probe, Probe];
     send(a, 0xff, 1);
     expect(send(a, 1, 2)).toBe(DROPPED);
     expect([a.frames.length, b.frames.length]).toEqual([0, 1]);
-    expect(bridge.ports()[0]?.dropped).toEqual({ 'same-port': 1 });
+    expect(a.endpoint.counters.dropped).toEqual({ 'same-port': 1 });
+  });
+
+  it('counts what it drops at the clients, where queries show it', () => {
+    const { test, network, probes } = setup(['a', 'b']);
+    const [a, b] = probes as [Probe, Probe];
+    b.endpoint.claimAddress(0x020000000002);
+    b.endpoint.carrier(false);
+    test.runUntilIdle();
+    expect(send(a, 2, 1)).toBe(DROPPED);
+    expect(b.endpoint.counters.dropped).toEqual({ 'link-down': 1 });
+    expect(send(a, 0xff, 1)).toBe(DROPPED);
+    expect(a.endpoint.counters.dropped).toEqual({ 'no-destination': 1 });
+    // It outlasts the port.
+    createGuestPort(network, { id: 'vm', netdev: 'a' });
+    expect(a.endpoint.counters.dropped).toEqual({ 'no-destination': 1 });
   });
 
   it('limits the copies an ingress may cause, by time', () => {
-    const { test, bridge, probes } = setup(['a', 'b', 'c']);
+    const { test, probes } = setup(['a', 'b', 'c']);
     const [a, b] = probes as [Probe, Probe, Probe];
     const bytes = frameBytes(0xff, 1);
     const frame = new Frame();
@@ -173,7 +188,8 @@ describe('forwarding', () => {
     expect(send(b, 0xff, 2)).toBe(TAKEN);
     test.advance(10);
     expect(burst()).toBe((FLOOD_COPIES_PER_SECOND / 100 / 2) | 0);
-    expect(bridge.ports()[0]?.dropped['flood-limit']).toBeGreaterThan(0);
+    const taken = FLOOD_BURST_COPIES / 2 + FLOOD_COPIES_PER_SECOND / 100 / 2;
+    expect(a.endpoint.counters.dropped).toEqual({ 'flood-limit': 2 * FLOOD_BURST_COPIES - taken });
   });
 
   it('returns the result of the one egress when there are two ports', () => {

@@ -18,12 +18,19 @@ export class Tally {
   /** Frames of this client that went nowhere, and frames on their way to it that were dropped. */
   sendDropped = 0;
   receiveDropped = 0;
+  /** Where drops are counted. */
+  #dropped = this.counters.dropped;
   readonly #name: string;
   readonly #trace: Trace;
 
   constructor(name: string, trace: Trace) {
     this.#name = name;
     this.#trace = trace;
+  }
+
+  /** For an end that no query lists: its drops are shown at `client`. */
+  showDropsAt(client: Tally): void {
+    this.#dropped = client.counters.dropped;
   }
 
   /** A frame on its way to this client is gone. */
@@ -40,7 +47,7 @@ export class Tally {
   }
 
   drop(reason: DropReason): void {
-    const { dropped } = this.counters;
+    const dropped = this.#dropped;
     dropped[reason] = (dropped[reason] ?? 0) + 1;
     this.#trace('drop', this.#name, reason);
   }

@@ -1240,7 +1240,7 @@ export interface NetClientInfo {
   'received-frames': number;
   /** the bytes of these */
   'received-bytes': number;
-  /** frames on the way to it that were dropped, by reason */
+  /** frames that were dropped on their way to it, or that it sent and that went nowhere, by reason */
   dropped: NetDropCount[];
 }
 
