@@ -33,6 +33,8 @@ class StreamNetdev implements NetClient {
   #connection: StreamConnection | undefined;
   #listener: Listener | undefined;
   #attempt: ConnectAttempt | undefined;
+  /** What the log said of the last failure: a client that tries for ever does not repeat it. */
+  #told: string | undefined;
   #closed = false;
 
   constructor(context: NetdevContext, config: StreamConfig) {
@@ -136,6 +138,7 @@ class StreamNetdev implements NetClient {
       this.#disconnected(reason, detail),
     );
     this.#info = addressUri(address);
+    this.#told = undefined;
     port.carrier(true);
     emit('NETDEV_STREAM_CONNECTED', { 'netdev-id': id, addr: addressToQapi(address) });
   }
@@ -158,6 +161,8 @@ class StreamNetdev implements NetClient {
   #failed(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
     this.#info = `error: ${text}`;
+    if (text === this.#told) return;
+    this.#told = text;
     this.#context.log.warn(`stream '${this.#context.id}': ${text}`);
   }
 

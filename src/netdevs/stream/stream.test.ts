@@ -335,6 +335,24 @@ describe('client', () => {
     await listener.close();
   });
 
+  it('logs a failure once, until it is another one or there was a connection', async () => {
+    const warnings = () => test.logs.splice(0).flatMap(({ level, message }) => (level === 'warn' ? [message] : []));
+    const refused = "stream 'n0': Failed to connect to '127.0.0.1:5555': Connection refused";
+    const client = await start({ addr: INET, 'reconnect-ms': 50 });
+    await test.elapse(10_000);
+    expect(warnings()).toEqual([refused]);
+    test.network.fail({ on: 'connect', code: 'ENETUNREACH', count: 1 });
+    await test.elapse(1000);
+    expect(warnings()).toEqual([refused.replace('Connection refused', 'Network is unreachable'), refused]);
+    const [listener, accepted] = await serve({ family: 'ipv4', host: '127.0.0.1', port: 5555 });
+    await test.elapse(50);
+    await listener.close();
+    accepted[0]?.close();
+    await test.elapse(1000);
+    expect(warnings()).toEqual([refused]);
+    await end(client);
+  });
+
   it('reconnect counts seconds', async () => {
     const client = await start({ addr: INET, reconnect: 2 });
     const [, accepted] = await serve({ family: 'ipv4', host: '127.0.0.1', port: 5555 });
