@@ -38,6 +38,12 @@ export interface PoolWaiter {
   relieve(): void;
 }
 
+/** Whoever has a share of the pool. */
+export interface PoolUser {
+  /** Bytes, of chunks and reserved ones. */
+  held: number;
+}
+
 export class ChunkPool {
   readonly limitBytes: number;
   readonly #small: Chunk[] = [];

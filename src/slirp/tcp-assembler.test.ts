@@ -23,7 +23,8 @@ describe('Assembler', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const pool = new ChunkPool();
-        const assembler = new Assembler(pool);
+        const user = { held: 0 };
+        const assembler = new Assembler(pool, user);
         const held = new Uint8Array(SPACE + 200);
         let next = 0;
         for (const action of steps) {
@@ -51,16 +52,17 @@ describe('Assembler', () => {
             next += taken;
           }
           checkBlocks(assembler, held);
+          expect(user.held).toBe(pool.usedBytes);
         }
         assembler.clear();
-        expect(pool.usedBytes).toBe(0);
+        expect([pool.usedBytes, user.held]).toEqual([0, 0]);
       }),
       { numRuns: 100 },
     );
   });
 
   it('reports the latest block first, and each once', () => {
-    const assembler = new Assembler(new ChunkPool());
+    const assembler = new Assembler(new ChunkPool(), { held: 0 });
     const bytes = new Uint8Array(10);
     for (const from of [100, 200, 300, 400, 500]) assembler.insert(at(from), bytes, 0, 10);
     const blocks = new Uint32Array(8);
@@ -74,21 +76,41 @@ describe('Assembler', () => {
 
   it('is capped in pieces and bytes, and in what the pool has', () => {
     const pool = new ChunkPool();
-    const many = new Assembler(pool);
+    const many = new Assembler(pool, { held: 0 });
     const bytes = new Uint8Array(65536);
     for (let i = 0; i < 2 * MAX_PIECES; i++) many.insert(at(10 + 2 * i), bytes, 0, 1);
     expect(many.pieces).toBe(MAX_PIECES);
     expect(many.refusedBytes).toBe(MAX_PIECES);
     many.clear();
-    const large = new Assembler(pool);
+    const large = new Assembler(pool, { held: 0 });
     for (let i = 0; i < 100; i++) large.insert(at(1 + 65537 * i), bytes, 0, 65536);
     expect(pool.usedBytes).toBeLessThanOrEqual(MAX_PIECE_BYTES);
     expect(large.refusedBytes).toBe(100 * 65536 - MAX_PIECE_BYTES);
     large.clear();
-    const poor = new Assembler(new ChunkPool(3000));
+    const poor = new Assembler(new ChunkPool(3000), { held: 0 });
     poor.insert(at(1), bytes, 0, 2048);
     poor.insert(at(5000), bytes, 0, 10);
     expect(poor.heldBytes).toBe(2048);
+  });
+
+  it('is capped in what its guest may hold, with that of the other flows; what ends leaves room', () => {
+    const pool = new ChunkPool(8 * 2048);
+    const user = { held: 3 * 2048 };
+    const [one, two] = [new Assembler(pool, user), new Assembler(pool, user)];
+    const bytes = new Uint8Array(2049);
+    one.insert(at(10), bytes, 0, 1);
+    one.insert(at(20), bytes, 0, 1);
+    two.insert(at(10), bytes, 0, 1);
+    two.insert(at(20), bytes, 0, 1);
+    // Longer than what the piece in front of it has room for.
+    two.insert(at(11), bytes, 0, 2049);
+    expect([user.held, pool.usedBytes, two.pieces, two.refusedBytes]).toEqual([6 * 2048, 3 * 2048, 1, 1 + 2049]);
+    one.clear();
+    one.clear();
+    two.insert(at(11), bytes, 0, 2049);
+    expect([user.held, two.heldBytes]).toEqual([5 * 2048, 2050]);
+    two.trim(at(5000));
+    expect([user.held, pool.usedBytes]).toEqual([3 * 2048, 0]);
   });
 });
 

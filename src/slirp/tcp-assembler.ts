@@ -3,13 +3,14 @@
  * front is filled. Pieces are disjoint and sorted; a piece that touches its successor stays apart (the bytes need not
  * move), but both are one block of a SACK option.
  *
- * Limits: pieces and bytes; bytes are reserved from the pool. What does not fit is not stored, which TCP allows: the
- * guest sends it again (RFC 2018 §8).
+ * Limits: pieces and bytes; bytes are reserved from the pool, within the guest's share of it. What does not fit is not
+ * stored, which TCP allows: the guest sends it again (RFC 2018 §8).
  */
 import { type StreamSocket, WOULD_BLOCK } from '../net/host.ts';
 import { MAX_SACK_BLOCKS, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax, seqMin } from '../wire/index.ts';
 
-import type { ChunkPool } from './chunk-pool.ts';
+import type { ChunkPool, PoolUser } from './chunk-pool.ts';
+import { GUEST_SHARE } from './tcp-limits.ts';
 
 /** Enough for a 4 MiB window with every other segment of a burst lost at MTU 65520, and cheap to walk. */
 export const MAX_PIECES = 256;
@@ -36,6 +37,7 @@ class Piece {
 
 export class Assembler {
   readonly #pool: ChunkPool;
+  readonly #user: PoolUser;
   readonly #pieces: Piece[] = [];
   /** Made with the first piece: most flows never hold one. */
   #recent: Uint32Array | undefined;
@@ -44,8 +46,9 @@ export class Assembler {
   /** Bytes that were refused for want of room. */
   refusedBytes = 0;
 
-  constructor(pool: ChunkPool) {
+  constructor(pool: ChunkPool, user: PoolUser) {
     this.#pool = pool;
+    this.#user = user;
   }
 
   get isEmpty(): boolean {
@@ -165,11 +168,10 @@ export class Assembler {
       return -1;
     }
     const size = Math.max(length, SMALLEST_PIECE);
-    if (this.#reserved + size > MAX_PIECE_BYTES || !this.#pool.reserve(size)) {
+    if (!this.#reserve(size)) {
       this.refusedBytes += length;
       return -1;
     }
-    this.#reserved += size;
     const piece = new Piece(seq, new Uint8Array(size));
     piece.bytes.set(bytes.subarray(offset, offset + length));
     piece.end = (seq + length) >>> 0;
@@ -183,18 +185,27 @@ export class Assembler {
     let wanted = had;
     while (wanted < size) wanted *= 2;
     if (wanted > LARGEST_PIECE) wanted = LARGEST_PIECE;
-    const more = wanted - had;
-    if (this.#reserved + more > MAX_PIECE_BYTES || !this.#pool.reserve(more)) return false;
-    this.#reserved += more;
+    if (!this.#reserve(wanted - had)) return false;
     const bytes = new Uint8Array(wanted);
     bytes.set(piece.bytes);
     piece.bytes = bytes;
     return true;
   }
 
+  #reserve(size: number): boolean {
+    const { limitBytes } = this.#pool;
+    if (this.#reserved + size > MAX_PIECE_BYTES || this.#user.held + size > limitBytes * GUEST_SHARE) return false;
+    if (!this.#pool.reserve(size)) return false;
+    this.#reserved += size;
+    this.#user.held += size;
+    return true;
+  }
+
   #unreserve(piece: Piece): void {
-    this.#reserved -= piece.bytes.length;
-    this.#pool.release(piece.bytes.length);
+    const size = piece.bytes.length;
+    this.#reserved -= size;
+    this.#user.held -= size;
+    this.#pool.release(size);
   }
 
   #remember(seq: number): void {

@@ -22,7 +22,7 @@
  */
 import type { StreamSocket, Timer } from '../net/host.ts';
 import { seqDiff } from '../wire/index.ts';
-import type { Chunk, ChunkPool } from './chunk-pool.ts';
+import type { Chunk, ChunkPool, PoolUser } from './chunk-pool.ts';
 import type { FlowNode } from './flow-table.ts';
 import type { GuestPath, IpAddress } from './ip-layer.ts';
 import { Assembler } from './tcp-assembler.ts';
@@ -42,15 +42,13 @@ export type TcpState =
   | 'TIME-WAIT';
 
 /** What all flows of one guest share. */
-export interface GuestRecord {
+export interface GuestRecord extends PoolUser {
   readonly address: IpAddress;
   readonly key: string;
   flows: number;
   /** Of these, with a handshake under way: to the outside, and of forwards. */
   connecting: number;
   dialing: number;
-  /** Bytes of the pool's chunks. */
-  held: number;
   /** Flows that wait until the way to this guest is clear. */
   readonly parked: TcpFlow[];
 }
@@ -187,7 +185,7 @@ export class TcpFlow implements FlowNode<TcpFlow> {
     this.path = path;
     this.record = record;
     this.forwarded = forwarded;
-    this.assembler = new Assembler(pool);
+    this.assembler = new Assembler(pool, record);
   }
 }
 
