@@ -10,14 +10,15 @@
  *
  * Messages are passed on as they are. Datagrams that are no queries are not taken: the caller treats them as any others.
  *
- * Limits: MAX_QUERIES under way (the oldest goes), one socket per attempt.
+ * Limits: MAX_QUERIES under way (the oldest of the guest with most of them goes), one socket per attempt.
  */
 import { Frame } from '../net/frame.ts';
 import type { DatagramSocket, InetAddress, Timer } from '../net/host.ts';
 import { DNS_PORT, dnsId, emitUdp, PROTOCOL_UDP, put16, UDP_HEADER_LENGTH } from '../wire/index.ts';
 import { DNS_MAX_QUERY, DnsQuery, isAnswer, isQuery, sameQuestion } from './dns-query.ts';
 import { sameAddress } from './flow-table.ts';
-import type { IpPacket } from './ip-layer.ts';
+import { GuestPlaces } from './guest-places.ts';
+import type { IpAddress, IpPacket } from './ip-layer.ts';
 import type { UdpLayer } from './udp-layer.ts';
 import { newBatch } from './udp-sender.ts';
 
@@ -31,6 +32,7 @@ export class DnsForwarder {
   readonly #layer: UdpLayer;
   /** In the order of their deadlines. */
   readonly #queries = new Set<DnsQuery>();
+  readonly #places = new GuestPlaces();
   readonly #timer: Timer;
   readonly #pending = new Set<Promise<void>>();
   readonly #arena = new Uint8Array(HEADROOM + ARENA);
@@ -57,12 +59,9 @@ export class DnsForwarder {
       this.#layer.sendUnreachable(packet, 'network');
       return true;
     }
-    if (this.#queries.size >= MAX_QUERIES) {
-      const [oldest] = this.#queries;
-      this.#layer.drop('dns-evicted');
-      if (oldest !== undefined) this.#finish(oldest);
-    }
+    if (this.#queries.size >= MAX_QUERIES) this.#evict(this.#places.loser(packet.source));
     const query = new DnsQuery(packet, guestPort, message, this.#layer.host.random.u32() & 0xffff, servers);
+    this.#places.take(query.guest);
     this.#attempt(query);
     return true;
   }
@@ -85,6 +84,15 @@ export class DnsForwarder {
       if (sameQuestion(query, message, 0, message.length)) return true;
     }
     return false;
+  }
+
+  #evict(guest: IpAddress): void {
+    for (const query of this.#queries) {
+      if (!sameAddress(query.guest, guest)) continue;
+      this.#layer.drop('dns-evicted');
+      this.#finish(query);
+      return;
+    }
   }
 
   #attempt(query: DnsQuery): void {
@@ -182,6 +190,7 @@ export class DnsForwarder {
   #finish(query: DnsQuery): void {
     query.done = true;
     this.#queries.delete(query);
+    this.#places.give(query.guest);
     if (this.#queries.size === 0) this.#timer.cancel();
     for (const socket of query.sockets.splice(0)) {
       socket.onEvent = () => {};

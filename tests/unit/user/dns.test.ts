@@ -6,6 +6,9 @@ import * as w from '../../../src/wire/index.ts';
 import { announce, DNS, GUEST, icmpOf, udpFrame, udpOf, type World } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
+const OTHER = 0x0a000210;
+const OTHER_MAC = 0x525400123457;
+
 const create = worldPerTest(() => {});
 
 async function open(servers: string[]): Promise<World> {
@@ -164,6 +167,35 @@ describe('dns', () => {
     await on.test.elapse(10);
     const statistics = on.client.usernet?.statistics() ?? {};
     expect([statistics['dns.queries'], statistics['drop.dns-evicted']]).toEqual([256, 44]);
+  });
+
+  it('a guest that asks too much loses its own queries, not those of another', async () => {
+    const on = await open(['127.0.0.53']);
+    on.give(announce(OTHER_MAC, OTHER));
+    let silence = true;
+    await server(on, '127.0.0.53', (bytes) => (silence ? undefined : answered(bytes)));
+    const few = (id: number): Uint8Array =>
+      udpFrame(6000 + id, 53, query(id), { source: OTHER, mac: OTHER_MAC, destination: DNS });
+    for (let i = 0; i < 4; i++) on.give(few(i));
+    for (let i = 0; i < 300; i++) on.give(ask(i, 5000 + i));
+    // The table is full: the newcomer has the place of one of those who have most.
+    on.give(few(4));
+    await on.test.elapse(10);
+    const statistics = on.client.usernet?.statistics() ?? {};
+    expect([statistics['dns.queries'], statistics['drop.dns-evicted']]).toEqual([256, 49]);
+    silence = false;
+    await on.test.elapse(2000);
+    const replies = on.take().map(udpOf);
+    const ports = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i);
+    expect(replies.map((reply) => reply.destinationPort).sort((a, b) => a - b)).toEqual([
+      ...ports(5049, 251),
+      ...ports(6000, 5),
+    ]);
+    expect(on.client.usernet?.statistics()['dns.queries']).toBe(0);
+    // What was answered counts for nobody any more.
+    silence = true;
+    for (let i = 0; i < 300; i++) on.give(few(i));
+    expect(on.client.usernet?.statistics()['dns.queries']).toBe(256);
   });
 
   it('closing with queries under way leaves nothing', async () => {
