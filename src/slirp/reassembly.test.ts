@@ -14,6 +14,7 @@ import {
 
 const A = ipv4Address(0x0a00020f);
 const B = ipv4Address(0x0a000202);
+const C = ipv4Address(0x0a000210);
 const HEADER = 20;
 
 interface Piece {
@@ -27,10 +28,10 @@ function setUp() {
   const test = createTestHost();
   const drops: string[] = [];
   const reassembler = new Reassembler(test.clock, test.host.timers, 1, (reason) => drops.push(reason));
-  const add = (id: number, piece: Piece): Datagram | undefined => {
+  const add = (id: number, piece: Piece, source = A): Datagram | undefined => {
     const bytes = new Uint8Array(HEADER + piece.length).fill(piece.fill);
     bytes.fill(0x45, 0, HEADER);
-    return reassembler.add(A, id, B, 17, bytes, 0, HEADER, piece.length, piece.offset, piece.more);
+    return reassembler.add(source, id, B, 17, bytes, 0, HEADER, piece.length, piece.offset, piece.more);
   };
   return { test, drops, reassembler, add };
 }
@@ -106,6 +107,28 @@ describe('reassembly', () => {
     expect(reassembler.bytes).toBeLessThanOrEqual(MAX_BYTES);
     reassembler.close();
     expect(reassembler.bytes).toBe(0);
+  });
+
+  it.each([
+    ['datagrams', 8],
+    ['bytes', 65_500],
+  ])('a guest that sends too many %s loses its own', (_, length) => {
+    const { drops, add, reassembler } = setUp();
+    const second = { offset: 8, length, more: false, fill: 1 };
+    for (let id = 0; id < 3; id++) add(id, second, C);
+    for (let id = 0; id < 2 * MAX_DATAGRAMS; id++) add(id, second);
+    // There is no room: the newcomer has the place of one of those who have most.
+    add(3, second, C);
+    expect(drops.filter((reason) => reason === 'fragment-evicted').length).toBe(132 - reassembler.size);
+    expect(reassembler.size).toBe(length === 8 ? MAX_DATAGRAMS : MAX_DATAGRAMS - 1);
+    expect(reassembler.bytes).toBeLessThanOrEqual(MAX_BYTES);
+    const first = { offset: 0, length: 8, more: true, fill: 1 };
+    for (let id = 0; id < 4; id++) expect(add(id, first, C)?.end).toBe(8 + length);
+    // What is complete counts for nobody any more.
+    for (let id = 0; id < 2 * MAX_DATAGRAMS; id++) add(id, second, B);
+    expect(reassembler.size).toBe(length === 8 ? MAX_DATAGRAMS : MAX_DATAGRAMS - 1);
+    reassembler.close();
+    expect([reassembler.size, reassembler.bytes]).toEqual([0, 0]);
   });
 
   it('refuses ends beyond 65535, empty pieces and odd lengths in the middle', () => {

@@ -7,10 +7,13 @@
  * everything. Anything that contradicts itself (two ends, data behind the end, an end beyond 65535, a length that is no
  * multiple of 8 before the end) ends the whole datagram.
  *
- * Limits: MAX_DATAGRAMS under construction, MAX_RANGES in each, MAX_BYTES in all; the oldest goes first. TIMEOUT_MS.
+ * Limits: MAX_DATAGRAMS under construction, MAX_RANGES in each, MAX_BYTES in all; the oldest of the guest with most
+ * datagrams goes first (bytes run short only when nearly all are of full size, so datagrams tell who has most).
+ * TIMEOUT_MS.
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
-import { type FlowNode, FlowTable } from './flow-table.ts';
+import { type FlowNode, FlowTable, sameAddress } from './flow-table.ts';
+import { GuestPlaces } from './guest-places.ts';
 import type { IpAddress } from './ip-layer.ts';
 
 export const MAX_DATAGRAMS = 64;
@@ -58,6 +61,7 @@ export class Datagram implements FlowNode<Datagram> {
 
 export class Reassembler {
   readonly #table: FlowTable<Datagram>;
+  readonly #places = new GuestPlaces();
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #drop: (reason: string) => void;
@@ -128,19 +132,26 @@ export class Reassembler {
   close(): void {
     this.#timer.cancel();
     this.#table.forEach((datagram) => {
-      this.#table.remove(datagram);
+      this.#remove(datagram);
     });
-    this.#bytes = 0;
   }
 
   #open(source: IpAddress, id: number, destination: IpAddress, protocol: number): Datagram {
-    const { oldest } = this.#table;
-    if (this.#table.size >= MAX_DATAGRAMS) this.#fail(oldest, 'fragment-evicted');
+    if (this.#table.size >= MAX_DATAGRAMS) this.#fail(this.#loser(source), 'fragment-evicted');
     const expiresAt = this.#clock.now() + TIMEOUT_MS;
     const datagram = new Datagram(source, id, destination, protocol, expiresAt);
     this.#table.add(datagram);
+    this.#places.take(datagram.guest);
     this.#bytes += datagram.bytes.length;
     if (this.#timer.deadlineMs === undefined) this.#timer.set(expiresAt);
+    return datagram;
+  }
+
+  /** What has to go for something of `guest`. */
+  #loser(guest: IpAddress): Datagram | undefined {
+    const of = this.#places.loser(guest);
+    let datagram = this.#table.oldest;
+    while (datagram !== undefined && !sameAddress(datagram.guest, of)) datagram = datagram.newer;
     return datagram;
   }
 
@@ -164,10 +175,10 @@ export class Reassembler {
     while (size < needed) size = Math.min(size * 2, HEADROOM + MAX_END + 1);
     const growth = size - datagram.bytes.length;
     while (this.#bytes + growth > MAX_BYTES) {
-      const { oldest } = this.#table;
-      if (oldest === undefined) break;
-      this.#fail(oldest, 'fragment-evicted');
-      if (oldest === datagram) return false;
+      const loser = this.#loser(datagram.guest);
+      if (loser === undefined) break;
+      this.#fail(loser, 'fragment-evicted');
+      if (loser === datagram) return false;
     }
     const grown = new Uint8Array(size);
     grown.set(datagram.bytes);
@@ -183,6 +194,7 @@ export class Reassembler {
 
   #remove(datagram: Datagram): void {
     this.#table.remove(datagram);
+    this.#places.give(datagram.guest);
     this.#bytes -= datagram.bytes.length;
     if (this.#table.size === 0) this.#timer.cancel();
   }
