@@ -106,7 +106,7 @@ while (Date.now() < until) {
         calls.close(socket);
       } else if (typeof result === 'number' && result > 2 && ['open', 'memfd_create', 'accept4', 'fcntlDuplicate', 'bpf', 'socket'].includes(name)) calls.close(result);
       if (name === 'receiveDescriptors' && args[4] instanceof Int32Array)
-        for (let n = 1; n <= Math.abs(args[4][0]); n++) if (args[4][n] > 20 && !own.includes(args[4][n])) calls.close(args[4][n]);
+        for (let n = 2; n < 2 + args[4][0]; n++) if (args[4][n] > 20 && !own.includes(args[4][n])) calls.close(args[4][n]);
     } catch (error) {
       if (!(error instanceof TypeError || error instanceof RangeError || /trap|getter/.test(error.message))) throw error;
     }

@@ -49,17 +49,18 @@ static napi_value receive_descriptors(napi_env env, napi_callback_info info) {
   if (!ny_args(env, info, 5, argv, NULL) || !ny_int32(env, argv[0], &fd) || !ny_window_of(env, argv + 1, &w) ||
       !ny_int32s(env, argv[4], &descriptors, &room))
     return NULL;
-  if (room < 1) {
-    napi_throw_range_error(env, NULL, "no room for the number of descriptors");
+  if (room < 2) {
+    napi_throw_range_error(env, NULL, "no room for how many descriptors there are, and whether some are lost");
     return NULL;
   }
   _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * MOST_DESCRIPTORS)];
   struct iovec iov = {w.data, w.length};
   struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  descriptors[0] = 0;
+  descriptors[0] = descriptors[1] = 0;
   ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0) return ny_result(env, got);
   size_t kept = 0;
+  /* The kernel sets it too when this process may have no more descriptors, and tells nothing of those it kept back. */
   bool lost = (m.msg_flags & MSG_CTRUNC) != 0;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
@@ -67,15 +68,16 @@ static napi_value receive_descriptors(napi_env env, napi_callback_info info) {
     for (size_t i = 0; i < count; i++) {
       int one;
       memcpy(&one, CMSG_DATA(c) + i * sizeof one, sizeof one);
-      if (kept + 1 < room) {
-        descriptors[++kept] = one;
+      if (2 + kept < room) {
+        descriptors[2 + kept++] = one;
       } else {
         close(one);
         lost = true;
       }
     }
   }
-  descriptors[0] = lost ? -(int32_t)kept - 1 : (int32_t)kept;
+  descriptors[0] = (int32_t)kept;
+  descriptors[1] = lost;
   return ny_number(env, got);
 }
 

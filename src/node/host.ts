@@ -66,6 +66,7 @@ export class NodeHost implements Host {
     acceptErrors: 0,
     droppedDatagrams: 0,
     sendErrors: 0,
+    lostDescriptors: 0,
     callbackErrors: 0,
   };
   readonly #timers: NodeTimers;

@@ -38,6 +38,11 @@ export interface NodeHostCounters {
   droppedDatagrams: number;
   /** Datagrams the kernel would not send, by errno. */
   sendErrors: number;
+  /**
+   * Descriptors passed to us that were closed because too many waited, and messages of which the kernel kept some back
+   * because the process has too many open: how many it does not say.
+   */
+  lostDescriptors: number;
   /** Exceptions thrown by callbacks of other rooms: each is logged as an error. */
   callbackErrors: number;
 }

@@ -21,10 +21,10 @@ const refused = (body) => { try { body(); } catch { return; } throw new Error('n
 refused(() => calls.read(a, bytes, 200, 57));
 refused(() => calls.open('x\0', 0, 0));
 const file = calls.open('/dev/null', 2, 0);
-const passed = new Int32Array(2);
+const passed = new Int32Array(3);
 addon.sendDescriptors(a, bytes, 0, 1, Int32Array.of(file, file), 2);
 addon.receiveDescriptors(b, bytes, 0, 1, passed);
-calls.close(passed[1]);
+calls.close(passed[2]);
 calls.getsockname(a, bytes, 0, 128);
 calls.getsockopt(a, 1, 3, bytes, 0, 4);
 calls.setsockoptInt(a, 1, 7, 65536);

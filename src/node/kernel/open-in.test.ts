@@ -126,6 +126,24 @@ describeNative('openIn', () => {
     await expect(openIn(kernel, {}, [socket])).rejects.toMatchObject({ code: 'EPROTO' });
   });
 
+  it('a descriptor that the kernel kept back', async () => {
+    const binding = addon();
+    const receiveDescriptors: NativeBinding['receiveDescriptors'] = (fd, bytes, offset, length, out) => {
+      const got = binding.receiveDescriptors(fd, bytes, offset, length, out);
+      if (out[0] === 1) addon().calls.close(out[2] as number);
+      // The number is one of before.
+      out.set([0, 1, theirs]);
+      return got;
+    };
+    kernel = new NativeKernel({ ...kernel.binding, receiveDescriptors }, readiness, new Set());
+    script = () => answer(0, 0, undefined, [0]);
+    await expect(openIn(kernel, {}, [socket])).rejects.toMatchObject({
+      code: 'EMFILE',
+      message: 'could not open a socket there: Too many open files',
+    });
+    end();
+  });
+
   it('a descriptor where none belongs', async () => {
     script = () => {
       answer(0, 0, undefined, [0]);

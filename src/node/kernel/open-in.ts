@@ -63,7 +63,7 @@ class Child {
   readonly #socket: number;
   readonly #steps: readonly NamespaceStep[];
   readonly #answer = new Uint8Array(ANSWER_BYTES);
-  readonly #passed = new Int32Array(2);
+  readonly #passed = new Int32Array(3);
   readonly #received: number[] = [];
   #watch: Watch | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -116,20 +116,19 @@ class Child {
     const { binding } = this.#kernel;
     for (;;) {
       const got = binding.receiveDescriptors(this.#socket, this.#answer, 0, ANSWER_BYTES, this.#passed);
-      const [count = 0, number = -1] = this.#passed;
-      // Negative: there were more than one, and the others are closed already.
-      if (got > 0 && count !== 0) this.#received.push(number);
+      const [count = 0, lost = 0, number = -1] = this.#passed;
+      if (got > 0 && count === 1) this.#received.push(number);
       if (got < 0 && binding.errnoName(-got) === 'EAGAIN') return false;
       if (got < BODY_AT) {
         if (this.#done === this.#steps.length) return true;
         throw new HostError('EPROTO', `${describeStep(this.#steps, this.#done)}: the child ended early`);
       }
-      this.#take(got, count);
+      this.#take(got, count, lost);
       if (this.#done === this.#steps.length) return true;
     }
   }
 
-  #take(length: number, descriptors: number): void {
+  #take(length: number, descriptors: number, lost: number): void {
     const view = new DataView(this.#answer.buffer);
     const index = view.getInt32(0, true);
     const errno = view.getInt32(4, true);
@@ -137,8 +136,12 @@ class Child {
       const code = this.#kernel.binding.errnoName(errno);
       throw new HostError(code, `${describeStep(this.#steps, index)}: ${errnoText(code)}`);
     }
+    // It opened what we may not have any more.
+    if (lost !== 0 && descriptors === 0) {
+      throw new HostError('EMFILE', `${describeStep(this.#steps, index)}: ${errnoText('EMFILE')}`);
+    }
     const step = this.#steps[this.#done++];
-    if (step === undefined || givesDescriptor(step) !== (descriptors === 1)) {
+    if (lost !== 0 || step === undefined || givesDescriptor(step) !== (descriptors === 1)) {
       throw new HostError('EPROTO', `${describeStep(this.#steps, index)}: an answer that does not fit`);
     }
     if (step.kind === 'tun' && length - BODY_AT === step.request.length) {

@@ -96,11 +96,10 @@ function socketPair({ binding }: NativeKernel): [number, number] {
 /** The one descriptor that waits in a socket; several are closed, as is what came with them. */
 function take(kernel: NativeKernel, socket: number): Descriptor | undefined {
   const { binding } = kernel;
-  const descriptors = new Int32Array(3);
+  const descriptors = new Int32Array(4);
   if (binding.receiveDescriptors(socket, new Uint8Array(1), 0, 1, descriptors) <= 0) return undefined;
-  const [count = 0, first = -1] = descriptors;
-  if (count === 1) return kernel.adopt(first);
-  const kept = count < 0 ? -count - 1 : count;
-  for (const descriptor of descriptors.subarray(1, 1 + kept)) binding.calls.close(descriptor);
+  const [count = 0, lost, first = -1] = descriptors;
+  if (count === 1 && lost === 0) return kernel.adopt(first);
+  for (const descriptor of descriptors.subarray(2, 2 + count)) binding.calls.close(descriptor);
   return undefined;
 }

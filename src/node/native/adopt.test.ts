@@ -161,6 +161,7 @@ describeNative('passed descriptors', () => {
     for (let i = 0; i < 5; i++) pass(a, numbered(1), 60);
     await readAll(stream, 5);
     expect(openDescriptors()).toBe(before + 2 + MAX_PASSED_DESCRIPTORS);
+    expect(bench.host.counters.lostDescriptors).toBe(300 - MAX_PASSED_DESCRIPTORS);
     stream.close();
     addon().calls.close(a);
     expect(openDescriptors()).toBe(before);

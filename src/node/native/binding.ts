@@ -98,8 +98,8 @@ export interface NativeBinding {
     count: number,
   ): number;
   /**
-   * recvmsg(2), MSG_CMSG_CLOEXEC. descriptors[0] = how many arrived, then their numbers; what does not fit is closed and
-   * descriptors[0] is then negative. Returns the bytes read.
+   * recvmsg(2), MSG_CMSG_CLOEXEC. descriptors = [how many are here, 1 if others were lost, their numbers ...]. Lost is what
+   * does not fit, which is closed, and what the kernel kept back because the process has too many. Returns the bytes read.
    */
   receiveDescriptors(fd: number, bytes: Uint8Array, offset: number, length: number, descriptors: Int32Array): number;
   /**

@@ -4,8 +4,8 @@ import type { NativeContext } from './context.ts';
 
 export class DescriptorInbox {
   readonly #context: NativeContext;
-  /** [count, numbers ...] of one recvmsg(2). */
-  readonly #arrived = new Int32Array(1 + MAX_PASSED_DESCRIPTORS);
+  /** Of one recvmsg(2), as the addon lays them out: count, lost, numbers. */
+  readonly #arrived = new Int32Array(2 + MAX_PASSED_DESCRIPTORS);
   #waiting: number[] = [];
 
   constructor(context: NativeContext) {
@@ -15,15 +15,20 @@ export class DescriptorInbox {
   /** As recv(2). */
   receive(fd: number, bytes: Uint8Array, offset: number, length: number): number {
     const arrived = this.#arrived;
-    arrived[0] = 0;
-    const count = this.#context.binding.receiveDescriptors(fd, bytes, offset, length, arrived);
-    const passed = Math.abs(arrived[0] as number);
-    for (let i = 1; i <= passed && i < arrived.length; i++) {
+    const { binding, calls, host } = this.#context;
+    const got = binding.receiveDescriptors(fd, bytes, offset, length, arrived);
+    const [count = 0, lost = 0] = arrived;
+    host.counters.lostDescriptors += lost;
+    for (let i = 2; i < 2 + count; i++) {
       const descriptor = arrived[i] as number;
-      if (this.#waiting.length < MAX_PASSED_DESCRIPTORS) this.#waiting.push(descriptor);
-      else this.#context.calls.close(descriptor);
+      if (this.#waiting.length < MAX_PASSED_DESCRIPTORS) {
+        this.#waiting.push(descriptor);
+      } else {
+        calls.close(descriptor);
+        host.counters.lostDescriptors++;
+      }
     }
-    return count;
+    return got;
   }
 
   take(): number[] {

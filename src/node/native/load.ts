@@ -8,7 +8,7 @@ import { VERSION } from '../../version.ts';
 import type { NativeBinding } from './binding.ts';
 
 /** What native/module.c says as well. */
-const ABI = 1;
+const ABI = 2;
 
 export type Loaded =
   | { readonly binding: NativeBinding; readonly path: string }

@@ -46,7 +46,7 @@ async function run(steps: readonly NamespaceStep[], user = -1, net = -1, mount =
       index: words.getInt32(0, true),
       errno: words.getInt32(4, true),
       body: bytes.slice(8, got),
-      descriptor: passed[0] === 1 ? passed[1] : undefined,
+      descriptor: passed[0] === 1 ? passed[2] : undefined,
     });
   }
   calls.close(socket);
