@@ -20,7 +20,9 @@ export async function createBridge(options: NetdevBridgeOptions, context: Netdev
   const { kernel } = context.host;
   const { br = DEFAULT_BRIDGE, helper } = options;
   const direct = helper === undefined ? createOnBridge(kernel, br) : undefined;
-  if (direct !== undefined) return start(context, direct, `ifname=${direct.interfaceName},br=${br}`);
+  if (direct !== undefined) {
+    return closing(direct.queues, () => start(context, direct, `ifname=${direct.interfaceName},br=${br}`));
+  }
   if (helper !== undefined) return fromHelper(context, await runHelper(kernel, helper, br), helper, br);
   const sent = await runDefaultHelper(kernel, br);
   return fromHelper(context, sent.descriptor, sent.helper, br);
