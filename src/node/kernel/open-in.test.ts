@@ -4,8 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeNative } from '../../../tests/kit/native.ts';
 import { addon, socketPair } from '../../../tests/kit/native-host.ts';
 import type { NamespaceStep } from '../../net/index.ts';
+import { hostError } from '../errno.ts';
 import type { NativeBinding } from '../native/binding.ts';
 import { NativeReadiness } from '../native/watcher.ts';
+import type { Destroyable } from '../socket-context.ts';
 import { NativeKernel } from './kernel.ts';
 import { encodeSteps } from './namespace-steps.ts';
 import { openIn } from './open-in.ts';
@@ -150,6 +152,23 @@ describeNative('openIn', () => {
       end();
     };
     await expect(openIn(kernel, {}, [netlink])).rejects.toMatchObject({ code: 'EPROTO' });
+  });
+
+  it('one that cannot be adopted: the others are closed with it', async () => {
+    const open = new Set<Destroyable>();
+    kernel = new NativeKernel(kernel.binding, readiness, open);
+    const adopt = kernel.adopt.bind(kernel);
+    let adopted = 0;
+    kernel.adopt = (number) => {
+      if (++adopted === 2) throw hostError('EBUSY');
+      return adopt(number);
+    };
+    script = () => {
+      for (const index of [0, 1, 2]) answer(index, 0, undefined, [index]);
+      end();
+    };
+    await expect(openIn(kernel, {}, [socket, socket, socket])).rejects.toMatchObject({ code: 'EBUSY' });
+    expect(open.size).toBe(0);
   });
 
   it('a child that hangs', async () => {

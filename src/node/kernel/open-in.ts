@@ -64,6 +64,7 @@ class Child {
   readonly #steps: readonly NamespaceStep[];
   readonly #answer = new Uint8Array(ANSWER_BYTES);
   readonly #passed = new Int32Array(3);
+  /** Ours to close until they are taken. */
   readonly #received: number[] = [];
   #watch: Watch | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -97,7 +98,15 @@ class Child {
 
   /** What it opened, each once. */
   take(): Descriptor[] {
-    return this.#received.splice(0).map((number) => this.#kernel.adopt(number));
+    const taken: Descriptor[] = [];
+    try {
+      for (const number of this.#received) taken.push(this.#kernel.adopt(number));
+    } catch (error) {
+      for (const descriptor of taken) descriptor.release();
+      throw error;
+    }
+    this.#received.length = 0;
+    return taken;
   }
 
   close(): void {
