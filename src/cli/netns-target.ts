@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { Namespaces } from '../net/index.ts';
@@ -76,6 +77,9 @@ function identityOf(path: string): string | undefined {
   }
 }
 
+/** Added to the number of the signal that ended a command. */
+const KILLED = 128;
+
 /** A command that waits in its namespaces until it is let go. */
 export interface HeldCommand {
   readonly process: ChildProcess;
@@ -83,6 +87,8 @@ export interface HeldCommand {
   readonly target: Target;
   /** Its network is there: the command starts. */
   release(): void;
+  /** Its exit status, or 128 and its signal; also when it ends before anybody asks. */
+  readonly ended: Promise<number>;
 }
 
 /** Says that the namespaces are made, waits for the word to go, and becomes the command. Exit 125 = netyard ended. */
@@ -119,6 +125,9 @@ async function hold(program: string, argv: string[], target: (pid: number) => Ta
   const child = spawn(program, argv, { stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe'] });
   const [, , , go, ready] = child.stdio as unknown as [null, null, null, Writable, Readable];
   go.on('error', () => {});
+  const ended = new Promise<number>((resolve) => {
+    child.once('close', (code, signal) => resolve(code ?? KILLED + (signal === null ? 0 : constants.signals[signal])));
+  });
   const failed = new Promise<CommandLineError>((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => resolve(refusal(program, error)));
     child.once('exit', () => resolve(refusal(program, undefined)));
@@ -129,6 +138,7 @@ async function hold(program: string, argv: string[], target: (pid: number) => Ta
     process: child,
     target: target(child.pid as number),
     release: () => go.end('go\n'),
+    ended,
   };
 }
 

@@ -3,7 +3,7 @@
  * and pasta are used for. The tap lives as long as this process: a killed one leaves nothing behind.
  */
 import { closeSync, mkdtempSync, readFileSync, rmdirSync, writeSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostError, type UsernetControl } from '../net/index.ts';
 import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
@@ -20,7 +20,6 @@ import { CommandLineError } from './scan-options.ts';
 /** Nothing tells when the last process leaves a namespace, or a name of it goes. */
 const LOOK_AGAIN_MS = 500;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-const KILLED = 128;
 
 /**
  * Runs until a signal, the end of the command, or the end of the namespace.
@@ -164,8 +163,6 @@ function ended(at: Target, held: HeldCommand | undefined): Promise<number> {
       for (const forget of handlers) forget();
       resolve(status);
     };
-    held?.process.once('close', (code, signal) => {
-      finish(code ?? KILLED + (signal === null ? 0 : constants.signals[signal]));
-    });
+    void held?.ended.then(finish);
   });
 }
