@@ -1,5 +1,5 @@
 /** getfd and closefd over a unix monitor of the native layer. */
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -95,6 +95,14 @@ async function connected(): Promise<Client> {
 
 const named = (command: string, fdname: string): string => JSON.stringify({ execute: command, arguments: { fdname } });
 const file = (): number => openSync('/dev/null', 'r');
+/** What a number is; '' for none. */
+const linkOf = (number: number | string): string => {
+  try {
+    return readlinkSync(`/proc/self/fd/${number}`);
+  } catch {
+    return '';
+  }
+};
 const OK = '{"return": {}}';
 const generic = (desc: string): string => `{"error": {"class": "GenericError", "desc": "${desc}"}}`;
 
@@ -131,6 +139,44 @@ describeNative('getfd and closefd', () => {
     expect(await client.call(add('s1'))).toBe(generic("File descriptor named 'wire' has not been found"));
     closeSync(b);
     expect(await client.line()).toContain('NETDEV_STREAM_DISCONNECTED');
+    client.close();
+  });
+
+  it('its number is refused while it has a name or waits for one, and is as any other after that', async () => {
+    const client = await connected();
+    const before = openDescriptors();
+    const add = (str: string): string =>
+      JSON.stringify({ execute: 'netdev_add', arguments: { type: 'stream', id: 's0', addr: { type: 'fd', str } } });
+    const tap = (fd: string): string =>
+      JSON.stringify({ execute: 'netdev_add', arguments: { type: 'tap', id: 't0', fd } });
+    const [a, b] = socketPair(SOCK_STREAM);
+    const what = linkOf(a);
+    expect(await client.call('{"execute":"query-name"}', a)).toBe(OK);
+    const number = readdirSync('/proc/self/fd').find((one) => linkOf(one) === what) ?? '';
+    const refused = async (): Promise<void> => {
+      for (const text of [number, `00${number}`]) {
+        const refusal = `File descriptor '${text}' was passed to a monitor: use the name that getfd gives it`;
+        for (const request of [add(text), tap(text)]) expect(await client.call(request)).toBe(generic(refusal));
+      }
+    };
+    await refused();
+    expect(await client.call(named('getfd', 'wire'))).toBe(OK);
+    await refused();
+    expect([await client.call(add('wire')), await client.line()]).toContain(OK);
+    expect(await client.call(tap(number))).toBe(
+      generic(`t0: Can't use file descriptor ${number}: Device or resource busy`),
+    );
+    expect(await client.call('{"execute":"netdev_del","arguments":{"id":"s0"}}')).toBe(OK);
+    closeSync(b);
+    // The next of that number is nobody's who passed it.
+    expect(String(file())).toBe(number);
+    expect(await client.call(add(number))).toBe(generic(`File descriptor '${number}' is not a socket`));
+    closeSync(Number(number));
+    await until(() => openDescriptors() === before);
+    expect(await client.call('{"execute":"query-name"}', file())).toBe(OK);
+    expect(await client.call(named('getfd', 'f'))).toBe(OK);
+    expect(await client.call(named('closefd', 'f'))).toBe(OK);
+    expect(host.sockets.isPassed?.(Number(number))).toBe(false);
     client.close();
   });
 

@@ -287,6 +287,11 @@ export interface Sockets {
   adopt(descriptor: number, options?: { passDescriptors?: boolean }): AdoptedSocket;
   /** Closes a descriptor that takeDescriptors gave and nobody wants. Absent without the native layer. */
   closeDescriptor?(descriptor: number): void;
+  /**
+   * Whether it came over a stream and was neither adopted nor closed yet: whoever was sent it will close it. Absent without
+   * the native layer.
+   */
+  isPassed?(descriptor: number): boolean;
 }
 
 /** What a descriptor turned out to be (SO_TYPE, SO_ACCEPTCONN). */

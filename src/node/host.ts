@@ -101,6 +101,7 @@ export class NodeHost implements Host {
       readViews: READ_VIEWS.map((bytes) => readBuffer.subarray(0, bytes)),
       open: new Set(),
       descriptors: new DescriptorBudget(log, options.descriptorLimit),
+      passed: new Set(),
       isClosed: false,
       counters,
     };
@@ -120,7 +121,8 @@ export class NodeHost implements Host {
 
   get kernel(): Kernel {
     if (this.#native === undefined) throw needsNative('devices and passed descriptors');
-    this.#kernel ??= new NativeKernel(this.#native.binding, this.#native.watcher, this.#context.open);
+    const { open, passed } = this.#context;
+    this.#kernel ??= new NativeKernel(this.#native.binding, this.#native.watcher, open, passed);
     return this.#kernel;
   }
 

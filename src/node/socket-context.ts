@@ -17,6 +17,8 @@ export interface SocketContext {
   /** Everything open: ended when the host closes. */
   readonly open: Set<Destroyable>;
   readonly descriptors: DescriptorBudget;
+  /** Numbers of descriptors that came over streams, until they are adopted or closed. */
+  readonly passed: Set<number>;
   /** The host is closed: what was being opened meanwhile must not stay. */
   isClosed: boolean;
   readonly counters: NodeHostCounters;

@@ -11,11 +11,16 @@ export const MAX_NAMED = 253;
 export class PassedDescriptors {
   readonly #named = new Map<string, number>();
   readonly #close: (descriptor: number) => void;
+  readonly #isPassed: (descriptor: number) => boolean;
   #closed = false;
 
-  /** @param close closes a descriptor that nobody took. */
-  constructor(close: (descriptor: number) => void) {
+  /**
+   * @param close closes a descriptor that nobody took
+   * @param isPassed whether a number is that of one with a name here, or of one that waits for its getfd
+   */
+  constructor(close: (descriptor: number) => void, isPassed: (descriptor: number) => boolean) {
     this.#close = close;
+    this.#isPassed = isPassed;
   }
 
   /**
@@ -53,14 +58,16 @@ export class PassedDescriptors {
   }
 
   /**
-   * What an `fd` option means: a number, or a name, which is used up by this.
+   * What an `fd` option means: a number, or a name, which is used up by this. The number of a passed descriptor is refused:
+   * closefd, or the end of a monitor's client, would close it under its user.
    * @throws QapiError with QEMU's text.
    */
   take(text: string): number {
     if (/^\d/.test(text)) {
       const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-      if (number <= MAX_DESCRIPTOR) return number;
-      throw new QapiError(`Invalid file descriptor number '${text}'`);
+      if (!(number <= MAX_DESCRIPTOR)) throw new QapiError(`Invalid file descriptor number '${text}'`);
+      if (!this.#isPassed(number)) return number;
+      throw new QapiError(`File descriptor '${text}' was passed to a monitor: use the name that getfd gives it`);
     }
     const found = this.#named.get(text);
     if (found === undefined) throw new QapiError(`File descriptor named '${text}' has not been found`);

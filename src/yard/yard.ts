@@ -59,7 +59,10 @@ export class Yard implements QmpTarget {
     this.host = environment.host;
     this.settings = settings;
     const { sockets } = this.host;
-    this.descriptors = new PassedDescriptors((descriptor) => sockets.closeDescriptor?.(descriptor));
+    this.descriptors = new PassedDescriptors(
+      (descriptor) => sockets.closeDescriptor?.(descriptor),
+      (descriptor) => sockets.isPassed?.(descriptor) === true,
+    );
     this.version = { qemu: REFERENCE_VERSION, package: `netyard ${environment.version}` };
     this.schema = new Schema(NETYARD_TABLE);
     this.events = new EventBus(this.host.clock);

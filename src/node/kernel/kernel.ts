@@ -18,11 +18,14 @@ export class NativeKernel implements Kernel {
   readonly binding: NativeBinding;
   readonly readiness: Readiness;
   readonly #open: Set<Destroyable>;
+  readonly #passed: Set<number>;
 
-  constructor(binding: NativeBinding, readiness: Readiness, open: Set<Destroyable>) {
+  /** @param open, passed as in SocketContext */
+  constructor(binding: NativeBinding, readiness: Readiness, open: Set<Destroyable>, passed: Set<number>) {
     this.binding = binding;
     this.readiness = readiness;
     this.#open = open;
+    this.#passed = passed;
   }
 
   open(path: string): Descriptor {
@@ -36,6 +39,7 @@ export class NativeKernel implements Kernel {
     const flags = this.#check(calls.fcntlGetFlags(descriptor));
     this.#check(calls.fcntlSetFlags(descriptor, flags | O_NONBLOCK));
     this.#check(calls.fcntlSetCloexec(descriptor, 1));
+    this.#passed.delete(descriptor);
     return this.own(descriptor);
   }
 

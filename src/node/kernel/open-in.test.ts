@@ -56,7 +56,7 @@ describeNative('openIn', () => {
     readiness = new NativeReadiness(binding, { beginBatch() {}, endBatch() {} }, (error) => {
       throw error;
     });
-    kernel = new NativeKernel({ ...binding, calls, forkInto }, readiness, new Set());
+    kernel = new NativeKernel({ ...binding, calls, forkInto }, readiness, new Set(), new Set());
     before = readdirSync('/proc/self/fd').length;
   });
 
@@ -137,7 +137,7 @@ describeNative('openIn', () => {
       out.set([0, 1, theirs]);
       return got;
     };
-    kernel = new NativeKernel({ ...kernel.binding, receiveDescriptors }, readiness, new Set());
+    kernel = new NativeKernel({ ...kernel.binding, receiveDescriptors }, readiness, new Set(), new Set());
     script = () => answer(0, 0, undefined, [0]);
     await expect(openIn(kernel, {}, [socket])).rejects.toMatchObject({
       code: 'EMFILE',
@@ -156,7 +156,7 @@ describeNative('openIn', () => {
 
   it('one that cannot be adopted: the others are closed with it', async () => {
     const open = new Set<Destroyable>();
-    kernel = new NativeKernel(kernel.binding, readiness, open);
+    kernel = new NativeKernel(kernel.binding, readiness, open, new Set());
     const adopt = kernel.adopt.bind(kernel);
     let adopted = 0;
     kernel.adopt = (number) => {

@@ -147,8 +147,12 @@ describeNative('passed descriptors', () => {
     expect(taken).toHaveLength(2);
     for (const fd of taken) {
       expect(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')).toMatch(/^flags:\s+02/m);
-      bench.host.sockets.closeDescriptor?.(fd);
+      expect(bench.host.sockets.isPassed?.(fd)).toBe(true);
     }
+    const [first = -1, second = -1] = taken;
+    bench.host.sockets.closeDescriptor?.(first);
+    bench.host.kernel.adopt(second).close();
+    expect(taken.map((fd) => bench.host.sockets.isPassed?.(fd))).toEqual([false, false]);
     expect(server?.takeDescriptors?.()).toEqual([]);
     const [plain] = await bench.pair(bench.path('q'));
     expect('takeDescriptors' in plain).toBe(false);

@@ -43,6 +43,7 @@ export function adopt(context: NativeContext, fd: number, passDescriptors: boole
   context.check(calls.fcntlSetCloexec(fd, 1));
   // One that Node itself is watching cannot be had: better said now than in the middle of something.
   context.watcher.watch(fd, 0, { ready: () => {} }).close();
+  context.host.passed.delete(fd);
   const local = address(context, fd, 'getsockname') ?? { family: 'unix', path: '' };
   if (listens)
     return { kind: 'listener', listener: new NativeListener(context, fd, local, undefined, { passDescriptors }) };

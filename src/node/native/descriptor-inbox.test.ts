@@ -10,6 +10,7 @@ import { loadNative } from './load.ts';
 it('holds what arrived, and counts the rest', () => {
   const closed: number[] = [];
   const counters = { lostDescriptors: 0 };
+  const passed = new Set<number>();
   let arrives: number[] = [];
   const receiveDescriptors: NativeBinding['receiveDescriptors'] = (_fd, _bytes, _offset, length, out) => {
     out.set(arrives);
@@ -19,7 +20,7 @@ it('holds what arrived, and counts the rest', () => {
   const inbox = new DescriptorInbox({
     binding: { receiveDescriptors },
     calls,
-    host: { counters },
+    host: { counters, passed },
   } as unknown as NativeContext);
   const receive = (...out: number[]): void => {
     arrives = out;
@@ -30,6 +31,7 @@ it('holds what arrived, and counts the rest', () => {
   // The numbers of the message before are still there.
   receive(0, 1);
   receive(1, 1, 42);
+  expect([...passed]).toEqual([40, 41, 42]);
   expect(inbox.take()).toEqual([40, 41, 42]);
   expect(counters.lostDescriptors).toBe(3);
   inbox.close();

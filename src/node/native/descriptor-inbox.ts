@@ -23,6 +23,7 @@ export class DescriptorInbox {
       const descriptor = arrived[i] as number;
       if (this.#waiting.length < MAX_PASSED_DESCRIPTORS) {
         this.#waiting.push(descriptor);
+        host.passed.add(descriptor);
       } else {
         calls.close(descriptor);
         host.counters.lostDescriptors++;
@@ -38,6 +39,10 @@ export class DescriptorInbox {
   }
 
   close(): void {
-    for (const descriptor of this.take()) this.#context.calls.close(descriptor);
+    const { calls, host } = this.#context;
+    for (const descriptor of this.take()) {
+      host.passed.delete(descriptor);
+      calls.close(descriptor);
+    }
   }
 }

@@ -77,7 +77,12 @@ export class NativeSockets implements Sockets {
   }
 
   closeDescriptor(descriptor: number): void {
+    this.#context.host.passed.delete(descriptor);
     this.#context.calls.close(descriptor);
+  }
+
+  isPassed(descriptor: number): boolean {
+    return this.#context.host.passed.has(descriptor);
   }
 
   #datagram(fd: number, family: Family | 'unix', path: { family: 'unix'; path: string } | undefined): NativeDatagram {
