@@ -1,9 +1,9 @@
 /** Monitors that listen. */
-import { chmodSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import * as net from 'node:net';
 import { dirname } from 'node:path';
 import type { HostError, Listener, Sockets } from '../net/index.ts';
-import { hostError, removeStale, toHostError } from '../node/index.ts';
+import { hostError, removeStale, setPathMode, toHostError } from '../node/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import type { ChardevAddress } from './chardev.ts';
 import type { MonitorContext, QmpMonitor } from './monitor.ts';
@@ -172,7 +172,7 @@ function listenPrivately(server: net.Server, path: string): void {
   }
   try {
     server.listen({ path });
-    if (server.listening) chmodSync(path, SOCKET_MODE);
+    if (server.listening) setPathMode(path, SOCKET_MODE);
   } finally {
     if (mask !== undefined) process.umask(mask);
   }

@@ -3,5 +3,6 @@ export { errnoText, hostError, toHostError } from './errno.ts';
 export { createNodeHost, NodeHost, type NodeHostOptions } from './host.ts';
 export { removeStale } from './listener.ts';
 export { builtAddon, cachedAddon, loadNative, packageRoot } from './native/load.ts';
+export { setPathMode } from './path-access.ts';
 export type { NodeHostCounters } from './socket-context.ts';
 export { diagnosticsTrace } from './trace.ts';

@@ -1,9 +1,10 @@
 /** Listening sockets over node:net. */
-import { chmodSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, unlinkSync } from 'node:fs';
 import * as net from 'node:net';
 import { HostError, type Listener, type SocketAddress, type StreamSocket } from '../net/index.ts';
 import { unixNameError } from './address.ts';
 import { hostError, toHostError } from './errno.ts';
+import { setPathMode } from './path-access.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';
 import { acceptedOrigin } from './stream-origin.ts';
 import { NodeStreamSocket } from './stream-socket.ts';
@@ -71,7 +72,7 @@ export class NodeListener implements Listener, Destroyable {
           server.listen({ path: at.path, backlog });
           // Bound synchronously above: nobody was served before the mode is right.
           if (options.mode !== undefined && server.listening && !at.path.startsWith('\0'))
-            chmodSync(at.path, options.mode);
+            setPathMode(at.path, options.mode);
         } else if (at.family === 'vsock') {
           throw hostError('EAFNOSUPPORT');
         } else {

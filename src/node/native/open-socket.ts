@@ -1,8 +1,9 @@
 /** Making, binding and connecting descriptors: what streams, listeners and datagram sockets begin with. */
-import { chmodSync, unlinkSync } from 'node:fs';
+import { unlinkSync } from 'node:fs';
 import { HostError, type InetAddress, isInet, type SocketAddress } from '../../net/index.ts';
 import { hostError } from '../errno.ts';
 import { removeStale } from '../listener.ts';
+import { closePath, openPath } from '../path-access.ts';
 import type { ConnectOptions } from '../stream-origin.ts';
 import type { NativeContext } from './context.ts';
 import {
@@ -125,7 +126,10 @@ export async function listening(context: NativeContext, at: SocketAddress, optio
   });
 }
 
-/** Binds, and sets a path's mode before `then` lets anybody in; what fails afterwards leaves no path behind. */
+/**
+ * Binds. With a mode, the path lets nobody in while `then` runs, and has that mode afterwards, unless `then` gave it another.
+ * What fails after the binding leaves no path behind.
+ */
 export function bindPath(
   context: NativeContext,
   fd: number,
@@ -133,10 +137,12 @@ export function bindPath(
   mode: number | undefined,
   then: () => void,
 ): void {
+  const limited = mode !== undefined && hasPath(at);
+  if (limited) closePath(fd);
   bindTo(context, fd, at);
   try {
-    if (mode !== undefined && hasPath(at)) chmodSync(at.path, mode);
     then();
+    if (limited) openPath(at.path, mode);
   } catch (error) {
     if (hasPath(at)) removePath(at.path);
     throw error;
