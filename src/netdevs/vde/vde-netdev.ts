@@ -3,12 +3,13 @@
  *
  * While the switch is there, a DatagramWire carries the frames. When the control connection ends, or nobody takes datagrams
  * any more, the switch has dropped us or is gone: the carrier goes down, and every RETRY_MS the port is asked for again,
- * until the switch is back or the netdev is deleted. QEMU would go on sending into the void.
+ * until the switch is back or the netdev is deleted. Why an attempt failed is said once for each reason. QEMU would go on
+ * sending into the void.
  */
 import {
   DROP_LINK_DOWN,
   type Frame,
-  type HostError,
+  HostError,
   type NetClient,
   type NetdevContext,
   SOCKET_FAILED,
@@ -21,6 +22,8 @@ import { openSwitchPort, type SwitchPort } from './switch-port.ts';
 import { MAX_VDE_FRAME } from './vde-protocol.ts';
 
 export const RETRY_MS = 1000;
+/** Reasons said while one switch is looked for: those that come in turn must not fill the log either. */
+const MAX_REASONS = 16;
 
 /** What a datagram socket answers whose peer is no more. */
 const PEER_IS_GONE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTCONN', 'EPIPE', 'ENOENT']);
@@ -35,6 +38,8 @@ export class VdeNetdev implements NetClient {
   #port: SwitchPort | undefined;
   #wire: DatagramWire | undefined;
   #info = '';
+  /** Why the switch was not found since it was lost. */
+  readonly #reasons = new Set<string>();
   /** Of sockets that were given up, and of an attempt under way. */
   #pending: Promise<unknown> = Promise.resolve();
 
@@ -69,6 +74,7 @@ export class VdeNetdev implements NetClient {
 
   #use(port: SwitchPort): void {
     this.#port = port;
+    this.#reasons.clear();
     this.#wire = new DatagramWire(this.#context, {
       socket: port.data,
       remote: undefined,
@@ -123,8 +129,10 @@ export class VdeNetdev implements NetClient {
     let found: SwitchPort;
     try {
       found = await openSwitchPort(host, this.#plan, id, signal);
-    } catch {
-      if (!signal.aborted) this.#retry.set(host.clock.now() + RETRY_MS);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#sayWhy(error);
+      this.#retry.set(host.clock.now() + RETRY_MS);
       return;
     }
     if (signal.aborted) {
@@ -135,5 +143,15 @@ export class VdeNetdev implements NetClient {
     this.#use(found);
     log.info(`netdev '${id}': the switch at ${found.directory} is back`);
     port.carrier(true);
+  }
+
+  #sayWhy(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    const reasons = this.#reasons;
+    if (reasons.has(text) || reasons.size >= MAX_REASONS) return;
+    reasons.add(text);
+    const { id, log } = this.#context;
+    if (error instanceof HostError) log.warn(`netdev '${id}': the switch is not back: ${text}`);
+    else log.error(`netdev '${id}': looking for the switch failed`, { error });
   }
 }

@@ -206,7 +206,7 @@ describe('taking a port', () => {
 });
 
 describe('losing the switch', () => {
-  it('the carrier goes, and comes back with the switch; one line each in the log', async () => {
+  it('the carrier goes, and comes back with the switch; one line each in the log, and one for why it is not there', async () => {
     const client = await open({ sock: '/switch', port: 9 });
     await far.close();
     await test.settle();
@@ -216,17 +216,47 @@ describe('losing the switch', () => {
     await test.elapse(5000);
     expect(messages()).toEqual([
       "netdev 'n0': lost the switch at /switch (it closed the connection): looking for it again",
+      "netdev 'n0': the switch is not back: No such file or directory",
     ]);
     await far.listen('/switch');
     await test.elapse(1000);
     expect(context.port.linkUp).toBe(true);
-    expect(messages()).toHaveLength(2);
+    expect(messages()).toHaveLength(3);
     expect(far.requests[1]?.[9]).toBe(9);
     give(client, testFrame(60, 1));
     far.send(testFrame(64, 2));
     await test.settle();
     expect(far.received).toEqual([testFrame(60, 1)]);
     expect(context.port.frames).toEqual([testFrame(64, 2)]);
+    await end(client);
+  });
+
+  it('each reason why it is not back is said once, faults of ours as errors', async () => {
+    const client = await open();
+    far.controls[0]?.close();
+    await test.settle();
+    test.logs.length = 0;
+    for (const code of ['EACCES', 'EMFILE', 'EACCES']) {
+      unix.failing.set('/', code);
+      await test.elapse(3000);
+    }
+    unix.failing.clear();
+    const { datagram } = unix.sockets;
+    unix.sockets.datagram = () => Promise.reject(new TypeError('a fault'));
+    await test.elapse(3000);
+    unix.sockets.datagram = datagram;
+    await test.elapse(1000);
+    expect(test.logs.map(({ level, message }) => [level, message])).toEqual([
+      ['warn', "netdev 'n0': the switch is not back: Permission denied"],
+      ['warn', "netdev 'n0': the switch is not back: Too many open files"],
+      ['error', "netdev 'n0': looking for the switch failed"],
+      ['info', "netdev 'n0': the switch at /switch is back"],
+    ]);
+    // Lost once more, it is said once more.
+    far.controls.at(-1)?.close();
+    unix.failing.set('/', 'EACCES');
+    await test.elapse(3000);
+    expect(messages().slice(5)).toEqual(["netdev 'n0': the switch is not back: Permission denied"]);
     await end(client);
   });
 
