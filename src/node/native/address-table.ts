@@ -4,16 +4,9 @@
  */
 import type { InetAddress, SocketAddress } from '../../net/index.ts';
 import { formatIpv4, formatIpv6 } from '../../wire/index.ts';
+import { InterfaceNames } from './interface-names.ts';
 import { AF_INET, AF_INET6, AF_UNIX, AF_VSOCK } from './linux.ts';
-import {
-  decodeUnixPath,
-  decodeVsock,
-  encodeAddress,
-  familyAt,
-  interfaceName,
-  SOCKADDR_BYTES,
-  scopeAt,
-} from './sockaddr.ts';
+import { decodeUnixPath, decodeVsock, encodeAddress, familyAt, SOCKADDR_BYTES, scopeAt } from './sockaddr.ts';
 
 /** Peers remembered at once; beyond it the table starts anew (objects handed out stay valid). */
 const MAX_INTERNED = 8192;
@@ -43,6 +36,11 @@ export class SockaddrTable {
   #encoded = new WeakMap<SocketAddress, Uint8Array>();
   #count = 0;
   readonly #words = new Int32Array(5);
+  readonly #names: InterfaceNames;
+
+  constructor(names = new InterfaceNames()) {
+    this.#names = names;
+  }
 
   /** @returns undefined for an address that is none: an unnamed unix socket, an unknown family. */
   decode(bytes: Uint8Array, at: number, length: number): SocketAddress | undefined {
@@ -112,7 +110,7 @@ export class SockaddrTable {
       const next = first === undefined || first.depth >= MAX_CHAIN ? undefined : first;
       host = {
         words: words.slice(),
-        text: scope === 0 ? text : `${text}%${interfaceName(scope)}`,
+        text: scope === 0 ? text : `${text}%${this.#names.nameOf(scope)}`,
         ports: new Map(),
         next,
         depth: next === undefined ? 1 : next.depth + 1,

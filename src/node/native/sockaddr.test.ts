@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HostError, type SocketAddress } from '../../net/index.ts';
 import { SockaddrTable } from './address-table.ts';
+import { InterfaceNames } from './interface-names.ts';
 import { encodeAddress, encodeFamily, familyAt, host32, putHost32, SOCKADDR_BYTES } from './sockaddr.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -98,6 +99,34 @@ describe('the address table', () => {
       expect(table.decode(at(host, 8), 0, 28)).not.toEqual(first);
     }
     expect(table.decode(at('fe80::1%lo', 7), 0, 28)).not.toEqual(table.decode(at('fe80::1', 7), 0, 28));
+  });
+
+  it('asks for the name of an interface once a second, not for each address that has it', () => {
+    const asked: number[] = [];
+    let now = 5000;
+    const find = (index: number): string => {
+      asked.push(index);
+      return `eth${asked.length}`;
+    };
+    const small = new SockaddrTable(new InterfaceNames(find, () => now));
+    const from = (host: number, scope: number): SocketAddress | undefined => {
+      const bytes = at(`fe80::${host.toString(16)}`, 9);
+      putHost32(bytes, 24, scope);
+      return small.decode(bytes, 0, 28);
+    };
+    for (let i = 1; i <= 500; i++) expect(from(i, 7)).toMatchObject({ host: `fe80::${i.toString(16)}%eth1` });
+    expect(from(1, 8)).toMatchObject({ host: 'fe80::1%eth2' });
+    now += 999;
+    from(501, 7);
+    expect(asked).toEqual([7, 8]);
+    now++;
+    expect(from(502, 7)).toMatchObject({ host: 'fe80::1f6%eth3' });
+    expect(asked).toEqual([7, 8, 7]);
+    for (let scope = 100; scope < 200; scope++) from(1, scope);
+    from(503, 199);
+    expect(asked).toHaveLength(103);
+    from(504, 7);
+    expect(asked).toHaveLength(104);
   });
 
   it('encodes an object once', () => {

@@ -2,7 +2,7 @@
  * Addresses as the kernel has them (struct sockaddr_in, _in6, _un, _vm; host byte order for the family and sockaddr_vm,
  * network order for ports and IP addresses).
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { HostError, type SocketAddress } from '../../net/index.ts';
 import { parseIpv4Text, parseIpv6Text } from '../../wire/index.ts';
 import { hostError } from '../errno.ts';
@@ -96,18 +96,6 @@ export function decodeVsock(bytes: Uint8Array, at: number): { port: number; cid:
 
 /** sin6_scope_id. */
 export const scopeAt = (bytes: Uint8Array, at: number): number => host32(bytes, at + 24);
-
-/** `eth0` for an interface's number; the number itself where it has no name here. */
-export function interfaceName(index: number): string {
-  try {
-    for (const name of readdirSync('/sys/class/net')) {
-      if (Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'latin1')) === index) return name;
-    }
-  } catch {
-    // Without sysfs the number serves.
-  }
-  return String(index);
-}
 
 /** @throws HostError ENODEV */
 export function interfaceIndex(name: string): number {
