@@ -22,6 +22,7 @@ it('datagram sockets opened without end leave descriptors, also when all are ask
   const asked = Array.from({ length: 100 }, () => host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK }));
   const results = await Promise.allSettled(asked);
   expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(30);
+  expect(host.counters.refusedOpenings).toBe(70);
   const refused = results.find((result) => result.status === 'rejected');
   expect(refused?.reason).toMatchObject({ code: 'EMFILE', message: 'Too many open files' });
   expect(said).toEqual([
@@ -51,6 +52,7 @@ it('accepted connections may use a few more than opened ones, then are refused a
     late.onEvent = (event) => events.push(event);
     await until(() => events.includes('error'));
     expect(late.error).toMatchObject({ code: 'EMFILE' });
+    expect(host.counters.refusedOpenings).toBe(1);
   } finally {
     await client.close();
   }

@@ -18,21 +18,31 @@ export class DescriptorBudget {
   /** Sockets being opened: not yet in the host's list, but soon. */
   opening = 0;
   readonly #log: Log;
+  readonly #counters: { refusedOpenings: number };
   readonly #readLimit: () => number;
   #sockets: number | undefined;
   #saidAt = Number.NEGATIVE_INFINITY;
 
-  constructor(log: Log, readLimit: () => number = descriptorLimit) {
+  constructor(log: Log, counters: { refusedOpenings: number }, readLimit: () => number = descriptorLimit) {
     this.#log = log;
+    this.#counters = counters;
     this.#readLimit = readLimit;
   }
 
-  /** @param open sockets that are open now */
+  /**
+   * Counts a refusal.
+   * @param open sockets that are open now
+   */
   mayOpen(open: number): boolean {
-    return this.#isBelow(open, OPENED_SHARE);
+    const may = this.#isBelow(open, OPENED_SHARE);
+    if (!may) this.#counters.refusedOpenings++;
+    return may;
   }
 
-  /** @param reserved it is one of those for whom the rest is left */
+  /**
+   * The caller counts.
+   * @param reserved it is one of those for whom the rest is left
+   */
   mayAccept(open: number, reserved: boolean): boolean {
     return this.#isBelow(open, reserved ? 1 : ACCEPTED_SHARE);
   }

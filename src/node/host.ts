@@ -63,6 +63,7 @@ export class NodeHost implements Host {
   readonly identity = nodeIdentity();
   readonly counters: NodeHostCounters = {
     refusedConnections: 0,
+    refusedOpenings: 0,
     acceptErrors: 0,
     droppedDatagrams: 0,
     sendErrors: 0,
@@ -100,8 +101,8 @@ export class NodeHost implements Host {
       streamCapBytes: options.streamCapBytes ?? STREAM_CAP_BYTES,
       readViews: READ_VIEWS.map((bytes) => readBuffer.subarray(0, bytes)),
       open: new Set(),
-      descriptors: new DescriptorBudget(log, options.descriptorLimit),
       passed: new Set(),
+      descriptors: new DescriptorBudget(log, counters, options.descriptorLimit),
       isClosed: false,
       counters,
     };

@@ -34,6 +34,8 @@ export interface Destroyable {
 export interface NodeHostCounters {
   /** Accepted connections refused: too many waited behind a paused listener, or too few descriptors were left. */
   refusedConnections: number;
+  /** Sockets not opened, and connections not begun, because too few descriptors were left. */
+  refusedOpenings: number;
   /** accept(2) failures, out of descriptors for one. */
   acceptErrors: number;
   /** Datagrams that found their socket's receive queue full, or were larger than the batch's arena. */
