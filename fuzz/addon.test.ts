@@ -72,7 +72,7 @@ const likely = (shape) => [...shape].flatMap((s) => s === 'f' ? [pick(own)] : s 
   : s === 'a' ? [pick(arrays)] : s === 'b' ? [batch()] : s === 'n' ? [int32s()] : s === 's' ? [steps()] : [pick(odd)]);
 const shapes = { read: 'fw', write: 'fw', recv: 'fwi', send: 'fwi', readv: 'fwwwwwwww', writev: 'fwww', sendv: 'fiww', sendto: 'fwiw', bind: 'fw', connect: 'fw',
   accept4: 'fi', listen: 'fi', getsockname: 'fw', getpeername: 'fw', getsockopt: 'fiiw', setsockopt: 'fiiw', setsockoptInt: 'fiii', shutdown: 'fi',
-  fcntlGetFlags: 'f', fcntlSetCloexec: 'fi', ftruncate: 'fi', sendBatch: 'fbiiii', receiveBatch: 'fbii',
+  fcntlGetFlags: 'f', fcntlSetCloexec: 'fi', ftruncate: 'fi', sendBatch: 'fbiiii', receiveBatch: 'fbiii',
   sendDescriptors: 'fwni', receiveDescriptors: 'fwn', receiveError: 'fwnaa', copyBatch: 'aani', bpf: 'iao', forkInto: 'fffsn', errnoName: 'i' };
 // These with likely arguments only: a wrong number would block, or take away what Node needs.
 const careful = new Set(['close', 'fcntlSetFlags', 'fcntlDuplicate', 'map', 'unmap', 'createWatcher', 'open', 'socket', 'socketpair',

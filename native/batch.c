@@ -179,12 +179,12 @@ static void note_control(batch *b, size_t i, struct msghdr *m) {
 }
 
 static napi_value receive_batch(napi_env env, napi_callback_info info) {
-  napi_value argv[4];
+  napi_value argv[5];
   int64_t count;
-  int fd, flags;
+  int fd, flags, family;
   batch b;
-  if (!ny_args(env, info, 4, argv, NULL) || !ny_int32(env, argv[0], &fd) || !read_batch(env, argv[1], &b) ||
-      !ny_int(env, argv[2], &count) || !ny_int32(env, argv[3], &flags))
+  if (!ny_args(env, info, 5, argv, NULL) || !ny_int32(env, argv[0], &fd) || !read_batch(env, argv[1], &b) ||
+      !ny_int(env, argv[2], &count) || !ny_int32(env, argv[3], &flags) || !ny_int32(env, argv[4], &family))
     return NULL;
   if (count < 0 || (uint64_t)count > b.capacity) {
     outside(env);
@@ -207,6 +207,8 @@ static napi_value receive_batch(napi_env env, napi_callback_info info) {
     m->msg_iovlen = 1;
     m->msg_name = b.addresses.data + i * STRIDE;
     m->msg_namelen = STRIDE;
+    /* Without room for them the descriptors that a unix peer may pass never become ours. */
+    if (family != AF_INET && family != AF_INET6) continue;
     m->msg_control = control[i];
     m->msg_controllen = CONTROL;
   }

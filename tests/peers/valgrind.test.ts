@@ -36,7 +36,7 @@ for (let i = 0; i < 3; i++) calls.getsockname(two, batch.addresses, 128 * i, 128
 for (const [name, value] of [[12, 1], [13, 1], [11, 1]]) calls.setsockoptInt(two, 0, name, value);
 const results = [addon.sendBatch(one, batch, 0, 3, 0, 2)];
 batch.length.fill(100);
-results.push(addon.receiveBatch(two, batch, 3, 0));
+results.push(addon.receiveBatch(two, batch, 3, 0, 2));
 calls.setsockoptInt(one, 0, 11, 1);
 calls.connect(one, Uint8Array.of(2, 0, 0, 1, 127, 0, 0, 1, ...new Array(8).fill(0)), 0, 16);
 calls.send(one, bytes, 0, 9, 0);

@@ -86,8 +86,8 @@ export interface NativeBinding {
   errnoName(errno: number): string;
   /** sendmmsg(2) of batch[from, from + count): datagrams taken, or -errno of the first. `family` decides TTL's option. */
   sendBatch(fd: number, batch: NativeBatch, from: number, count: number, flags: number, family: number): number;
-  /** recvmmsg(2), at most `count`: datagrams received, or -errno. */
-  receiveBatch(fd: number, batch: NativeBatch, count: number, flags: number): number;
+  /** recvmmsg(2), at most `count`: datagrams received, or -errno. TTL and TOS come with the IP families only. */
+  receiveBatch(fd: number, batch: NativeBatch, count: number, flags: number, family: number): number;
   /** sendmsg(2) with SCM_RIGHTS. */
   sendDescriptors(
     fd: number,

@@ -30,12 +30,12 @@ export class ReceiveSlots implements NativeBatch {
   }
 
   /** One recvmmsg(2) of at most `count`. @returns the count, or -errno. */
-  receive(fd: number, count: number, flags: number): number {
+  receive(fd: number, count: number, flags: number, family: number): number {
     for (let i = 0; i < count; i++) {
       this.length[i] = SLOT_BYTES;
       this.addressLength[i] = 0;
     }
-    return this.#context.binding.receiveBatch(fd, this, count, flags);
+    return this.#context.binding.receiveBatch(fd, this, count, flags, family);
   }
 
   /** The length of the longest of the last `count` received; at most a slot's. */

@@ -234,6 +234,17 @@ describeNative('native datagrams', () => {
   });
 
   describe('over unix sockets', () => {
+    it('take no descriptors, however many are sent along', async () => {
+      const a = await open({ family: 'unix' });
+      const b = await open({ family: 'unix', bind: bench.path('b') });
+      a.connect(b.localAddress);
+      const before = openDescriptors();
+      const passed = Int32Array.of(0, 1, 2);
+      for (let i = 0; i < 5; i++) addon().sendDescriptors(a.descriptor ?? -1, numbered(60), 0, 60, passed, 3);
+      expect((await receive(b, 5)).map(([bytes]) => bytes.length)).toEqual([60, 60, 60, 60, 60]);
+      expect(openDescriptors()).toBe(before);
+    });
+
     it('carry datagrams between paths, answer the sender, and remove their path', async () => {
       const a = await open({ family: 'unix', bind: bench.path('a'), mode: 0o600 });
       const b = await open({ family: 'unix', bind: bench.path('b') });

@@ -171,7 +171,7 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
     const { receiveSlots, host } = this.#context;
     const fits = Math.max(1, Math.floor(batch.bytes.length / this.#largest));
     const asked = Math.min(this.#allowance, batch.offset.length, fits);
-    const count = receiveSlots.receive(this.#fd, asked, MSG_DONTWAIT);
+    const count = receiveSlots.receive(this.#fd, asked, MSG_DONTWAIT, this.#domain);
     if (count <= 0) {
       this.#allowance = 0;
       if (count !== EAGAIN && count !== EINTR && count !== 0) this.#failed(this.#context.error(count));

@@ -59,7 +59,7 @@ export function countDatagrams(fd: number, size: number, seconds: number): Recei
   const room = receiving.length.slice();
   const receive = (): number => {
     receiving.length.set(room);
-    return binding.receiveBatch(fd, receiving, BATCH, WAITFORONE);
+    return binding.receiveBatch(fd, receiving, BATCH, WAITFORONE, AF_INET);
   };
   while (receive() <= 0);
   let warmUp = 0;
@@ -77,7 +77,7 @@ export function udpSend(host: string, port: number, size: number, seconds: numbe
     fd = bound(host, port, DGRAM);
     ready();
     const first = batch(size + 64);
-    must(binding.receiveBatch(fd, first, 1, 0), 'recvmmsg');
+    must(binding.receiveBatch(fd, first, 1, 0, AF_INET), 'recvmmsg');
     must(calls.connect(fd, first.addresses, 0, 16), 'connect');
   } else {
     fd = connect(host, port, DGRAM);
