@@ -74,6 +74,7 @@ export function createDevice(kernel: Kernel, name: string, queues: number, vnetW
  * Taps that somebody else opened, by what `fd=` and `fds=` say. On failure one that was sent to us is closed; a number
  * stays open, for it may be that of another part of this process.
  * @param take gives the number behind a text
+ * @param discard closes a number that was sent to us and could not be used
  * @param id the netdev's, for error texts
  * @throws QapiError with QEMU's text
  */
@@ -81,11 +82,20 @@ export function adoptDevice(
   kernel: Kernel,
   texts: readonly string[],
   take: (text: string) => number,
+  discard: (number: number) => void,
   id: string,
 ): TapDevice {
   const opened: Descriptor[] = [];
   try {
-    for (const text of texts) opened.push(adopt(kernel, take(text), id));
+    for (const text of texts) {
+      const number = take(text);
+      try {
+        opened.push(adopt(kernel, number, id));
+      } catch (error) {
+        if (!isNumber(text)) discard(number);
+        throw error;
+      }
+    }
     return deviceOf(opened);
   } catch (error) {
     for (const [i, descriptor] of opened.entries()) {
@@ -170,7 +180,8 @@ function attach(descriptor: Descriptor, name: string, flags: number): string {
 const HINTS: Readonly<Record<string, string>> = {
   EPERM: 'making an interface needs CAP_NET_ADMIN: `netyard netns` does without it, so does a helper (helper=PATH)',
   EBUSY: 'another program has this interface open',
-  EINVAL: 'the name is that of another kind of interface, or of a tap made with another number of queues',
+  EINVAL:
+    'the name is that of another kind of interface, of a tap made with another number of queues, or none that an interface can have',
 };
 
 /** Checksums and segmentation pass through unfinished, both ways, where the header can say so. */

@@ -41,10 +41,13 @@ export async function createTap(options: NetdevTapOptions, context: NetdevContex
   });
 }
 
-async function open(plan: TapPlan, { host: { kernel }, id, takeDescriptor }: NetdevContext): Promise<TapDevice> {
+async function open(
+  plan: TapPlan,
+  { host: { kernel, sockets }, id, takeDescriptor }: NetdevContext,
+): Promise<TapDevice> {
   switch (plan.kind) {
     case 'descriptors':
-      return adoptDevice(kernel, plan.texts, takeDescriptor, id);
+      return adoptDevice(kernel, plan.texts, takeDescriptor, (number) => sockets.closeDescriptor?.(number), id);
     case 'helper': {
       const descriptor = await runHelper(kernel, plan.helper, plan.bridge);
       return closing([descriptor], () => deviceOf([descriptor]));

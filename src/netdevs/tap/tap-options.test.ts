@@ -10,8 +10,8 @@ import type { NetdevTapOptions } from '../../schema/net.ts';
 import { createTap } from './index.ts';
 
 const NO_SCRIPTS = { script: 'no', downscript: 'no' } as const;
-const VNET = 0x4002;
-const PLAIN = 0x0002;
+const PLAIN = 0x1002;
+const VNET = 0x4000 | PLAIN;
 
 let kernel: MemoryKernel;
 let context: RecordingContext;
@@ -271,10 +271,15 @@ describe('passed descriptors', () => {
       `Unable to query TUNGETIFF on FD ${b.number}: Inappropriate ioctl for device`,
     ]);
     expect([a.isClosed, b.isClosed]).toEqual([false, true]);
+    const discarded: number[] = [];
+    context.host.sockets.closeDescriptor = (number) => discarded.push(number);
+    passed.set('other', 98);
+    for (const fd of ['other', '97']) await refused({ fd });
+    expect(discarded).toEqual([98]);
   });
 
   it('several that differ, and a tun device', async () => {
-    const [a, b, tun] = [kernel.make(VNET), kernel.make(PLAIN), kernel.make(0x1)];
+    const [a, b, tun] = [kernel.make(VNET), kernel.make(PLAIN), kernel.make(0x1001)];
     expect((await refused({ fds: `${a.number}:${b.number}` })).message).toBe(
       'vnet_hdr not consistent across given tap fds',
     );
