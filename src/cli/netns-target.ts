@@ -1,7 +1,7 @@
 /** The namespaces that `netyard netns` works on: somebody's, or new ones of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -10,6 +10,8 @@ import { CommandLineError } from './scan-options.ts';
 
 /** Where `ip netns add` keeps them. */
 const NAMED = ['/run/netns', '/var/run/netns'];
+
+const OWN = '/proc/self/ns/net';
 
 export interface Target {
   readonly namespaces: Namespaces;
@@ -26,9 +28,9 @@ export interface Target {
  */
 export function findTarget(word: string, userNamespace?: string): Target {
   const net = netPath(word);
-  const identity = identityOf(net);
-  if (identity === undefined) throw new CommandLineError(`${word}: ${whyNot(net)}`);
-  const own = identityOf('/proc/self/ns/net');
+  const identity = word === '' || !isNetworkNamespace(net) ? undefined : identityOf(net);
+  if (identity === undefined) throw new CommandLineError(`'${word}': ${whyNot(net)}`);
+  const own = identityOf(OWN);
   if (identity === own) throw new CommandLineError(`${word}: that is the network namespace of this very program`);
   const user = userNamespace ?? userOf(net);
   return {
@@ -36,6 +38,16 @@ export function findTarget(word: string, userNamespace?: string): Target {
     name: word,
     exists: () => identityOf(net) === identity,
   };
+}
+
+/** All namespaces are files of one device; a link of /proc also says the kind. */
+function isNetworkNamespace(path: string): boolean {
+  try {
+    if (statSync(path).dev !== statSync(OWN).dev) return false;
+    return !lstatSync(path).isSymbolicLink() || !/^(?!net:)\w+:\[/.test(readlinkSync(path));
+  } catch {
+    return false;
+  }
 }
 
 function whyNot(path: string): string {

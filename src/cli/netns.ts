@@ -59,7 +59,7 @@ export async function runNetns(
     if (held === undefined) process.stdout.write(readyLine(at, usernet, options, seen));
     tellReady(options.readyDescriptor);
     held?.release();
-    return await ended(at, held);
+    return await ended(at, held, () => yard.network.findNetdev('tap')?.carrierUp === true);
   } catch (error) {
     held?.process.kill('SIGKILL');
     throw error;
@@ -139,7 +139,9 @@ function tellReady(descriptor: number | undefined): void {
   }
 }
 
-function ended(at: Target, held: HeldCommand | undefined): Promise<number> {
+/** @param hasTap whether the interface is still there: inside they may delete it */
+function ended(at: Target, held: HeldCommand | undefined, hasTap: () => boolean): Promise<number> {
+  let hadTap = true;
   return new Promise((resolve) => {
     const handlers = SIGNALS.map((signal) => {
       const handler = (): void => {
@@ -151,7 +153,14 @@ function ended(at: Target, held: HeldCommand | undefined): Promise<number> {
       return () => process.off(signal, handler);
     });
     const timer = setInterval(() => {
-      if (at.exists()) return;
+      if (at.exists()) {
+        if (hadTap && !hasTap()) {
+          hadTap = false;
+          process.stderr.write(`netyard: ${at.name} has no network any more: its interface was deleted\n`);
+          if (held === undefined) finish(1);
+        }
+        return;
+      }
       if (held !== undefined) held.process.kill('SIGHUP');
       else {
         process.stderr.write(`netyard: ${at.name} is gone\n`);

@@ -230,6 +230,14 @@ describePeer(
         await one.ended;
       });
 
+      it('ends with an error when its interface is deleted', async () => {
+        const one = start([namespace.name, '--tap', 'tap8']);
+        await one.ready();
+        await namespace.exec('ip', 'link', 'del', 'tap8');
+        const { status, stderr } = await one.ended;
+        expect([status, stderr]).toEqual([1, expect.stringContaining('has no network any more')]);
+      });
+
       it('ends when the name goes', async () => {
         const other = new TestNamespace();
         const one = start([other.name]);
@@ -274,7 +282,10 @@ describePeer(
 
     it.each([
       [['/proc/self/ns/net'], /this very program/],
-      [['no-such-name'], /no such network namespace/],
+      [['no-such-name'], /'no-such-name': no such network namespace/],
+      [[''], /'': no such network namespace/],
+      [['/dev/null', '--', 'true'], /no such network namespace/],
+      [['/proc/self/ns/mnt', '--', 'true'], /no such network namespace/],
       [['4194304'], /no such network namespace/],
       [[], /give a namespace, or a command/],
       [['--mtu', '1', '--', 'true'], /--mtu 1: expected a number from 68/],
