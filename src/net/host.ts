@@ -374,18 +374,22 @@ export interface Kernel {
   controlSocket(): Descriptor;
   /**
    * Runs a program to its end, standard streams inherited; `descriptors` stay open in it under their numbers from 3 on.
-   * @throws HostError when it cannot be started.
+   * @throws HostError when it cannot be started; the reason of `signal`, which kills it.
    */
   run(
     argv: readonly string[],
-    options?: { descriptors?: readonly Descriptor[]; timeoutMs?: number },
+    options?: { descriptors?: readonly Descriptor[]; timeoutMs?: number; signal?: AbortSignal },
   ): Promise<ProgramEnd>;
   /**
    * Runs a helper that sends one descriptor over a socket (qemu-bridge-helper's protocol) and ends with 0.
    * @param argv made for the number under which the helper finds its end of the socket.
-   * @throws HostError with a text that says what failed.
+   * @throws HostError with a text that says what failed; the reason of `signal`, which kills it.
    */
-  receiveDescriptor(argv: (socket: number) => readonly string[], timeoutMs: number): Promise<Descriptor>;
+  receiveDescriptor(
+    argv: (socket: number) => readonly string[],
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Descriptor>;
   /**
    * Opens in other namespaces: a child enters them, opens there and passes the descriptors back.
    * @throws HostError by errno; the message names the step.

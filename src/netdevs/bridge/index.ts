@@ -23,8 +23,8 @@ export async function createBridge(options: NetdevBridgeOptions, context: Netdev
   if (direct !== undefined) {
     return closing(direct.queues, () => start(context, direct, `ifname=${direct.interfaceName},br=${br}`));
   }
-  if (helper !== undefined) return fromHelper(context, await runHelper(kernel, helper, br), helper, br);
-  const sent = await runDefaultHelper(kernel, br);
+  if (helper !== undefined) return fromHelper(context, await runHelper(kernel, helper, br, context.signal), helper, br);
+  const sent = await runDefaultHelper(kernel, br, context.signal);
   return fromHelper(context, sent.descriptor, sent.helper, br);
 }
 

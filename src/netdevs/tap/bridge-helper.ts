@@ -23,9 +23,14 @@ export function helperCommand(helper: string, bridge: string, socket: number): r
 }
 
 /** @throws QapiError `bridge helper failed`, with the reason as a hint */
-export async function runHelper(kernel: Kernel, helper: string, bridge: string): Promise<Descriptor> {
+export async function runHelper(
+  kernel: Kernel,
+  helper: string,
+  bridge: string,
+  signal: AbortSignal,
+): Promise<Descriptor> {
   try {
-    return await kernel.receiveDescriptor((socket) => helperCommand(helper, bridge, socket), HELPER_TIMEOUT_MS);
+    return await kernel.receiveDescriptor((socket) => helperCommand(helper, bridge, socket), HELPER_TIMEOUT_MS, signal);
   } catch (error) {
     throw failed(error, helper);
   }
@@ -35,12 +40,13 @@ export async function runHelper(kernel: Kernel, helper: string, bridge: string):
 export async function runDefaultHelper(
   kernel: Kernel,
   bridge: string,
+  signal: AbortSignal,
 ): Promise<{ readonly helper: string; readonly descriptor: Descriptor }> {
   let last: unknown;
   for (const helper of DEFAULT_HELPERS) {
     try {
       const argv = (socket: number) => helperCommand(helper, bridge, socket);
-      return { helper, descriptor: await kernel.receiveDescriptor(argv, HELPER_TIMEOUT_MS) };
+      return { helper, descriptor: await kernel.receiveDescriptor(argv, HELPER_TIMEOUT_MS, signal) };
     } catch (error) {
       if (!(error instanceof HostError) || error.code !== 'ENOENT') throw failed(error, helper);
       last ??= error;

@@ -27,7 +27,7 @@ export async function createTap(options: NetdevTapOptions, context: NetdevContex
       const { interfaceName } = device;
       const tap = device.queues[0] as Descriptor;
       info = `ifname=${interfaceName},script=${script || 'no'},downscript=${downScript || 'no'}`;
-      if (script !== '') await runScript(kernel, script, interfaceName, tap);
+      if (script !== '') await runScript(kernel, script, interfaceName, tap, context.signal);
       if (downScript !== '') onClose = () => runDownScript(kernel, downScript, interfaceName, tap, context.log);
     } else {
       info = plan.kind === 'helper' ? `helper=${plan.helper}` : plan.info;
@@ -43,13 +43,13 @@ export async function createTap(options: NetdevTapOptions, context: NetdevContex
 
 async function open(
   plan: TapPlan,
-  { host: { kernel, sockets }, id, takeDescriptor }: NetdevContext,
+  { host: { kernel, sockets }, id, signal, takeDescriptor }: NetdevContext,
 ): Promise<TapDevice> {
   switch (plan.kind) {
     case 'descriptors':
       return adoptDevice(kernel, plan.texts, takeDescriptor, (number) => sockets.closeDescriptor?.(number), id);
     case 'helper': {
-      const descriptor = await runHelper(kernel, plan.helper, plan.bridge);
+      const descriptor = await runHelper(kernel, plan.helper, plan.bridge, signal);
       return closing([descriptor], () => deviceOf([descriptor]));
     }
     case 'own':

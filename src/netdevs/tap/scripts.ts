@@ -9,11 +9,20 @@ const CANNOT_EXECUTE = 256;
  * argv is the path and the interface's name; the tap is open in it.
  * @throws QapiError with QEMU's text, which has the raw wait status
  */
-export async function runScript(kernel: Kernel, path: string, name: string, tap: Descriptor): Promise<void> {
+export async function runScript(
+  kernel: Kernel,
+  path: string,
+  name: string,
+  tap: Descriptor,
+  signal?: AbortSignal,
+): Promise<void> {
   let status: number;
   let reason: HostError | undefined;
   try {
-    ({ status } = await kernel.run([path, name], { descriptors: [tap] }));
+    ({ status } = await kernel.run([path, name], {
+      descriptors: [tap],
+      ...(signal === undefined ? {} : { signal }),
+    }));
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     reason = error;

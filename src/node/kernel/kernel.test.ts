@@ -188,6 +188,15 @@ describeNative('Host.kernel', () => {
 
     it('one that does not end is killed', async () => {
       const started = performance.now();
+      const reason = new Error('not any more');
+      const aborted = host.kernel.run([script('exec sleep 60')], { signal: AbortSignal.timeout(50) });
+      await expect(aborted).rejects.toMatchObject({ name: 'TimeoutError' });
+      const sleep = ['/bin/sh', '-c', 'exec sleep 60'];
+      const controller = new AbortController();
+      const helped = host.kernel.receiveDescriptor(() => sleep, 60_000, controller.signal);
+      controller.abort(reason);
+      await expect(helped).rejects.toBe(reason);
+      await expect(host.kernel.receiveDescriptor(() => sleep, 60_000, controller.signal)).rejects.toBe(reason);
       await expect(host.kernel.run([script('exec sleep 60')], { timeoutMs: 100 })).rejects.toMatchObject({
         code: 'ETIMEDOUT',
         message: expect.stringContaining('did not end within 0.1 s'),

@@ -49,17 +49,22 @@ export class NativeKernel implements Kernel {
 
   run(
     argv: readonly string[],
-    options: { descriptors?: readonly Descriptor[]; timeoutMs?: number } = {},
+    options: { descriptors?: readonly Descriptor[]; timeoutMs?: number; signal?: AbortSignal } = {},
   ): Promise<ProgramEnd> {
     return runProgram(
       argv,
       (options.descriptors ?? []).map((one) => one.number),
       options.timeoutMs,
+      options.signal,
     );
   }
 
-  receiveDescriptor(argv: (socket: number) => readonly string[], timeoutMs: number): Promise<Descriptor> {
-    return receiveDescriptor(this, argv, timeoutMs);
+  receiveDescriptor(
+    argv: (socket: number) => readonly string[],
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Descriptor> {
+    return receiveDescriptor(this, argv, timeoutMs, signal);
   }
 
   openIn(namespaces: Namespaces, steps: readonly NamespaceStep[]): Promise<Descriptor[]> {

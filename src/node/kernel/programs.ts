@@ -19,8 +19,10 @@ export async function runProgram(
   argv: readonly string[],
   descriptors: readonly number[],
   timeoutMs = DEFAULT_TIMEOUT_MS,
+  signal?: AbortSignal,
 ): Promise<ProgramEnd> {
-  return ended(start(argv, descriptors), argv, timeoutMs);
+  signal?.throwIfAborted();
+  return ended(start(argv, descriptors), argv, timeoutMs, signal);
 }
 
 /** Forks and executes before it returns, so the caller may close the descriptors then. */
@@ -33,21 +35,33 @@ function start(argv: readonly string[], descriptors: readonly number[]): ChildPr
   }
 }
 
-function ended(child: ChildProcess, argv: readonly string[], timeoutMs: number): Promise<ProgramEnd> {
+function ended(
+  child: ChildProcess,
+  argv: readonly string[],
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<ProgramEnd> {
   return new Promise((resolve, reject) => {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
       child.kill('SIGKILL');
     }, timeoutMs);
-    child.once('error', (error) => {
+    const abort = (): void => void child.kill('SIGKILL');
+    signal?.addEventListener('abort', abort);
+    const done = (): void => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+    child.once('error', (error) => {
+      done();
       reject(toHostError(error));
     });
-    child.once('exit', (code, signal) => {
-      clearTimeout(timer);
-      if (late) reject(new HostError('ETIMEDOUT', `${argv[0]} did not end within ${timeoutMs / 1000} s`));
-      else resolve({ status: code === null ? constants.signals[signal as NodeJS.Signals] : code << 8 });
+    child.once('exit', (code, killedBy) => {
+      done();
+      if (signal?.aborted) reject(signal.reason);
+      else if (late) reject(new HostError('ETIMEDOUT', `${argv[0]} did not end within ${timeoutMs / 1000} s`));
+      else resolve({ status: code === null ? constants.signals[killedBy as NodeJS.Signals] : code << 8 });
     });
   });
 }
@@ -61,7 +75,9 @@ export async function receiveDescriptor(
   kernel: NativeKernel,
   argv: (socket: number) => readonly string[],
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<Descriptor> {
+  signal?.throwIfAborted();
   const [ours, theirs] = socketPair(kernel);
   try {
     const command = argv(FIRST_DESCRIPTOR);
@@ -71,7 +87,7 @@ export async function receiveDescriptor(
     } finally {
       kernel.binding.calls.close(theirs);
     }
-    const { status } = await ended(child, command, timeoutMs);
+    const { status } = await ended(child, command, timeoutMs, signal);
     // What it sent waits in the socket; taken in any case, so that it is closed on failure.
     const received = take(kernel, ours);
     if (status !== 0) {
