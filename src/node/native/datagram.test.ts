@@ -115,10 +115,11 @@ describeNative('native datagrams', () => {
     });
 
     it('set TTL and TOS per datagram', async () => {
-      // A raw socket sees the IP header of what arrives.
-      const raw = await open({ family: 'ipv4', rawProtocol: 17, bind: { ...LOOPBACK, host: '127.0.0.9' } });
+      // A raw socket sees the IP header of all UDP that arrives at its address.
+      const host = `127.9.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`;
+      const raw = await open({ family: 'ipv4', rawProtocol: 17, bind: { ...LOOPBACK, host } });
       const a = await open({ family: 'ipv4', bind: LOOPBACK });
-      const b = await open({ family: 'ipv4', bind: { ...LOOPBACK, host: '127.0.0.9' } });
+      const b = await open({ family: 'ipv4', bind: { ...LOOPBACK, host } });
       const batch = batchOf(b.localAddress, numbered(3), numbered(3), numbered(3));
       batch.ttl.set([7, 0, 200]);
       batch.tos.set([0x10, 0, 0]);
