@@ -10,7 +10,7 @@ import { type StreamSocket, WOULD_BLOCK } from '../net/host.ts';
 import { MAX_SACK_BLOCKS, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax, seqMin } from '../wire/index.ts';
 
 import type { ChunkPool, PoolUser } from './chunk-pool.ts';
-import { GUEST_SHARE } from './tcp-limits.ts';
+import { PIECES_LEAVE_FREE, PIECES_SHARE } from './tcp-limits.ts';
 
 /** Enough for a 4 MiB window with every other segment of a burst lost at MTU 65520, and cheap to walk. */
 export const MAX_PIECES = 256;
@@ -193,8 +193,9 @@ export class Assembler {
   }
 
   #reserve(size: number): boolean {
-    const { limitBytes } = this.#pool;
-    if (this.#reserved + size > MAX_PIECE_BYTES || this.#user.held + size > limitBytes * GUEST_SHARE) return false;
+    const { limitBytes, freeBytes } = this.#pool;
+    if (this.#reserved + size > MAX_PIECE_BYTES || this.#user.held + size > limitBytes * PIECES_SHARE) return false;
+    if (freeBytes - size < limitBytes * PIECES_LEAVE_FREE) return false;
     if (!this.#pool.reserve(size)) return false;
     this.#reserved += size;
     this.#user.held += size;

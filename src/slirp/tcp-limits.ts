@@ -6,6 +6,12 @@ export const MAX_FLOWS = 16_384;
 export const MAX_CONNECTING = 1024;
 /** No guest takes more than this part of either, or of the pool, so that another one still gets through. */
 export const GUEST_SHARE = 0.75;
+/**
+ * Out-of-order data, which may be refused (RFC 2018, 8), takes less: half of the pool for a guest, so that it can download
+ * as well, and nothing while less than a quarter is free, whoever and under how many addresses it is.
+ */
+export const PIECES_SHARE = 0.5;
+export const PIECES_LEAVE_FREE = 0.25;
 /** Entries looked at when a new flow needs the place of an old one. */
 export const EVICTION_DEPTH = 64;
 /** A flow unused for this long may have to give way to a new one. */

@@ -346,23 +346,29 @@ describe('TcpStack', () => {
     for (const guest of guests) guest.vanish();
   });
 
-  it('leaves some of the pool to another guest, whatever a guest sends out of order', async () => {
+  it('leaves some of the pool to another guest, whatever a guest sends out of order, under two addresses', async () => {
     const pool = new ChunkPool(8 * CHUNK_BYTES);
     const world = createWorld({ pool });
     const servers = await serve(world);
     const iss = 1000;
-    const guests = [5000, 5001, 5002].map((guestPort) => connect(world, { guestPort, iss }));
+    const addresses = [ipv4Address(0x0a00020f), ipv4Address(0x0a000211)];
+    const guests = addresses.flatMap((guest) =>
+      [5000, 5001, 5002].map((guestPort) => connect(world, { guest, guestPort, iss })),
+    );
     world.link.onSegment = () => {};
     const segment = { remote: HOST_ALIAS, remotePort: 80, ack: 0xffff_fff1, flags: 0x10, window: 512 };
-    for (let i = 0; i < 300; i++) {
-      const seq = iss + 3 + 2 * i;
-      world.link.inject({ ...segment, guestPort: 5000 + (i % 3), seq, payload: new Uint8Array(1) });
-    }
-    expect(pool.usedBytes).toBe(6 * CHUNK_BYTES);
-    expect(world.stack.statistics()['tcp.outOfOrderRefused']).toBe(300 - 192);
+    const used = addresses.map((guest) => {
+      for (let i = 0; i < 300; i++) {
+        const seq = iss + 3 + 2 * i;
+        world.link.inject({ ...segment, guest, guestPort: 5000 + (i % 3), seq, payload: new Uint8Array(1) });
+      }
+      return pool.usedBytes / CHUNK_BYTES;
+    });
+    expect(used).toEqual([4, 6]);
+    expect(world.stack.statistics()['tcp.outOfOrderRefused']).toBe(600 - 192);
     const other = connect(world, { guest: ipv4Address(0x0a000210), guestPort: 6000 });
     const bytes = randomBytes(500_000);
-    servers[3]?.send(bytes);
+    servers[6]?.send(bytes);
     world.test.advance(1000);
     expect(sha(other.received)).toBe(sha(bytes));
     for (const guest of guests) guest.vanish();
