@@ -161,8 +161,9 @@ describePeer(
         const iperf = spawn('iperf3', ['-s', '-B', '127.0.0.1', '-p', String(port + 1 > 65535 ? port - 1 : port + 1)]);
         try {
           const to = `iperf3 -c 10.0.2.2 -p ${iperf.spawnargs.at(-1)} -t 1 -J`;
-          // A server that still ends the last test refuses the next.
-          const retry = `try() { until got=$("$@"); do sleep 0.1; done; echo "$got"; }; try ${to}; try ${to} -R`;
+          // A server that begins, or still ends the last test, refuses the next: with -J that may be told by the text alone.
+          const once = 'got=$("$@") && echo "$got" | grep sum_received > /dev/null';
+          const retry = `try() { for i in $(seq 50); do ${once} && break; sleep 0.1; done; echo "$got"; }; try ${to}; try ${to} -R`;
           const { stdout } = await start(['--', 'sh', '-c', retry], uid).ended;
           const rates = [...stdout.matchAll(/"sum_received":\s*\{[^}]*"bits_per_second":\s*([\d.e+]+)/g)].map(
             ([, rate]) => Number(rate),
