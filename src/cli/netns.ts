@@ -75,7 +75,7 @@ async function connect(host: NodeHost, yard: Yard, at: Target, options: NetnsOpt
     if (!(error instanceof QapiError) || error.message.includes('forwarding rule')) throw error;
     throw new CommandLineError(`--net ${options.net}: ${error.message}`, { cause: error });
   });
-  const usernet = yard.network.clients().find(({ name }) => name === 'user')?.client?.usernet as UsernetControl;
+  const usernet = yard.network.findNetdev('user')?.client?.usernet as UsernetControl;
   const { network, host: gateway, dhcpStart } = usernet.addresses;
   const prefix = Number(network.split('/')[1]);
   const tap = await makeTap(host.kernel, at.namespaces, {

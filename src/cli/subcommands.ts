@@ -83,7 +83,6 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
       const { runNetns } = await import('./netns.ts');
       status = await runNetns(target, options, command);
     });
-
   const schema = program.command('schema').description('the QAPI schema compiler');
   schema
     .command('check')

@@ -47,6 +47,12 @@ export class NativeContext {
     return this.#errorQueue;
   }
 
+  /** Closes a descriptor that came over a stream and that nobody wants. */
+  closePassed(descriptor: number): void {
+    this.host.passed.delete(descriptor);
+    this.calls.close(descriptor);
+  }
+
   /** @param result of a call: -errno. */
   error(result: number): HostError {
     return hostError(this.errorName(result));

@@ -39,10 +39,6 @@ export class DescriptorInbox {
   }
 
   close(): void {
-    const { calls, host } = this.#context;
-    for (const descriptor of this.take()) {
-      host.passed.delete(descriptor);
-      calls.close(descriptor);
-    }
+    for (const descriptor of this.take()) this.#context.closePassed(descriptor);
   }
 }

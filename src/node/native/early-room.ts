@@ -39,7 +39,7 @@ export class EarlyRoom {
     if (this.#waitMs === 0) this.#lookIn(FIRST_LOOK_MS);
   }
 
-  /** At a look: it is no longer full, or no longer there. */
+  /** It is no longer full, or no longer there. */
   stop(): void {
     this.#waitMs = 0;
     this.#timer.cancel();

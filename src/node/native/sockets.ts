@@ -77,8 +77,7 @@ export class NativeSockets implements Sockets {
   }
 
   closeDescriptor(descriptor: number): void {
-    this.#context.host.passed.delete(descriptor);
-    this.#context.calls.close(descriptor);
+    this.#context.closePassed(descriptor);
   }
 
   isPassed(descriptor: number): boolean {
