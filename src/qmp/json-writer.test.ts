@@ -33,6 +33,12 @@ describe('writeJson', () => {
     );
   });
 
+  it('writes integers of 64 bits as such, others as doubles', () => {
+    expect(writeJson([-(2 ** 63), 2 ** 63, -(2 ** 63) - 2048, 2 ** 64])).toBe(
+      '[-9223372036854775808, 9223372036854775808, -9.2233720368547779e+18, 1.8446744073709552e+19]',
+    );
+  });
+
   it('is read back as the same value, by us and by JSON.parse', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {

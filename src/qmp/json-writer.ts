@@ -67,7 +67,8 @@ export function writeJsonPretty(value: unknown, indent = ''): string {
 /** An integral number is an integer, as src/qapi/value.ts has it. */
 function writeNumber(value: number): string {
   if (Number.isSafeInteger(value)) return String(value + 0);
-  if (Number.isInteger(value) && Math.abs(value) < 2 ** 64) return BigInt(value).toString();
+  // Beyond int64 and uint64 it is read back as a double.
+  if (Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 64) return BigInt(value).toString();
   return writeDouble(value);
 }
 
