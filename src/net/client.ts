@@ -30,6 +30,8 @@ export interface NetClient {
   readonly perFlowBusy?: boolean;
   /** A netdev that only makes children, as `listener`: it has no wire of its own and is no port of the switch. */
   readonly hasNoWire?: boolean;
+  /** The port that frames with this Frame.ingress came in by is gone: nobody holds what was held for it. */
+  ingressGone?(ingress: number): void;
   /** Present on `user`: its control surface for queries and forwards. */
   readonly usernet?: UsernetControl;
 }

@@ -96,7 +96,7 @@ export class Converter {
     // Senders leave the pseudo header's sum in the field. 0 is kept for "none" in UDP only, but ffff is its equal.
     const value = finishChecksum(sumBytes(scratch, start, length - checksumStart, 0));
     put16(scratch, start + checksumOffset, value === 0 ? 0xffff : value);
-    return this.#finish(length, frame.queue);
+    return this.#finish(length, frame);
   }
 
   /** Takes a frame to be segmented. @returns the number of segments, 0 when the headers contradict the metadata. */
@@ -135,6 +135,7 @@ export class Converter {
     this.#source = frame.bytes;
     this.#payloadAt = frame.offset + this.#headers;
     this.out.queue = frame.queue;
+    this.out.ingress = frame.ingress;
     this.#room(this.#headers + Math.min(this.#gsoSize, this.#payloadLength));
     this.#prepare();
     return this.#segments;
@@ -176,7 +177,7 @@ export class Converter {
       put16(scratch, network + 4, identification);
       put16(scratch, network + 10, finishChecksum(this.#networkSum + totalLength + identification));
     }
-    return this.#finish(this.#headers + size, this.out.queue);
+    return this.#finish(this.#headers + size, this.out);
   }
 
   /** Sums the parts of the headers that are the same in every segment. */
@@ -207,11 +208,12 @@ export class Converter {
     this.#transportSum = sumBytes(scratch, transport, SKEW + this.#headers - transport, sum);
   }
 
-  #finish(length: number, queue: number): Frame {
+  #finish(length: number, { queue, ingress }: Frame): Frame {
     const { out } = this;
     out.setPlain(this.#scratch, SKEW, length);
     out.flags = FRAME_DATA_VALID;
     out.queue = queue;
+    out.ingress = ingress;
     return out;
   }
 

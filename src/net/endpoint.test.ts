@@ -220,10 +220,10 @@ describe('no re-entry', () => {
     b.onReceive = () => {
       deepest = Math.max(deepest, ++depth);
       // What a sender elsewhere does while b is busy; its own send has returned.
-      if (b.frames.length < 3) b.endpoint.peer?.sendAs(7, plainFrame(frameBytes(9, 1, b.frames.length)));
+      if (b.frames.length < 3) b.endpoint.peer?.relayed(plainFrame(frameBytes(9, 1, b.frames.length)));
       depth--;
     };
-    a.endpoint.sendAs(1, plainFrame(frameBytes(9, 1, 0)));
+    a.endpoint.relayed(plainFrame(frameBytes(9, 1, 0)));
     test.runUntilIdle();
     expect([deepest, b.frames.map(markOf)]).toEqual([1, [0, 1, 2]]);
   });

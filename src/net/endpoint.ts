@@ -42,7 +42,7 @@ export class Endpoint implements Port, BatchTask {
   readonly isNetdev: boolean;
   readonly model: string | undefined;
   readonly mac: number | undefined;
-  /** Unique in its network; the key of its share in the queues it sends to. */
+  /** Unique in its network, from 1 on: Frame.ingress of what comes in here, and the key of its share wherever there are shares. */
   readonly serial: number;
   readonly counters: Counters;
   onReady: () => void = () => {};
@@ -158,11 +158,12 @@ export class Endpoint implements Port, BatchTask {
   }
 
   send(frame: Frame): SendResult {
-    return this.sendAs(this.serial, frame);
+    frame.ingress = this.serial;
+    return this.relayed(frame);
   }
 
-  /** Sends on behalf of an ingress of the same hub or switch, which gets its own share of the peer's queue. */
-  sendAs(ingress: number, frame: Frame): SendResult {
+  /** Sends what came in by another port of the same hub or switch: Frame.ingress has its own share of the peer's queue. */
+  relayed(frame: Frame): SendResult {
     const { length } = frame;
     this.counters.sentFrames++;
     this.counters.sentBytes += length;
@@ -181,7 +182,7 @@ export class Endpoint implements Port, BatchTask {
     const { relay } = peer;
     let result: SendResult;
     if (relay === undefined) {
-      result = peer.#inbox.accept(ingress, frame, this);
+      result = peer.#inbox.accept(frame, this);
     } else {
       const { counters } = peer;
       counters.receivedFrames++;

@@ -90,8 +90,8 @@ export class FairQueue {
    * Copies a frame behind its share, then drops from the longest share until the caps hold.
    * @returns how many frames were dropped; negative when the new one is among them.
    */
-  push(ingress: number, frame: Frame): number {
-    return this.#add(this.#share(ingress), frame);
+  push(frame: Frame): number {
+    return this.#add(this.#share(frame.ingress), frame);
   }
 
   /**

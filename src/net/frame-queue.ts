@@ -4,7 +4,7 @@
  */
 import type { Frame } from './frame.ts';
 
-const FIELDS = 9;
+const FIELDS = 10;
 const OFFSET = 0;
 const LENGTH = 1;
 const FLAGS = 2;
@@ -14,6 +14,7 @@ const HEADER_LENGTH = 5;
 const CHECKSUM_START = 6;
 const CHECKSUM_OFFSET = 7;
 const QUEUE = 8;
+const INGRESS = 9;
 
 const FIRST_BYTES = 8192;
 const FIRST_RECORDS = 32;
@@ -66,6 +67,7 @@ export class FrameQueue {
     records[r + CHECKSUM_START] = frame.checksumStart;
     records[r + CHECKSUM_OFFSET] = frame.checksumOffset;
     records[r + QUEUE] = frame.queue;
+    records[r + INGRESS] = frame.ingress;
     const { bytes, offset } = frame;
     this.#bytes.set(bytes.subarray(offset, offset + length), at);
     this.#count++;
@@ -87,6 +89,7 @@ export class FrameQueue {
     into.checksumStart = records[r + CHECKSUM_START] as number;
     into.checksumOffset = records[r + CHECKSUM_OFFSET] as number;
     into.queue = records[r + QUEUE] as number;
+    into.ingress = records[r + INGRESS] as number;
     return true;
   }
 

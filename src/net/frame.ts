@@ -46,6 +46,11 @@ export class Frame {
   checksumOffset = 0;
   /** Multiqueue: the pair this frame belongs to. */
   queue = 0;
+  /**
+   * The port it came in by, one for each connection of a listener: Endpoint.serial, from 1 on. Set by the core, and kept
+   * through queues, relays and copies.
+   */
+  ingress = 0;
 
   /** Points this frame at plain bytes: no offload metadata. */
   setPlain(bytes: Uint8Array, offset: number, length: number): this {

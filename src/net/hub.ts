@@ -60,7 +60,6 @@ export class HubPort implements NetClient, Relay {
 
   forward(frame: Frame): SendResult {
     const ports = this.hub.members;
-    const ingress = this.endpoint.serial;
     let outputs = 0;
     let busy = 0;
     let dropped = 0;
@@ -68,7 +67,7 @@ export class HubPort implements NetClient, Relay {
       const port = ports[i] as HubPort;
       if (port === this || port.endpoint.peer === undefined || !port.endpoint.linkUp) continue;
       outputs++;
-      const result = port.endpoint.sendAs(ingress, frame);
+      const result = port.endpoint.relayed(frame);
       if (result === BUSY) busy++;
       else if (result === DROPPED) dropped++;
     }

@@ -80,7 +80,7 @@ export class Inbox {
     this.#blocked = true;
   }
 
-  accept(ingress: number, frame: Frame, from: Sender): SendResult {
+  accept(frame: Frame, from: Sender): SendResult {
     let resume = 0;
     const queue = this.#queue;
     if (
@@ -99,7 +99,7 @@ export class Inbox {
       }
     }
     // Half taken, it goes on before what others sent from within receive.
-    const dropped = resume > 0 && queue.frames > 0 ? queue.pushFirst(frame, resume) : queue.push(ingress, frame);
+    const dropped = resume > 0 && queue.frames > 0 ? queue.pushFirst(frame, resume) : queue.push(frame);
     if (resume > 0) queue.resume = resume;
     if (!this.#blocked) this.schedule();
     if (dropped !== 0) {

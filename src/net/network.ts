@@ -132,6 +132,7 @@ export class Network {
     if (peer?.isNic === true) this.#ghosts.set(peer, relay instanceof HubPort ? undefined : clientLine(endpoint));
     endpoint.retire();
     this.#clients = this.#clients.filter((client) => client !== endpoint);
+    for (const { client } of this.#clients) client?.ingressGone?.(endpoint.serial);
     if (peer === undefined) return;
     if (peer.isNic) peer.orphan();
     this.#settle(peer);

@@ -5,6 +5,11 @@ import { FairQueue, QUEUE_CAP_BYTES, QUEUE_CAP_FRAMES, QUEUE_RESERVED_BYTES, Que
 import { Frame } from './frame.ts';
 import { FrameQueue } from './frame-queue.ts';
 
+function push(queue: FairQueue, ingress: number, frame: Frame): number {
+  frame.ingress = ingress;
+  return queue.push(frame);
+}
+
 const read = (frame: Frame) => frame.bytes.slice(frame.offset, frame.offset + frame.length);
 
 describe('FrameQueue', () => {
@@ -88,7 +93,7 @@ describe('FairQueue', () => {
             expect(markOf(read(into))).toBe(model.get(source)?.shift());
             queue.shift();
           } else {
-            queue.push(ingress, plainFrame(frameBytes(9, ingress, mark)));
+            push(queue, ingress, plainFrame(frameBytes(9, ingress, mark)));
             if (!model.has(ingress)) model.set(ingress, []);
             model.get(ingress)?.push(mark++);
           }
@@ -104,7 +109,7 @@ describe('FairQueue', () => {
       fc.property(fc.array(fc.integer({ min: 10, max: 60 }), { minLength: 2, maxLength: 8 }), (loads) => {
         const queue = new FairQueue(new QueueBudget());
         for (const [ingress, load] of loads.entries()) {
-          for (let i = 0; i < load; i++) queue.push(ingress, plainFrame(frameBytes(9, ingress)));
+          for (let i = 0; i < load; i++) push(queue, ingress, plainFrame(frameBytes(9, ingress)));
         }
         const rounds = Math.min(...loads);
         const served = loads.map(() => 0);
@@ -119,16 +124,16 @@ describe('FairQueue', () => {
 
   it('drops the newest of the longest share when a cap is reached', () => {
     const queue = new FairQueue(new QueueBudget());
-    for (let i = 0; i < QUEUE_CAP_FRAMES; i++) expect(queue.push(1, plainFrame(frameBytes(9, 1, i)))).toBe(0);
-    expect(queue.push(2, plainFrame(frameBytes(9, 2)))).toBe(1);
-    expect(queue.push(1, plainFrame(frameBytes(9, 1)))).toBe(-1);
+    for (let i = 0; i < QUEUE_CAP_FRAMES; i++) expect(push(queue, 1, plainFrame(frameBytes(9, 1, i)))).toBe(0);
+    expect(push(queue, 2, plainFrame(frameBytes(9, 2)))).toBe(1);
+    expect(push(queue, 1, plainFrame(frameBytes(9, 1)))).toBe(-1);
     expect(queue.frames).toBe(QUEUE_CAP_FRAMES);
     expect([take(queue), take(queue), take(queue)]).toEqual([1, 2, 1]);
 
     const heavy = new FairQueue(new QueueBudget());
     let dropped = 0;
-    for (let i = 0; i < 100; i++) dropped += Math.abs(heavy.push(1, plainFrame(new Uint8Array(65536))));
-    for (let i = 0; i < 20; i++) expect(heavy.push(2, plainFrame(frameBytes(9, 2)))).toBeGreaterThanOrEqual(0);
+    for (let i = 0; i < 100; i++) dropped += Math.abs(push(heavy, 1, plainFrame(new Uint8Array(65536))));
+    for (let i = 0; i < 20; i++) expect(push(heavy, 2, plainFrame(frameBytes(9, 2)))).toBeGreaterThanOrEqual(0);
     expect(heavy.bytes).toBeLessThanOrEqual(QUEUE_CAP_BYTES);
     expect(dropped).toBe(36);
   });
@@ -136,20 +141,20 @@ describe('FairQueue', () => {
   it('keeps whose turn it is when another share vanishes', () => {
     const queue = new FairQueue(new QueueBudget());
     const large = (ingress: number) => plainFrame(frameBytes(9, ingress, 0, 69632));
-    queue.push(0, large(0));
-    queue.push(0, large(0));
-    queue.push(1, large(1));
+    push(queue, 0, large(0));
+    push(queue, 0, large(0));
+    push(queue, 1, large(1));
     expect(take(queue)).toBe(0);
     let next = 2;
-    while (queue.push(next, large(next)) === 0) next++;
+    while (push(queue, next, large(next)) === 0) next++;
     expect([take(queue), take(queue)]).toEqual([1, 2]);
   });
 
   it('never drops a head that is being delivered', () => {
     const queue = new FairQueue(new QueueBudget());
-    queue.push(1, plainFrame(new Uint8Array(69632)));
+    push(queue, 1, plainFrame(new Uint8Array(69632)));
     queue.resume = 5;
-    for (let i = 0; i < 2000; i++) queue.push(2, plainFrame(frameBytes(9, 2)));
+    for (let i = 0; i < 2000; i++) push(queue, 2, plainFrame(frameBytes(9, 2)));
     expect(queue.waiting).toBe(queue.frames - 1);
     queue.peek(into);
     expect(into.length).toBe(69632);
@@ -159,13 +164,13 @@ describe('FairQueue', () => {
     const budget = new QueueBudget(64 * 1024 * 1024);
     const frame = plainFrame(new Uint8Array(65536));
     const stuck = Array.from({ length: 200 }, () => new FairQueue(budget));
-    for (const queue of stuck) for (let i = 0; i < 80; i++) queue.push(1, frame);
+    for (const queue of stuck) for (let i = 0; i < 80; i++) push(queue, 1, frame);
     expect(budget.usedBytes).toBeLessThanOrEqual(64 * 1024 * 1024 + 200 * QUEUE_RESERVED_BYTES);
     const late = new FairQueue(budget);
-    expect([late.push(1, frame), late.push(1, frame), late.push(1, frame)]).toEqual([0, 0, 0]);
+    expect([push(late, 1, frame), push(late, 1, frame), push(late, 1, frame)]).toEqual([0, 0, 0]);
     expect(late.isHigh).toBe(true);
     const before = stuck[0]?.bytes;
-    stuck[0]?.push(2, frame);
+    push(stuck[0] as FairQueue, 2, frame);
     expect(stuck[0]?.bytes).toBe(before);
     for (const queue of stuck) queue.clear();
     expect(budget.usedBytes).toBe(late.bytes);

@@ -128,7 +128,7 @@ export class Switch {
       }
       const egress = found < 0 ? undefined : this.#bySerial.get(found);
       if (egress !== undefined) {
-        const result = egress.endpoint.sendAs(serial, frame);
+        const result = egress.endpoint.relayed(frame);
         if (result !== BUSY) return result;
         return this.#busy(ingress, egress);
       }
@@ -157,13 +157,12 @@ export class Switch {
     }
     this.floodedFrames++;
     ingress.floodedFrames++;
-    const serial = ingress.endpoint.serial;
     let busy = 0;
     let dropped = 0;
     for (let i = 0; i < ports.length; i++) {
       const port = ports[i]!;
       if (port === ingress || !port.endpoint.linkUp) continue;
-      const result = port.endpoint.sendAs(serial, frame);
+      const result = port.endpoint.relayed(frame);
       if (result === BUSY) busy++;
       else if (result === DROPPED) dropped++;
     }

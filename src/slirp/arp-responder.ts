@@ -33,8 +33,11 @@ export class ArpResponder {
     this.#drop = drop;
   }
 
-  /** @param end first byte behind the frame at `offset`, whose Ethernet header is whole. */
-  input(bytes: Uint8Array, offset: number, end: number): void {
+  /**
+   * @param end first byte behind the frame at `offset`, whose Ethernet header is whole.
+   * @param ingress the port it came in by.
+   */
+  input(bytes: Uint8Array, offset: number, end: number, ingress: number): void {
     const at = offset + ETHERNET_LENGTH;
     const reason = arpCheck(bytes, at, end);
     if (reason !== undefined) {
@@ -45,7 +48,7 @@ export class ArpResponder {
     const sender = arpSenderAddress(bytes, at);
     const senderMac = arpSenderMac(bytes, at);
     if (operation === ARP_REPLY) {
-      this.#learn(sender, senderMac);
+      this.#learn(sender, senderMac, ingress);
       return;
     }
     if (operation !== ARP_REQUEST) {
@@ -54,20 +57,20 @@ export class ArpResponder {
     }
     const target = arpTargetAddress(bytes, at);
     if (target === sender) {
-      this.#learn(sender, senderMac);
+      this.#learn(sender, senderMac, ingress);
     } else if (target === this.#config.host || target === this.#config.dns) {
-      this.#learn(sender, senderMac);
+      this.#learn(sender, senderMac, ingress);
       this.#output.sendArp(ethernetSource(bytes, offset), ARP_REPLY, virtualMac(target), target, senderMac, sender);
     }
   }
 
-  #learn(address: number, mac: number): void {
+  #learn(address: number, mac: number, ingress: number): void {
     const { host, dns } = this.#config;
     if (address === host || address === dns || mac === virtualMac(host) || mac === virtualMac(dns)) {
       this.#drop('arp-claims-ours');
       return;
     }
     if (this.#output.isBroadcast(address) || isIpv4Multicast(address) || address >>> 24 === 127) return;
-    this.#neighbours.learn(ipv4Address(address), mac);
+    this.#neighbours.learn(ipv4Address(address), mac, ingress);
   }
 }

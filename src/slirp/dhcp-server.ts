@@ -89,8 +89,11 @@ export class DhcpServer {
     this.#optional = optionalOptions(config);
   }
 
-  /** @param end first byte behind the UDP payload at `o`. */
-  input(bytes: Uint8Array, o: number, end: number): void {
+  /**
+   * @param end first byte behind the UDP payload at `o`.
+   * @param ingress the port it came in by.
+   */
+  input(bytes: Uint8Array, o: number, end: number, ingress: number): void {
     const message = parseDhcp(bytes, o, end);
     if (typeof message === 'string') {
       this.#hooks.drop(message);
@@ -106,11 +109,11 @@ export class DhcpServer {
     }
     switch (message.messageType) {
       case DHCP_DISCOVER:
-        this.#discover(message);
+        this.#discover(message, ingress);
         break;
       case 0:
       case DHCP_REQUEST:
-        this.#request(message);
+        this.#request(message, ingress);
         break;
       case DHCP_RELEASE:
         this.#release(message);
@@ -123,7 +126,7 @@ export class DhcpServer {
     }
   }
 
-  #discover(message: DhcpRepr): void {
+  #discover(message: DhcpRepr, ingress: number): void {
     const now = this.#hooks.clock.now();
     const mac = message.clientMac;
     const wanted = message.requestedAddress === 0 ? undefined : this.leases.find(message.requestedAddress);
@@ -134,10 +137,10 @@ export class DhcpServer {
       return;
     }
     this.leases.offer(slot, mac, now);
-    this.#grant(message, DHCP_OFFER, slot);
+    this.#grant(message, DHCP_OFFER, slot, ingress);
   }
 
-  #request(message: DhcpRepr): void {
+  #request(message: DhcpRepr, ingress: number): void {
     const now = this.#hooks.clock.now();
     const mac = message.clientMac;
     if (message.serverId !== 0 && message.serverId !== this.#config.host) {
@@ -154,7 +157,7 @@ export class DhcpServer {
       return;
     }
     this.leases.bind(slot, mac, now, message.hostname);
-    this.#grant(message, DHCP_ACK, slot);
+    this.#grant(message, DHCP_ACK, slot, ingress);
   }
 
   #release(message: DhcpRepr): void {
@@ -166,9 +169,9 @@ export class DhcpServer {
     this.leases.release(slot, this.#hooks.clock.now());
   }
 
-  #grant(message: DhcpRepr, type: number, slot: LeaseSlot): void {
+  #grant(message: DhcpRepr, type: number, slot: LeaseSlot, ingress: number): void {
     // A client that has just been given an address answers for it: no ARP needed.
-    this.#hooks.neighbours.learn(ipv4Address(slot.address), message.clientMac);
+    this.#hooks.neighbours.learn(ipv4Address(slot.address), message.clientMac, ingress);
     this.#reply(message, type, slot.address, true);
   }
 

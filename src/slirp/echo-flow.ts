@@ -37,6 +37,7 @@ export class EchoFlow implements FlowNode<EchoFlow> {
   readonly guestPort: number;
   readonly remote = NOWHERE;
   readonly remotePort = 0;
+  ingress: number;
   hash = 0;
   chain: EchoFlow | undefined;
   older: EchoFlow | undefined;
@@ -53,9 +54,10 @@ export class EchoFlow implements FlowNode<EchoFlow> {
   #path: GuestPath | undefined;
   #pathRemote: IpAddress = NOWHERE;
 
-  constructor(guest: IpAddress, identifier: number, now: number) {
+  constructor(guest: IpAddress, identifier: number, ingress: number, now: number) {
     this.guest = Uint32Array.from(guest);
     this.guestPort = identifier;
+    this.ingress = ingress;
     this.usedAt = now;
   }
 

@@ -2,7 +2,7 @@
  * `ping` to the outside. The requests of one guest and identifier go out through one echo socket of the host, with the
  * guest's TTL less one; replies come back with the guest's identifier, and errors of the network about its own packet.
  *
- * Limits: MAX_FLOWS (the longest unused goes), MAX_WAITING requests while a socket opens. A flow ends IDLE_MS after its
+ * Limits: MAX_FLOWS, of which each ingress has its share (its own longest unused goes), MAX_WAITING requests while a socket opens. A flow ends IDLE_MS after its
  * last request or reply. Where the host has no echo sockets, or does not give us one, requests are the caller's to refuse.
  */
 import type { Flow } from '../net/client.ts';
@@ -30,6 +30,7 @@ import { FlowTable } from './flow-table.ts';
 import { ICMP_TTL } from './icmp.ts';
 import { isForGuest, MAX_RECORDS, newRecord } from './icmp-record.ts';
 import type { GuestPath, IpAddress, IpPacket } from './ip-layer.ts';
+import { ORPHANS } from './shares.ts';
 import type { UdpLayer } from './udp-layer.ts';
 import { newBatch, UdpSender } from './udp-sender.ts';
 
@@ -72,7 +73,7 @@ export class EchoRelay {
 
   constructor(layer: UdpLayer) {
     this.#layer = layer;
-    this.#flows = new FlowTable(layer.host.random.u32());
+    this.#flows = new FlowTable(layer.host.random.u32(), MAX_FLOWS);
     this.#timer = layer.host.timers.create(() => this.#sweep());
     this.#openPath = (guest, remote) => layer.openPath(guest, remote);
   }
@@ -87,7 +88,7 @@ export class EchoRelay {
       return true;
     }
     const { bytes, transportOffset: at, transportLength: length } = packet;
-    const flow = this.#flowOf(packet.source, icmpEchoId(bytes, at), now);
+    const flow = this.#flowOf(packet.source, icmpEchoId(bytes, at), packet.ingress, now);
     flow.usedAt = now;
     this.#flows.touch(flow);
     const request = flow.remember(packet, icmpEchoSequence(bytes, at));
@@ -95,6 +96,10 @@ export class EchoRelay {
     else if (flow.waiting.length >= MAX_WAITING) this.#layer.drop('icmp-opening');
     else flow.waiting.push({ request, bytes: bytes.slice(at, at + length) });
     return true;
+  }
+
+  ingressGone(ingress: number): void {
+    this.#flows.orphan(ingress);
   }
 
   /** For people, the most recently used first. */
@@ -134,15 +139,14 @@ export class EchoRelay {
     while (this.#pending.size > 0) await Promise.all([...this.#pending]);
   }
 
-  #flowOf(guest: IpAddress, identifier: number, now: number): EchoFlow {
+  #flowOf(guest: IpAddress, identifier: number, ingress: number, now: number): EchoFlow {
     const known = this.#flows.find(guest, identifier, NOWHERE, 0);
     if (known !== undefined) return known;
-    const { oldest } = this.#flows;
-    if (this.#flows.size >= MAX_FLOWS && oldest !== undefined) {
+    for (let l = this.#flows.loser(ingress); l !== undefined; l = this.#flows.loser(ingress)) {
       this.#evicted++;
-      this.#remove(oldest);
+      this.#remove(l);
     }
-    const flow = new EchoFlow(guest, identifier, now);
+    const flow = new EchoFlow(guest, identifier, ingress, now);
     this.#flows.add(flow);
     if (this.#timer.deadlineMs === undefined) this.#timer.set(now + SWEEP_MS);
     this.#track(
@@ -173,11 +177,11 @@ export class EchoRelay {
   /** No socket: who waits for one is told as where there are none at all. */
   #refused(flow: EchoFlow, error: unknown): void {
     if (!flow.live) return;
-    const { waiting } = flow;
+    const { waiting, ingress } = flow;
     this.#remove(flow);
     if (error instanceof HostError && OUT_OF_SOCKETS.has(error.code)) {
       this.#layer.drop('icmp-socket-failed');
-      const { oldest } = this.#flows;
+      const oldest = this.#flows.oldestOf(ORPHANS) ?? this.#flows.oldestOf(ingress);
       // The next request may have the place of the longest unused.
       if (oldest?.socket !== undefined) this.#remove(oldest);
       return;

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type FlowNode, FlowTable } from './flow-table.ts';
+import { ORPHANS } from './shares.ts';
 
 class Entry implements FlowNode<Entry> {
+  ingress = 1;
   hash = 0;
   chain: Entry | undefined;
   older: Entry | undefined;
@@ -27,7 +29,7 @@ describe('FlowTable', () => {
   it('does what a map does, in order of use', () => {
     fc.assert(
       fc.property(fc.nat(), fc.array(step, { maxLength: 400 }), (secret, steps) => {
-        const table = new FlowTable<Entry>(secret);
+        const table = new FlowTable<Entry>(secret, 512);
         const model = new Map<number, Entry>();
         for (const { what, key } of steps) {
           const entry = model.get(key);
@@ -53,14 +55,38 @@ describe('FlowTable', () => {
           order.push(entry);
         });
         expect(order).toEqual([...model.values()]);
-        expect(table.oldest).toBe(order[0]);
+        expect(table.oldestOf(1)).toBe(order[0]);
         table.forEach((entry) => {
           table.remove(entry);
         });
         expect(table.size).toBe(0);
-        expect(table.oldest).toBeUndefined();
+        expect(table.oldestOf(1)).toBeUndefined();
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('gives every port a share, and the places of one that is gone to whoever needs them', () => {
+    const table = new FlowTable<Entry>(1, 64);
+    const add = (key: number, ingress: number): Entry | undefined => {
+      const loser = table.loser(ingress);
+      if (loser !== undefined) table.remove(loser);
+      const entry = new Entry(key);
+      entry.ingress = ingress;
+      table.add(entry);
+      return loser;
+    };
+    for (let key = 0; key < 100; key++) add(key, 1);
+    expect(table.sizeOf(1)).toBe(48);
+    for (let key = 100; key < 110; key++) expect(add(key, 2)).toBeUndefined();
+    for (let key = 200; key < 300; key++) expect(add(key, 1)?.ingress).toBe(1);
+    expect([table.sizeOf(1), table.sizeOf(2)]).toEqual([48, 10]);
+    const kept = table.oldestOf(1) as Entry;
+    table.move(kept, 2);
+    table.orphan(1);
+    expect([table.sizeOf(1), table.sizeOf(2), table.sizeOf(ORPHANS)]).toEqual([0, 11, 47]);
+    for (let key = 300; key < 350; key++) add(key, 3);
+    expect([table.sizeOf(2), table.sizeOf(3), table.size]).toEqual([11, 50, 63]);
+    expect(find(table, kept)).toBe(kept);
   });
 });

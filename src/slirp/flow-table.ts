@@ -1,17 +1,22 @@
 /**
- * Flows by 4-tuple (guest address and port, remote address and port), for TCP and UDP alike, with their order of use.
+ * Flows by 4-tuple (guest address and port, remote address and port), for TCP and UDP alike, capped, with their order of
+ * use for each ingress and its share of the table.
  *
- * Buckets are chains through the entries themselves, and so is the list from the longest unused to the most recently
- * used entry: lookups and touches allocate nothing. The hash is keyed with a secret, so a guest cannot aim at one bucket.
+ * Buckets are chains through the entries themselves, and so are the lists from the longest unused to the most recently
+ * used entry of an ingress: lookups and touches allocate nothing. The hash is keyed with a secret, so a guest cannot aim
+ * at one bucket.
  */
 import type { IpAddress } from './ip-layer.ts';
+import { ORPHANS, Shares } from './shares.ts';
 
-/** What an entry brings along; the last four members belong to the table. */
+/** What an entry brings along; the last five members belong to the table. */
 export interface FlowNode<T> {
   readonly guest: IpAddress;
   readonly guestPort: number;
   readonly remote: IpAddress;
   readonly remotePort: number;
+  /** The port its guest came in by (Frame.ingress). Given at first by the owner, then changed by move() only. */
+  ingress: number;
   hash: number;
   chain: T | undefined;
   older: T | undefined;
@@ -20,25 +25,68 @@ export interface FlowNode<T> {
 
 const INITIAL_BUCKETS = 64;
 
+/** The entries of one ingress in their order of use. */
+interface Order<T> {
+  oldest: T | undefined;
+  newest: T | undefined;
+}
+
 export class FlowTable<T extends FlowNode<T>> {
   readonly #secret: number;
   #buckets: (T | undefined)[] = new Array<T | undefined>(INITIAL_BUCKETS).fill(undefined);
-  #size = 0;
-  #oldest: T | undefined;
-  #newest: T | undefined;
+  readonly #shares: Shares;
+  readonly #orders = new Map<number, Order<T>>();
+  /** Packets come in runs from one ingress. */
+  #recentIngress = -1;
+  #recentOrder: Order<T> | undefined;
 
-  /** @param secret random uint32. */
-  constructor(secret: number) {
+  /**
+   * @param secret random uint32.
+   * @param cap of entries. The table does not enforce it: who adds asks loser() first.
+   */
+  constructor(secret: number, cap: number) {
     this.#secret = secret;
+    this.#shares = new Shares(cap);
   }
 
   get size(): number {
-    return this.#size;
+    return this.#shares.used;
   }
 
-  /** The entry unused for longest; walk on through `newer`. */
-  get oldest(): T | undefined {
-    return this.#oldest;
+  /** Entries of one ingress. */
+  sizeOf(ingress: number): number {
+    return this.#shares.heldBy(ingress);
+  }
+
+  /** The entry of an ingress that is unused for longest; walk on through `newer`. */
+  oldestOf(ingress: number): T | undefined {
+    return this.#orders.get(ingress)?.oldest;
+  }
+
+  /**
+   * What has to be removed before an entry of `ingress` may be added; undefined = there is room. What belongs to nobody
+   * goes first, then the ingress's own; another's only where it has more.
+   */
+  loser(ingress: number): T | undefined {
+    if (this.#shares.allows(ingress)) return undefined;
+    return this.oldestOf(ORPHANS) ?? this.oldestOf(ingress) ?? this.oldestOf(this.#shares.largest());
+  }
+
+  /** The guest of an entry comes in by another port now. */
+  move(entry: T, ingress: number): void {
+    if (entry.ingress === ingress) return;
+    this.#unlink(entry);
+    this.#shares.give(entry.ingress);
+    entry.ingress = ingress;
+    this.#shares.take(ingress);
+    this.#append(entry);
+  }
+
+  /** The port is gone: its entries belong to nobody. */
+  orphan(ingress: number): void {
+    for (let entry = this.oldestOf(ingress); entry !== undefined; entry = this.oldestOf(ingress)) {
+      this.move(entry, ORPHANS);
+    }
   }
 
   find(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): T | undefined {
@@ -69,13 +117,13 @@ export class FlowTable<T extends FlowNode<T>> {
 
   /** The caller has made sure that no entry with this key is present. */
   add(entry: T): void {
-    if (this.#size >= this.#buckets.length) this.#grow();
+    if (this.size >= this.#buckets.length) this.#grow();
     const hash = this.hashOf(entry.guest, entry.guestPort, entry.remote, entry.remotePort);
     entry.hash = hash;
     const index = hash & (this.#buckets.length - 1);
     entry.chain = this.#buckets[index];
     this.#buckets[index] = entry;
-    this.#size++;
+    this.#shares.take(entry.ingress);
     this.#append(entry);
   }
 
@@ -91,42 +139,61 @@ export class FlowTable<T extends FlowNode<T>> {
     if (previous === undefined) this.#buckets[index] = entry.chain;
     else previous.chain = entry.chain;
     entry.chain = undefined;
-    this.#size--;
+    this.#shares.give(entry.ingress);
     this.#unlink(entry);
   }
 
-  /** Makes an entry the most recently used one. */
+  /** Makes an entry the most recently used one of its ingress. */
   touch(entry: T): void {
-    if (this.#newest === entry) return;
+    if (entry.newer === undefined) return;
     this.#unlink(entry);
     this.#append(entry);
   }
 
-  /** From the longest unused on. Entries may be removed meanwhile, the visited one included. */
+  /** Ingress by ingress, each from the longest unused on. Entries may be removed meanwhile, the visited one included. */
   forEach(visit: (entry: T) => void): void {
-    let entry = this.#oldest;
-    while (entry !== undefined) {
-      const next: T | undefined = entry.newer;
-      visit(entry);
-      entry = next;
+    for (const order of this.#orders.values()) {
+      let entry = order.oldest;
+      while (entry !== undefined) {
+        const next: T | undefined = entry.newer;
+        visit(entry);
+        entry = next;
+      }
     }
   }
 
+  #orderOf(ingress: number): Order<T> {
+    if (this.#recentIngress === ingress && this.#recentOrder !== undefined) return this.#recentOrder;
+    let order = this.#orders.get(ingress);
+    if (order === undefined) {
+      order = { oldest: undefined, newest: undefined };
+      this.#orders.set(ingress, order);
+    }
+    this.#recentIngress = ingress;
+    this.#recentOrder = order;
+    return order;
+  }
+
   #append(entry: T): void {
-    entry.older = this.#newest;
+    const order = this.#orderOf(entry.ingress);
+    entry.older = order.newest;
     entry.newer = undefined;
-    if (this.#newest === undefined) this.#oldest = entry;
-    else this.#newest.newer = entry;
-    this.#newest = entry;
+    if (order.newest === undefined) order.oldest = entry;
+    else order.newest.newer = entry;
+    order.newest = entry;
   }
 
   #unlink(entry: T): void {
-    if (entry.older === undefined) this.#oldest = entry.newer;
+    const order = this.#orderOf(entry.ingress);
+    if (entry.older === undefined) order.oldest = entry.newer;
     else entry.older.newer = entry.newer;
-    if (entry.newer === undefined) this.#newest = entry.older;
+    if (entry.newer === undefined) order.newest = entry.older;
     else entry.newer.older = entry.older;
     entry.older = undefined;
     entry.newer = undefined;
+    if (order.oldest !== undefined) return;
+    this.#orders.delete(entry.ingress);
+    this.#recentOrder = undefined;
   }
 
   #grow(): void {

@@ -24,6 +24,8 @@ export interface IpPacket {
   transportLength: number;
   /** 48-bit number. */
   sourceMac: number;
+  /** The port it came in by (Frame.ingress): whose share it uses. */
+  ingress: number;
   readonly source: IpAddress;
   readonly destination: IpAddress;
   /** The transport checksum need not be verified (offload metadata said so). */
@@ -94,6 +96,7 @@ export interface IpLayer {
 export interface TcpTransport {
   input(packet: IpPacket): void;
   resumeGuest(guest: IpAddress): void;
+  ingressGone(ingress: number): void;
   flows(): Flow[];
   statistics(): Record<string, number>;
   close(): Promise<void>;

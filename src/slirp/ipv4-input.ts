@@ -37,6 +37,7 @@ export function newPacket(): IpPacket {
     transportOffset: 0,
     transportLength: 0,
     sourceMac: 0,
+    ingress: 0,
     source: Uint32Array.of(0, 0, V4_MAPPED, 0),
     destination: Uint32Array.of(0, 0, V4_MAPPED, 0),
     checksumTrusted: false,
@@ -91,6 +92,7 @@ export class Ipv4Input {
     const packet = this.#packet;
     fillPacket(packet, bytes, ip, end);
     packet.sourceMac = sourceMac;
+    packet.ingress = frame.ingress;
     // A guest that left the checksum to us has not computed it; one whose NIC verified it need not be verified again.
     packet.checksumTrusted = (frame.flags & (FRAME_NEEDS_CHECKSUM | FRAME_DATA_VALID)) !== 0;
     if (!this.#sourceIsUsable(packet.source[3] ?? 0)) {
@@ -117,6 +119,7 @@ export class Ipv4Input {
       ipv4Id(bytes, ipOffset),
       packet.destination,
       packet.protocol,
+      packet.ingress,
       bytes,
       ipOffset,
       headerLength,

@@ -7,12 +7,13 @@
  * pair; AGE_MS without that and it has to be asked for again. Paths keep entries; one that left the table has `live`
  * false and is looked up anew.
  *
- * Limits: MAX_NEIGHBOURS entries (the longest unused goes), MAX_WAITING frames an entry, MAX_WAITING_BYTES in all.
+ * Limits: MAX_NEIGHBOURS entries, of which each ingress has its share (its own longest unused goes), MAX_WAITING frames an entry, MAX_WAITING_BYTES in all.
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
 import { isMulticastMac } from '../wire/index.ts';
 import { type FlowNode, FlowTable, sameAddress } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
+import { STRANGERS } from './shares.ts';
 
 export const MAX_NEIGHBOURS = 1024;
 export const MAX_WAITING = 16;
@@ -41,6 +42,7 @@ export class Neighbour implements FlowNode<Neighbour> {
   readonly guestPort = 0;
   readonly remote = NOWHERE;
   readonly remotePort = 0;
+  ingress: number;
   hash = 0;
   chain: Neighbour | undefined;
   older: Neighbour | undefined;
@@ -55,8 +57,9 @@ export class Neighbour implements FlowNode<Neighbour> {
   waitingSince = 0;
   askedAt = 0;
 
-  constructor(guest: IpAddress) {
+  constructor(guest: IpAddress, ingress: number) {
     this.guest = guest;
+    this.ingress = ingress;
   }
 }
 
@@ -81,7 +84,7 @@ export class NeighbourTable {
   #waitingBytes = 0;
 
   constructor(clock: Clock, timers: Timers, secret: number, hooks: NeighbourHooks) {
-    this.#table = new FlowTable(secret);
+    this.#table = new FlowTable(secret, MAX_NEIGHBOURS);
     this.#clock = clock;
     this.#hooks = hooks;
     this.#timer = timers.create(() => this.#onTimer());
@@ -97,16 +100,17 @@ export class NeighbourTable {
 
   /** The entry for an address, made when there is none. */
   get(address: IpAddress): Neighbour {
-    return this.find(address) ?? this.#add(address);
+    return this.find(address) ?? this.#add(address, STRANGERS);
   }
 
   /** ARP or NDP said so. The caller has refused addresses of our own. */
-  learn(address: IpAddress, mac: number): void {
+  learn(address: IpAddress, mac: number, ingress: number): void {
     if (mac === 0 || isMulticastMac(mac)) {
       this.#hooks.drop('neighbour-bad-mac');
       return;
     }
-    const neighbour = this.get(address);
+    const neighbour = this.find(address) ?? this.#add(address, ingress);
+    this.#table.move(neighbour, ingress);
     this.#table.touch(neighbour);
     neighbour.mac = mac;
     neighbour.confirmedAt = this.#clock.now();
@@ -146,6 +150,10 @@ export class NeighbourTable {
     this.#ask(neighbour, now);
   }
 
+  ingressGone(ingress: number): void {
+    this.#table.orphan(ingress);
+  }
+
   close(): void {
     this.#timer.cancel();
     this.#asking.clear();
@@ -155,13 +163,12 @@ export class NeighbourTable {
     this.#waitingBytes = 0;
   }
 
-  #add(address: IpAddress): Neighbour {
-    const { oldest } = this.#table;
-    if (this.#table.size >= MAX_NEIGHBOURS && oldest !== undefined) {
+  #add(address: IpAddress, ingress: number): Neighbour {
+    for (let l = this.#table.loser(ingress); l !== undefined; l = this.#table.loser(ingress)) {
       this.#hooks.drop('neighbour-evicted');
-      this.#remove(oldest);
+      this.#remove(l);
     }
-    const neighbour = new Neighbour(Uint32Array.from(address));
+    const neighbour = new Neighbour(Uint32Array.from(address), ingress);
     this.#table.add(neighbour);
     return neighbour;
   }

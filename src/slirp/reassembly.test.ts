@@ -28,10 +28,10 @@ function setUp() {
   const test = createTestHost();
   const drops: string[] = [];
   const reassembler = new Reassembler(test.clock, test.host.timers, 1, (reason) => drops.push(reason));
-  const add = (id: number, piece: Piece, source = A): Datagram | undefined => {
+  const add = (id: number, piece: Piece, source = A, ingress = 1): Datagram | undefined => {
     const bytes = new Uint8Array(HEADER + piece.length).fill(piece.fill);
     bytes.fill(0x45, 0, HEADER);
-    return reassembler.add(source, id, B, 17, bytes, 0, HEADER, piece.length, piece.offset, piece.more);
+    return reassembler.add(source, id, B, 17, ingress, bytes, 0, HEADER, piece.length, piece.offset, piece.more);
   };
   return { test, drops, reassembler, add };
 }
@@ -99,8 +99,8 @@ describe('reassembly', () => {
   it('caps datagrams, ranges and bytes', () => {
     const { drops, add, reassembler } = setUp();
     for (let id = 0; id < MAX_DATAGRAMS + 10; id++) add(id, { offset: 0, length: 8, more: true, fill: 1 });
-    expect(reassembler.size).toBe(MAX_DATAGRAMS);
-    expect(drops.filter((reason) => reason === 'fragment-evicted').length).toBe(10);
+    expect(reassembler.size).toBe((MAX_DATAGRAMS * 3) / 4);
+    expect(drops.filter((reason) => reason === 'fragment-evicted').length).toBe(10 + MAX_DATAGRAMS / 4);
     for (let i = 0; i <= MAX_RANGES; i++) add(9999, { offset: 16 * i, length: 8, more: true, fill: 1 });
     expect(drops).toContain('fragment-pieces');
     for (let id = 0; id < 200; id++) add(id, { offset: 60_000, length: 8, more: true, fill: 1 });
@@ -112,23 +112,28 @@ describe('reassembly', () => {
   it.each([
     ['datagrams', 8],
     ['bytes', 65_500],
-  ])('a guest that sends too many %s loses its own', (_, length) => {
+  ])('a port that sends too many %s, under any addresses, loses its own', (_, length) => {
     const { drops, add, reassembler } = setUp();
     const second = { offset: 8, length, more: false, fill: 1 };
-    for (let id = 0; id < 3; id++) add(id, second, C);
-    for (let id = 0; id < 2 * MAX_DATAGRAMS; id++) add(id, second);
-    // There is no room: the newcomer has the place of one of those who have most.
-    add(3, second, C);
-    expect(drops.filter((reason) => reason === 'fragment-evicted').length).toBe(132 - reassembler.size);
-    expect(reassembler.size).toBe(length === 8 ? MAX_DATAGRAMS : MAX_DATAGRAMS - 1);
+    for (let id = 0; id < 3; id++) add(id, second, C, 2);
+    for (let id = 0; id < 2 * MAX_DATAGRAMS; id++) add(id, second, ipv4Address(0x0a000300 + id), 1);
+    add(3, second, C, 2);
     expect(reassembler.bytes).toBeLessThanOrEqual(MAX_BYTES);
     const first = { offset: 0, length: 8, more: true, fill: 1 };
-    for (let id = 0; id < 4; id++) expect(add(id, first, C)?.end).toBe(8 + length);
-    // What is complete counts for nobody any more.
-    for (let id = 0; id < 2 * MAX_DATAGRAMS; id++) add(id, second, B);
-    expect(reassembler.size).toBe(length === 8 ? MAX_DATAGRAMS : MAX_DATAGRAMS - 1);
+    for (let id = 0; id < 4; id++) expect(add(id, first, C, 2)?.end).toBe(8 + length);
+    expect(drops.every((reason) => reason === 'fragment-evicted')).toBe(true);
     reassembler.close();
     expect([reassembler.size, reassembler.bytes]).toEqual([0, 0]);
+  });
+
+  it('a port that is gone leaves its room to others', () => {
+    const { add, reassembler } = setUp();
+    const second = { offset: 8, length: 8, more: false, fill: 1 };
+    for (let id = 0; id < MAX_DATAGRAMS; id++) add(id, second, A, 1);
+    reassembler.ingressGone(1);
+    for (let id = 0; id < MAX_DATAGRAMS; id++) add(id, second, C, 2);
+    expect(add(MAX_DATAGRAMS - 1, { offset: 0, length: 8, more: true, fill: 1 }, C, 2)?.end).toBe(16);
+    expect(reassembler.size).toBe((MAX_DATAGRAMS * 3) / 4 - 1);
   });
 
   it('refuses ends beyond 65535, empty pieces and odd lengths in the middle', () => {

@@ -7,14 +7,13 @@
  * everything. Anything that contradicts itself (two ends, data behind the end, an end beyond 65535, a length that is no
  * multiple of 8 before the end) ends the whole datagram.
  *
- * Limits: MAX_DATAGRAMS under construction, MAX_RANGES in each, MAX_BYTES in all; the oldest of the guest with most
- * datagrams goes first (bytes run short only when nearly all are of full size, so datagrams tell who has most).
- * TIMEOUT_MS.
+ * Limits: MAX_DATAGRAMS under construction, MAX_RANGES in each, MAX_BYTES in all; each ingress has its share of
+ * both, and beyond it loses its own oldest. TIMEOUT_MS.
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
-import { type FlowNode, FlowTable, sameAddress } from './flow-table.ts';
-import { GuestPlaces } from './guest-places.ts';
+import { type FlowNode, FlowTable } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
+import { ORPHANS, Shares } from './shares.ts';
 
 export const MAX_DATAGRAMS = 64;
 export const MAX_RANGES = 64;
@@ -32,6 +31,7 @@ export class Datagram implements FlowNode<Datagram> {
   readonly remote: IpAddress;
   /** The protocol. */
   readonly remotePort: number;
+  ingress: number;
   hash = 0;
   chain: Datagram | undefined;
   older: Datagram | undefined;
@@ -46,11 +46,19 @@ export class Datagram implements FlowNode<Datagram> {
   readonly ranges: number[] = [];
   readonly expiresAt: number;
 
-  constructor(source: IpAddress, id: number, destination: IpAddress, protocol: number, expiresAt: number) {
+  constructor(
+    source: IpAddress,
+    id: number,
+    destination: IpAddress,
+    protocol: number,
+    ingress: number,
+    expiresAt: number,
+  ) {
     this.guest = Uint32Array.from(source);
     this.guestPort = id;
     this.remote = Uint32Array.from(destination);
     this.remotePort = protocol;
+    this.ingress = ingress;
     this.expiresAt = expiresAt;
   }
 
@@ -61,14 +69,13 @@ export class Datagram implements FlowNode<Datagram> {
 
 export class Reassembler {
   readonly #table: FlowTable<Datagram>;
-  readonly #places = new GuestPlaces();
+  readonly #memory = new Shares(MAX_BYTES);
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #drop: (reason: string) => void;
-  #bytes = 0;
 
   constructor(clock: Clock, timers: Timers, secret: number, drop: (reason: string) => void) {
-    this.#table = new FlowTable(secret);
+    this.#table = new FlowTable(secret, MAX_DATAGRAMS);
     this.#clock = clock;
     this.#drop = drop;
     this.#timer = timers.create(() => this.#expire());
@@ -80,7 +87,7 @@ export class Reassembler {
 
   /** Bytes held. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#memory.used;
   }
 
   /**
@@ -94,6 +101,7 @@ export class Reassembler {
     id: number,
     destination: IpAddress,
     protocol: number,
+    ingress: number,
     bytes: Uint8Array,
     header: number,
     headerLength: number,
@@ -107,7 +115,7 @@ export class Reassembler {
       this.#fail(datagram, 'fragment-length');
       return undefined;
     }
-    if (datagram === undefined) datagram = this.#open(source, id, destination, protocol);
+    if (datagram === undefined) datagram = this.#open(source, id, destination, protocol, ingress);
     if (!this.#setEnd(datagram, end, more) || !this.#reserve(datagram, end)) return undefined;
     if (offset === 0 && datagram.headerLength === 0) {
       datagram.headerLength = headerLength;
@@ -129,6 +137,15 @@ export class Reassembler {
     if (datagram !== undefined) this.#fail(datagram, 'fragment-replaced');
   }
 
+  /** The port is gone: what its guests began gives way first. */
+  ingressGone(ingress: number): void {
+    const held = this.#memory.heldBy(ingress);
+    if (held === 0) return;
+    this.#memory.give(ingress, held);
+    this.#memory.take(ORPHANS, held);
+    this.#table.orphan(ingress);
+  }
+
   close(): void {
     this.#timer.cancel();
     this.#table.forEach((datagram) => {
@@ -136,22 +153,15 @@ export class Reassembler {
     });
   }
 
-  #open(source: IpAddress, id: number, destination: IpAddress, protocol: number): Datagram {
-    if (this.#table.size >= MAX_DATAGRAMS) this.#fail(this.#loser(source), 'fragment-evicted');
+  #open(source: IpAddress, id: number, destination: IpAddress, protocol: number, ingress: number): Datagram {
+    for (let l = this.#table.loser(ingress); l !== undefined; l = this.#table.loser(ingress)) {
+      this.#fail(l, 'fragment-evicted');
+    }
     const expiresAt = this.#clock.now() + TIMEOUT_MS;
-    const datagram = new Datagram(source, id, destination, protocol, expiresAt);
+    const datagram = new Datagram(source, id, destination, protocol, ingress, expiresAt);
     this.#table.add(datagram);
-    this.#places.take(datagram.guest);
-    this.#bytes += datagram.bytes.length;
+    this.#memory.take(ingress, datagram.bytes.length);
     if (this.#timer.deadlineMs === undefined) this.#timer.set(expiresAt);
-    return datagram;
-  }
-
-  /** What has to go for something of `guest`. */
-  #loser(guest: IpAddress): Datagram | undefined {
-    const of = this.#places.loser(guest);
-    let datagram = this.#table.oldest;
-    while (datagram !== undefined && !sameAddress(datagram.guest, of)) datagram = datagram.newer;
     return datagram;
   }
 
@@ -174,16 +184,15 @@ export class Reassembler {
     let size = datagram.bytes.length;
     while (size < needed) size = Math.min(size * 2, HEADROOM + MAX_END + 1);
     const growth = size - datagram.bytes.length;
-    while (this.#bytes + growth > MAX_BYTES) {
-      const loser = this.#loser(datagram.guest);
-      if (loser === undefined) break;
+    while (!this.#memory.allows(datagram.ingress, growth)) {
+      const loser = this.#table.oldestOf(ORPHANS) ?? this.#table.oldestOf(datagram.ingress) ?? datagram;
       this.#fail(loser, 'fragment-evicted');
       if (loser === datagram) return false;
     }
     const grown = new Uint8Array(size);
     grown.set(datagram.bytes);
     datagram.bytes = grown;
-    this.#bytes += growth;
+    this.#memory.take(datagram.ingress, growth);
     return true;
   }
 
@@ -194,18 +203,18 @@ export class Reassembler {
 
   #remove(datagram: Datagram): void {
     this.#table.remove(datagram);
-    this.#places.give(datagram.guest);
-    this.#bytes -= datagram.bytes.length;
+    this.#memory.give(datagram.ingress, datagram.bytes.length);
     if (this.#table.size === 0) this.#timer.cancel();
   }
 
   #expire(): void {
     const now = this.#clock.now();
-    for (let d = this.#table.oldest; d !== undefined && d.expiresAt <= now; d = this.#table.oldest) {
-      this.#fail(d, 'fragment-timeout');
-    }
-    const { oldest } = this.#table;
-    if (oldest !== undefined) this.#timer.set(oldest.expiresAt);
+    let next = Number.POSITIVE_INFINITY;
+    this.#table.forEach((datagram) => {
+      if (datagram.expiresAt <= now) this.#fail(datagram, 'fragment-timeout');
+      else next = Math.min(next, datagram.expiresAt);
+    });
+    if (this.#table.size > 0) this.#timer.set(next);
   }
 }
 

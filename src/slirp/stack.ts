@@ -124,7 +124,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
         this.#ipv4(frame, ethernetSource(bytes, offset));
         break;
       case ETHERTYPE_ARP:
-        this.#arp.input(bytes, offset, offset + length);
+        this.#arp.input(bytes, offset, offset + length, frame.ingress);
         break;
       case ETHERTYPE_IPV6:
         this.#ipv6();
@@ -188,6 +188,15 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#port.drop(reason);
   }
 
+  /** The port is gone: what its guests hold gives way first from now on. */
+  ingressGone(ingress: number): void {
+    this.#neighbours.ingressGone(ingress);
+    this.#reassembler.ingressGone(ingress);
+    this.echo.ingressGone(ingress);
+    this.udp.ingressGone(ingress);
+    this.tcp.ingressGone(ingress);
+  }
+
   leases(): LeaseSlot[] {
     return this.#dhcp.leases.bound(this.host.clock.now());
   }
@@ -247,7 +256,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     const end = at + Math.min(udpLength(bytes, at), packet.transportLength);
     const toHost = destination === this.config.host;
     if (port === DHCP_SERVER_PORT && (toHost || destination === IPV4_BROADCAST)) {
-      this.#dhcp.input(bytes, payload, end);
+      this.#dhcp.input(bytes, payload, end, packet.ingress);
     } else if (packet.source[3] === 0) {
       this.drop('ipv4-martian-source');
     } else if (port === TFTP_PORT && toHost) {

@@ -62,7 +62,7 @@ export class TcpCore {
     this.ip = ip;
     this.options = options;
     this.pool = options.pool ?? new ChunkPool();
-    this.table = new FlowTable(ip.host.random.u32());
+    this.table = new FlowTable(ip.host.random.u32(), options.maxFlows ?? MAX_FLOWS);
     this.isn = new IsnGenerator(ip.host.random);
     this.rounds = new Rounds(ip.host.loop, () => this.now());
     this.timeWait = new TimeWait(ip.host.timers, () => this.now());

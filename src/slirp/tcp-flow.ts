@@ -66,6 +66,7 @@ export class TcpFlow implements FlowNode<TcpFlow> {
   readonly record: GuestRecord;
   /** A connection from the host that a forward accepted. */
   readonly forwarded: boolean;
+  ingress = 0;
   hash = 0;
   chain: TcpFlow | undefined;
   older: TcpFlow | undefined;

@@ -22,6 +22,7 @@ import {
   tcpWindow,
 } from '../wire/index.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
+import { STRANGERS } from './shares.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { abort } from './tcp-end.ts';
 import { type GuestRecord, NEVER, TcpFlow } from './tcp-flow.ts';
@@ -59,9 +60,9 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
     else refuseStray(core, packet, guestPort, remotePort);
     return;
   }
-  const record = admit(core, source, 'connecting');
+  const record = admit(core, source, packet.ingress, 'connecting');
   if (record === undefined) return;
-  const flow = createFlow(core, guestPort, destination, remotePort, record, false);
+  const flow = createFlow(core, guestPort, destination, remotePort, record, packet.ingress);
   flow.tos = packet.tos & ~ECN_BITS;
   takeSyn(flow, packet, core.segmentOptions);
   core.setState(flow, 'SYN-SENT');
@@ -110,9 +111,9 @@ export function dialGuest(
   remote: IpAddress,
   remotePort: number,
 ): boolean {
-  const record = admit(core, guest, 'dialing');
+  const record = admit(core, guest, STRANGERS, 'dialing');
   if (record === undefined) return false;
-  const flow = createFlow(core, guestPort, remote, remotePort, record, true);
+  const flow = createFlow(core, guestPort, remote, remotePort, record, STRANGERS);
   flow.hostConnected = true;
   core.counters.accepted++;
   attachSocket(core, flow, socket, () => {});
@@ -159,13 +160,18 @@ export function established(core: TcpCore, flow: TcpFlow): void {
 }
 
 /** Room for one more flow of this guest, perhaps in place of an old one. */
-function admit(core: TcpCore, guest: IpAddress, stage: 'connecting' | 'dialing'): GuestRecord | undefined {
+function admit(
+  core: TcpCore,
+  guest: IpAddress,
+  ingress: number,
+  stage: 'connecting' | 'dialing',
+): GuestRecord | undefined {
   const record = core.guestRecord(guest);
   let refused: string | undefined;
   if (core[stage] >= core.maxConnecting || record[stage] >= core.maxConnecting * GUEST_SHARE) {
     refused = `tcp-${stage}-limit`;
   } else if (core.table.size >= core.maxFlows || record.flows >= core.maxFlows * GUEST_SHARE) {
-    if (!evict(core, core.table.size >= core.maxFlows ? undefined : record)) refused = 'tcp-flow-limit';
+    if (!evict(core, ingress)) refused = 'tcp-flow-limit';
   }
   if (refused === undefined) return core.guestRecord(guest);
   core.ip.drop(refused);
@@ -173,11 +179,10 @@ function admit(core: TcpCore, guest: IpAddress, stage: 'connecting' | 'dialing')
   return undefined;
 }
 
-function evict(core: TcpCore, of: GuestRecord | undefined): boolean {
-  let flow = core.table.oldest;
+function evict(core: TcpCore, ingress: number): boolean {
+  let flow = core.table.loser(ingress) ?? core.table.oldestOf(ingress);
   const idleSince = core.now() - EVICTION_IDLE_MS;
   for (let i = 0; i < EVICTION_DEPTH && flow !== undefined; i++, flow = flow.newer) {
-    if (of !== undefined && flow.record !== of) continue;
     if (flow.heardAt < idleSince) {
       core.counters.evicted++;
       abort(core, flow, true);
@@ -193,11 +198,13 @@ function createFlow(
   remote: IpAddress,
   remotePort: number,
   record: GuestRecord,
-  forwarded: boolean,
+  ingress: number,
 ): TcpFlow {
+  const forwarded = ingress === STRANGERS;
   const remoteAddress = core.keptAddress(remote);
   const path = core.ip.openPath(record.address, remoteAddress);
   const flow = new TcpFlow(record.address, guestPort, remoteAddress, remotePort, path, record, forwarded, core.pool);
+  flow.ingress = ingress;
   flow.timer = core.ip.host.timers.create(() => onTimer(core, flow));
   flow.startedAt = core.now();
   flow.heardAt = flow.startedAt;

@@ -46,6 +46,11 @@ export class TcpStack {
     if (record !== undefined) this.#core.unpark(record);
   }
 
+  /** The port is gone: what its guests hold gives way first from now on. */
+  ingressGone(ingress: number): void {
+    this.#core.table.orphan(ingress);
+  }
+
   /**
    * Listens on the host; accepted connections dial the guest.
    * @throws HostError when the address cannot be bound.

@@ -12,6 +12,7 @@ export class UdpFlow implements FlowNode<UdpFlow> {
   readonly guestPort: number;
   readonly remote: IpAddress;
   readonly remotePort: number;
+  ingress: number;
   hash = 0;
   chain: UdpFlow | undefined;
   older: UdpFlow | undefined;
@@ -44,6 +45,7 @@ export class UdpFlow implements FlowNode<UdpFlow> {
     this.guestPort = guestPort;
     this.remote = Uint32Array.from(remote);
     this.remotePort = remotePort;
+    this.ingress = socket.ingress;
     this.socket = socket;
     this.peer = peer;
     this.path = path;
@@ -77,6 +79,7 @@ export class UdpHostSocket implements FlowNode<UdpHostSocket> {
   readonly guestPort: number;
   readonly remote = NOWHERE;
   readonly remotePort = 0;
+  ingress: number;
   hash = 0;
   chain: UdpHostSocket | undefined;
   older: UdpHostSocket | undefined;
@@ -96,9 +99,10 @@ export class UdpHostSocket implements FlowNode<UdpHostSocket> {
   last: UdpFlow | undefined;
   readonly #peers = new Map<string, Map<number, UdpFlow>>();
 
-  constructor(guest: IpAddress, guestPort: number, permanent: boolean) {
+  constructor(guest: IpAddress, guestPort: number, ingress: number, permanent: boolean) {
     this.guest = Uint32Array.from(guest);
     this.guestPort = guestPort;
+    this.ingress = ingress;
     this.permanent = permanent;
     this.wide = permanent;
   }

@@ -1,7 +1,7 @@
 /**
  * The flows of the UDP NAT with the host sockets that they share: how they come about, give way and end.
  *
- * Limits: MAX_FLOWS (the longest unused goes); a host that is out of sockets makes a part of them give way. Timers:
+ * Limits: MAX_FLOWS, of which each ingress has its share (its own longest unused goes); a host that is out of sockets makes a part of them give way. Timers:
  * IDLE_MS since the last datagram, DNS_IDLE_MS after an answer from port 53; one sweep every SWEEP_MS while there are
  * flows.
  */
@@ -43,8 +43,8 @@ export class UdpFlows {
   constructor(layer: UdpLayer, hooks: UdpFlowsHooks) {
     this.#layer = layer;
     this.#hooks = hooks;
-    this.table = new FlowTable(layer.host.random.u32());
-    this.#sockets = new FlowTable(layer.host.random.u32());
+    this.table = new FlowTable(layer.host.random.u32(), MAX_FLOWS);
+    this.#sockets = new FlowTable(layer.host.random.u32(), MAX_FLOWS);
     this.#timer = layer.host.timers.create(() => this.#sweep());
   }
 
@@ -66,12 +66,13 @@ export class UdpFlows {
     guestPort: number,
     remote: IpAddress,
     remotePort: number,
+    ingress: number,
     peer: InetAddress,
   ): UdpFlow | undefined {
     if (this.#closed) return undefined;
     let owner = this.#sockets.find(guest, guestPort, NOWHERE, 0);
     if (owner === undefined) {
-      owner = new UdpHostSocket(guest, guestPort, false);
+      owner = new UdpHostSocket(guest, guestPort, ingress, false);
       this.#sockets.add(owner);
       this.#hooks.open(owner, isIpv4(guest) ? 'ipv4' : 'ipv6');
     }
@@ -149,12 +150,11 @@ export class UdpFlows {
     peer: InetAddress,
     seen: IpAddress,
   ): UdpFlow {
-    const { oldest } = this.table;
     // The newcomer's socket counts as used already, or evicting its last flow would close it.
     owner.flows++;
-    if (this.table.size >= MAX_FLOWS && oldest !== undefined) {
+    for (let l = this.table.loser(owner.ingress); l !== undefined; l = this.table.loser(owner.ingress)) {
       this.#evicted++;
-      this.#remove(oldest);
+      this.#remove(l);
     }
     owner.flows--;
     const now = this.#layer.host.clock.now();

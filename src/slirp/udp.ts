@@ -14,6 +14,7 @@ import type { Flow } from '../net/client.ts';
 import { type DatagramEvent, type DatagramSocket, HostError, type InetAddress, isInet } from '../net/host.ts';
 import { UDP_HEADER_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from '../wire/index.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
+import { STRANGERS } from './shares.ts';
 import { UdpErrors } from './udp-errors.ts';
 import { UdpHostSocket } from './udp-flow.ts';
 import { UdpFlows } from './udp-flows.ts';
@@ -74,7 +75,7 @@ export class UdpStack {
         this.#layer.sendTimeExceeded(packet);
         return;
       }
-      flow = this.#flows.open(packet.source, guestPort, packet.destination, remotePort, peer);
+      flow = this.#flows.open(packet.source, guestPort, packet.destination, remotePort, packet.ingress, peer);
       if (flow === undefined) return;
     } else if (packet.ttl <= 1) {
       this.#layer.sendTimeExceeded(packet);
@@ -91,7 +92,7 @@ export class UdpStack {
 
   /** Listens on a host port for a guest. Rejects with HostError. */
   async addForward(hostAddress: InetAddress, guestAddress: IpAddress, guestPort: number): Promise<UdpForward> {
-    const owner = new UdpHostSocket(guestAddress, guestPort, true);
+    const owner = new UdpHostSocket(guestAddress, guestPort, STRANGERS, true);
     const socket = await this.#layer.host.sockets.datagram({ family: hostAddress.family, bind: hostAddress });
     if (this.#closed) {
       await socket.close();
@@ -116,6 +117,10 @@ export class UdpStack {
   /** The port has room for this guest again. */
   resumeGuest(guest: IpAddress): void {
     this.#guestSide.resume(guest);
+  }
+
+  ingressGone(ingress: number): void {
+    this.#flows.table.orphan(ingress);
   }
 
   flows(): Flow[] {

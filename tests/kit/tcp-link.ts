@@ -366,6 +366,7 @@ export function buildPacket(defaultGuest: IpAddress, fields: SegmentFields): { b
     transportOffset: at,
     transportLength,
     sourceMac: 0x525400123456,
+    ingress: 1,
     source: guest.slice(),
     destination: fields.remote.slice(),
     checksumTrusted: false,

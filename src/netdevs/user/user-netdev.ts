@@ -73,6 +73,10 @@ class UserNetdev implements NetClient {
     return true;
   }
 
+  ingressGone(ingress: number): void {
+    this.#stack.ingressGone(ingress);
+  }
+
   /** Sockets live on while the link is down; the core drops the frames. */
   linkChanged(): void {}
 

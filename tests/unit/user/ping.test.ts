@@ -121,12 +121,12 @@ describe('ping to the outside', () => {
     expect(statistics(on)).toMatchObject({ 'drop.icmp-error-ignored': 1, 'drop.icmp-reply-invalid': 3 });
   });
 
-  it('at most 256 flows are open, the longest unused goes; idle ones end after 240 s', async () => {
+  it('at most 192 flows of a port are open, its longest unused goes; idle ones end after 240 s', async () => {
     const on = await open();
     for (let i = 0; i < 300; i++) on.give(request(i, 1));
     await on.test.elapse(100);
-    expect(pings(on).length).toBe(256);
-    expect(statistics(on)).toMatchObject({ 'icmp.flows': 256, 'icmp.flowsEvicted': 44 });
+    expect(pings(on).length).toBe(192);
+    expect(statistics(on)).toMatchObject({ 'icmp.flows': 192, 'icmp.flowsEvicted': 108 });
     await on.test.elapse(200_000);
     await on.exchange(request(299, 2));
     await on.test.elapse(50_000);
