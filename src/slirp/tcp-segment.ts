@@ -34,6 +34,7 @@ const STRAY_TTL = 255;
 /** Of what belongs to a connection. */
 export const FLOW_TTL = 64;
 export const MAX_WINDOW_FIELD = 65535;
+const MAX_IP_PACKET = 65535;
 const MAX_ACK_BLOCKS = 4;
 
 /** Largest payload of a segment that the path carries unsplit, for a peer that asked for `wanted` bytes. */
@@ -43,13 +44,17 @@ export function segmentSize(path: GuestPath, wanted: number): number {
 }
 
 /** What the path's MTU leaves. */
-const largestSegment = (path: GuestPath): number => path.mtu - (path.family === 'ipv4' ? 40 : 60);
+const largestSegment = (path: GuestPath): number => path.mtu - headersOf(path);
+
+const headersOf = (path: GuestPath): number => (path.family === 'ipv4' ? 40 : 60);
 
 /**
- * The MSS to announce. Segments of any length are taken, so a guest that asks for more than the path's MTU, because its
- * own is larger, may send as much: half as many acknowledgments, and its stack makes its segments faster.
+ * The MSS to announce. Segments of any length are taken, so a guest may send what its own MTU allows, which is more than
+ * the path's where it asks for more: half as many acknowledgments, and its stack makes its segments faster. A guest that
+ * is dialled has not asked yet: it is offered all that IP can carry, of which it takes what its MTU allows.
  */
 function announcedMss(flow: TcpFlow): number {
+  if (flow.forwarded) return MAX_IP_PACKET - headersOf(flow.path);
   return Math.max(largestSegment(flow.path), flow.guestMss);
 }
 

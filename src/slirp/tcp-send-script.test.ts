@@ -258,7 +258,7 @@ describe('bytes to the guest', () => {
 describe('a forward', () => {
   const DIAL = `
     host connect
-    < S 0 win 65535 <mss 1460,sackOK,wscale 7>
+    < S 0 win 65535 <mss 65495,sackOK,wscale 7>
     = SYN-SENT
   `;
   it('dials the guest with the client as its source', () =>
