@@ -75,6 +75,7 @@ const noSockets: Sockets = {
   can: { unixDatagram: false, descriptors: false, abstractUnix: false, ping: false, tcp: false, udp: false },
   connect: () => new RefusedStream(),
   listen: () => Promise.reject(unavailable('sockets')),
+  isOwnAddress: () => false,
   datagram: () => Promise.reject(unavailable('sockets')),
   ping: () => Promise.reject(unavailable('sockets')),
   adopt: () => {

@@ -237,7 +237,8 @@ export interface IcmpRecord {
 }
 
 export interface Multicast {
-  readonly group: string;
+  /** Joined; unset = the socket only sends to groups. */
+  readonly group?: string;
   /** Numeric address of the interface; unset = the kernel's choice. */
   readonly interfaceAddress?: string | undefined;
   readonly loopback: boolean;
@@ -273,6 +274,8 @@ export interface Sockets {
       reserved?: boolean;
     },
   ): Promise<Listener>;
+  /** Whether what comes from this numeric address was sent on this machine. */
+  isOwnAddress(host: string): boolean;
   /** Rejects with HostError when bind fails. */
   datagram(options: DatagramOptions): Promise<DatagramSocket>;
   /**

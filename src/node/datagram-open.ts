@@ -25,7 +25,7 @@ export function openDatagram<T>(
   if (options.rawProtocol !== undefined) return Promise.reject(needsNative('raw IP sockets'));
   const socket = dgram.createSocket({
     type: family === 'ipv6' ? 'udp6' : 'udp4',
-    reuseAddr: options.reuseAddress === true || multicast !== undefined,
+    reuseAddr: options.reuseAddress === true || multicast?.group !== undefined,
     ...(noLookup === undefined ? {} : { lookup: noLookup }),
   });
   return new Promise((resolve, reject) => {
@@ -58,7 +58,7 @@ export function openDatagram<T>(
 }
 
 function join(socket: dgram.Socket, multicast: Multicast): void {
-  socket.addMembership(multicast.group, multicast.interfaceAddress);
+  if (multicast.group !== undefined) socket.addMembership(multicast.group, multicast.interfaceAddress);
   socket.setMulticastLoopback(multicast.loopback);
   if (multicast.interfaceAddress !== undefined) socket.setMulticastInterface(multicast.interfaceAddress);
 }

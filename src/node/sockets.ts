@@ -10,6 +10,7 @@ import type {
 } from '../net/index.ts';
 import { hostError, needsNative } from './errno.ts';
 import { type ListenOptions, NodeListener } from './listener.ts';
+import { OwnAddresses } from './own-addresses.ts';
 import type { SocketContext } from './socket-context.ts';
 import { type ConnectOptions, connectingOrigin } from './stream-origin.ts';
 import { NodeStreamSocket } from './stream-socket.ts';
@@ -24,6 +25,7 @@ export class NodeSockets implements Sockets {
     udp: true,
   };
   readonly #context: SocketContext;
+  readonly #own = new OwnAddresses();
 
   constructor(context: SocketContext) {
     this.#context = context;
@@ -35,6 +37,10 @@ export class NodeSockets implements Sockets {
 
   listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
     return NodeListener.listen(this.#context, at, options);
+  }
+
+  isOwnAddress(host: string): boolean {
+    return this.#own.has(host);
   }
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {

@@ -1,8 +1,10 @@
 /** Native sockets against a network: ICMP errors of a router, the path's MTU, echo requests. Needs root. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { DatagramSocket, Family, IcmpRecord } from '../../src/net/host.ts';
+import { createNodeHost } from '../../src/node/index.ts';
 import { describeNative } from '../kit/native.ts';
 import { batchOf, contents, createBatch, NativeBench, numbered } from '../kit/native-host.ts';
 import { describePeer } from '../kit/peers.ts';
@@ -94,6 +96,24 @@ async function nextError(socket: DatagramSocket): Promise<IcmpRecord> {
   socket.onEvent = () => {};
   return record;
 }
+
+describePeer('addresses of this machine', ['ip'], () => {
+  // Node lists no address of such an interface, and a multicast datagram that leaves by it comes back all the same.
+  it.each([true, false])('that of an interface without carrier is known (native: %s)', async (native) => {
+    const name = `nyc${process.pid}`;
+    ip('tuntap', 'add', name, 'mode', 'tap');
+    await using host = createNodeHost({ native });
+    try {
+      ip('addr', 'add', `${NEAR4}.9/32`, 'dev', name);
+      ip('link', 'set', name, 'up');
+      expect(networkInterfaces()).not.toHaveProperty(name);
+      expect(host.sockets.isOwnAddress(`${NEAR4}.9`)).toBe(true);
+      expect(host.sockets.isOwnAddress(`${NEAR4}.10`)).toBe(false);
+    } finally {
+      ip('link', 'del', name);
+    }
+  });
+});
 
 describePeer('native sockets over a router', ['ip', 'sysctl'], () => {
   describeNative('with the addon', () => {

@@ -147,4 +147,27 @@ describePeer('netdevs with QEMU', [QEMU], () => {
     expect(context.port.counters.dropped['own-echo']).toBe(1);
     await client.close();
   });
+
+  it('socket mcast: QEMU and two yards on one machine all hear each other', async () => {
+    const group = `230.7.7.9:${await freePort()}`;
+    const second = createRecordingContext(host, 'n1');
+    const options = { mcast: group, localaddr: '127.0.0.1' };
+    const clients = [await createSocket(options, context), await createSocket(options, second)] as const;
+    const { port } = await hub.startQemu(`socket,id=n,mcast=${group},localaddr=127.0.0.1`);
+    const [one, two] = [context.port.frames, second.port.frames];
+    await until(() => {
+      hub.udp.send(testFrame(60, 1), port, '127.0.0.1');
+      return one.length > 0 && two.length > 0;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    one.length = two.length = hub.received.length = 0;
+    for (let i = 0; i < 200; i++) expect(give(clients[0], testFrame(60, i))).toBe(true);
+    await until(() => two.length === 200 && hub.received.length === 200);
+    expect(one).toEqual([]);
+    // From QEMU's shared port, as every QEMU of this machine sends.
+    hub.udp.send(testFrame(60, 3), port, '127.0.0.1');
+    await until(() => one.length > 0 && two.length > 200);
+    expect(one[0]).toEqual(testFrame(60, 3));
+    await Promise.all(clients.map((client) => client.close()));
+  });
 });

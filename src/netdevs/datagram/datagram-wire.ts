@@ -21,7 +21,7 @@ import {
   type SocketAddress,
   WOULD_BLOCK,
 } from '../../net/index.ts';
-import { EchoFilter } from './echo-filter.ts';
+import type { OwnSource } from './own-source.ts';
 
 /** Largest UDP payload over IPv4: 65535 less both headers. */
 const MAX_DATAGRAM = 65507;
@@ -37,8 +37,10 @@ export interface DatagramWireOptions {
   /** Where frames go; undefined = the peer that the socket is connected to. */
   readonly remote: SocketAddress | undefined;
   readonly info: string;
-  /** The group's own loop brings our frames back: drop them. */
-  readonly suppressEcho: boolean;
+  /** Frames leave through this one instead. */
+  readonly sender?: DatagramSocket;
+  /** What comes from there is ours, brought back by the group's own loop: dropped. */
+  readonly ownSource?: OwnSource;
   /** What stands in front of each frame; unset = nothing. */
   readonly framing?: DatagramFraming;
   /** Longest datagram to send, header included. Default: what UDP over IPv4, or a unix socket, carries. */
@@ -59,10 +61,11 @@ export interface DatagramFraming {
 export class DatagramWire implements NetClient {
   readonly offloads = 0;
   readonly #context: NetdevContext;
-  readonly #socket: DatagramSocket;
+  readonly #receiver: DatagramSocket;
+  readonly #sender: DatagramSocket;
   readonly #remote: SocketAddress | undefined;
   readonly #info: string;
-  readonly #echo: EchoFilter | undefined;
+  readonly #ownSource: OwnSource | undefined;
   readonly #framing: DatagramFraming | undefined;
   readonly #headerLength: number;
   readonly #maxFrame: number;
@@ -80,18 +83,20 @@ export class DatagramWire implements NetClient {
 
   constructor(context: NetdevContext, options: DatagramWireOptions) {
     this.#context = context;
-    this.#socket = options.socket;
+    this.#receiver = options.socket;
+    this.#sender = options.sender ?? options.socket;
     this.#remote = options.remote;
     this.#info = options.info;
-    this.#echo = options.suppressEcho ? new EchoFilter() : undefined;
+    this.#ownSource = options.ownSource;
     this.#framing = options.framing;
     this.#headerLength = options.framing?.headerLength ?? 0;
     const most = options.socket.localAddress.family === 'unix' ? UNIX_MAX_DATAGRAM : MAX_DATAGRAM;
     this.#maxFrame = (options.maxDatagram ?? most) - this.#headerLength;
     this.#onError = options.onError;
     context.port.onReady = () => this.#resume();
-    options.socket.onEvent = (event) => this.#event(event);
-    options.socket.interest(true, false);
+    this.#receiver.onEvent = (event) => this.#event(this.#receiver, event);
+    this.#sender.onEvent = (event) => this.#event(this.#sender, event);
+    this.#updateInterest();
   }
 
   receive(frame: Frame): boolean {
@@ -114,7 +119,6 @@ export class DatagramWire implements NetClient {
     out.length[out.count] = total;
     out.peer[out.count] = this.#remote;
     out.count++;
-    this.#echo?.sent(out.bytes, at, total);
     this.#outBytes += total;
     this.#context.host.loop.atBatchEnd(FLUSH, this.#flushTask);
     return true;
@@ -128,29 +132,29 @@ export class DatagramWire implements NetClient {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#socket.close();
+    await Promise.all([this.#receiver.close(), this.#sender.close()]);
   }
 
   #isFull(length: number): boolean {
     return this.#out.count === BATCH || this.#outBytes + length > ARENA_BYTES;
   }
 
-  #event(event: DatagramEvent): void {
+  #event(socket: DatagramSocket, event: DatagramEvent): void {
     if (this.#closed) return;
     if (event === 'readable') this.#read();
     else if (event === 'writable') this.#flush();
-    else this.#failed();
+    else this.#failed(socket);
   }
 
   #read(): void {
     if (this.#stopped) return;
     this.#inNext = 0;
-    this.#socket.receiveBatch(this.#in);
+    this.#receiver.receiveBatch(this.#in);
     this.#deliver();
   }
 
   #deliver(): void {
-    const { bytes, offset, length } = this.#in;
+    const { bytes, offset, length, peer } = this.#in;
     const { port } = this.#context;
     const framing = this.#framing;
     while (this.#inNext < this.#in.count && !this.#closed) {
@@ -162,7 +166,7 @@ export class DatagramWire implements NetClient {
         port.drop('empty-datagram');
       } else if (typeof header === 'string') {
         port.drop(header);
-      } else if (this.#echo?.isEcho(bytes, o, l) === true) {
+      } else if (this.#ownSource?.isOurs(peer[i]) === true) {
         port.drop('own-echo');
       } else if (port.send(this.#frame.setPlain(bytes, o + header, l - header)) === BUSY) {
         this.#stopped = true;
@@ -182,7 +186,7 @@ export class DatagramWire implements NetClient {
   #flush(): void {
     const out = this.#out;
     if (out.count === 0 || this.#closed) return;
-    const sent = this.#socket.sendBatch(out);
+    const sent = this.#sender.sendBatch(out);
     if (sent === WOULD_BLOCK || sent < out.count) {
       this.#keepFrom(Math.max(0, sent));
       this.#blocked = true;
@@ -212,8 +216,8 @@ export class DatagramWire implements NetClient {
   }
 
   /** A frame is lost, as on any wire: a peer that is not there yet, a network that went away. */
-  #failed(): void {
-    const error = this.#socket.takeError();
+  #failed(socket: DatagramSocket): void {
+    const error = socket.takeError();
     this.#context.port.drop('send-error');
     if (this.#errors++ % LOG_EVERY === 0) {
       this.#context.log.warn(`netdev '${this.#context.id}': sending failed`, { error: error?.message });
@@ -222,7 +226,10 @@ export class DatagramWire implements NetClient {
   }
 
   #updateInterest(): void {
-    if (!this.#closed) this.#socket.interest(!this.#stopped, this.#blocked);
+    if (this.#closed) return;
+    const both = this.#sender === this.#receiver;
+    this.#receiver.interest(!this.#stopped, both && this.#blocked);
+    if (!both) this.#sender.interest(false, this.#blocked);
   }
 }
 

@@ -38,7 +38,6 @@ export async function createL2tpv3(options: NetdevL2TPv3Options, context: Netdev
     socket,
     remote: destination,
     info: 'l2tpv3: connected',
-    suppressEcho: false,
     framing,
     maxDatagram: MAX_PAYLOAD[family][layout.udp ? 'udp' : 'raw'],
   });

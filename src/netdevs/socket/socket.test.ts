@@ -192,4 +192,45 @@ describe('mcast', () => {
     await b.close();
     await end(a);
   });
+
+  it('not one comes back, however many are sent at once', async () => {
+    const other = createRecordingContext(test.host, 'n1');
+    const a = await start({ mcast: '230.0.0.1:23451', localaddr: '127.0.0.1' });
+    const b = await createSocket({ mcast: '230.0.0.1:23451', localaddr: '127.0.0.1' }, other);
+    for (let sent = 0; sent < 2000; sent += 500) {
+      for (let i = 0; i < 500; i++) give(a, testFrame(60, i));
+      await test.settle();
+    }
+    expect(context.port.frames).toEqual([]);
+    expect(context.port.counters.dropped).toEqual({ 'own-echo': 2000 });
+    expect(other.port.frames.length).toBe(2000);
+    await b.close();
+    await end(a);
+  });
+
+  it('the same frames from a machine that sends from our port are taken', async () => {
+    const far = test.network.addHost('203.0.113.1');
+    const a = await start({ mcast: '230.0.0.1:23451' });
+    give(a, testFrame(60, 1));
+    await test.settle();
+    const ours = test.network.local.nextPort - 1;
+    const bind = { family: 'ipv4', host: '203.0.113.1', port: ours } as const;
+    const peer = await createDatagramPeer(test, bind, far.sockets);
+    peer.send({ family: 'ipv4', host: '230.0.0.1', port: 23451 }, testFrame(60, 1));
+    await test.settle();
+    expect(context.port.frames).toEqual([testFrame(60, 1)]);
+    expect(context.port.counters.dropped).toEqual({ 'own-echo': 1 });
+    await peer.close();
+    await end(a);
+  });
+
+  it("after a change of the host's address its frames are still its own", async () => {
+    const a = await start({ mcast: '230.0.0.1:23451' });
+    test.network.local.addresses = ['198.51.100.77'];
+    give(a, testFrame(60, 1));
+    await test.settle();
+    expect(context.port.frames).toEqual([]);
+    expect(context.port.counters.dropped).toEqual({ 'own-echo': 1 });
+    await end(a);
+  });
 });

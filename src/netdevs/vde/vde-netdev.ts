@@ -79,7 +79,6 @@ export class VdeNetdev implements NetClient {
       socket: port.data,
       remote: undefined,
       info: '',
-      suppressEcho: false,
       maxDatagram: MAX_VDE_FRAME,
       onError: (error) => this.#dataFailed(error),
     });

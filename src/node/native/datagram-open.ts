@@ -24,6 +24,7 @@ import {
   IPV6_RECVERR,
   SO_REUSEADDR,
   SOCK_DGRAM,
+  SOCK_FLAGS,
   SOCK_RAW,
   SOL_SOCKET,
 } from './linux.ts';
@@ -44,7 +45,7 @@ export async function openDatagram(context: NativeContext, options: DatagramOpti
   const raw = rawProtocol !== undefined;
   const fd = newSocket(context, DOMAINS[family], raw ? SOCK_RAW : SOCK_DGRAM, rawProtocol ?? 0);
   return guarded(context, fd, () => {
-    if (options.reuseAddress === true || multicast !== undefined) {
+    if (options.reuseAddress === true || multicast?.group !== undefined) {
       context.calls.setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     }
     if (family !== 'unix') receiveErrors(context, fd, family);
@@ -72,6 +73,17 @@ export function openPing(context: NativeContext, family: Family): number {
     bindTo(context, fd, { family, host: ipv6 ? '::' : '0.0.0.0', port: 0 });
     return fd;
   });
+}
+
+/** Whether this numeric address is one of the machine's: the kernel binds no other. */
+export function canBind(context: NativeContext, host: string): boolean {
+  const family = host.includes(':') ? 'ipv6' : 'ipv4';
+  const fd = context.calls.socket(DOMAINS[family], SOCK_DGRAM | SOCK_FLAGS, 0);
+  if (fd < 0) return false;
+  const length = encodeAddress({ family, host, port: 0 }, context.scratch, 0);
+  const result = context.calls.bind(fd, context.scratch, 0, length);
+  context.calls.close(fd);
+  return result >= 0;
 }
 
 /** Not for descriptors that are only borrowed from another program. */
@@ -103,19 +115,23 @@ function join(context: NativeContext, fd: number, family: Family, multicast: Mul
   const { group, interfaceAddress, loopback } = multicast;
   if (family === 'ipv4') {
     const request = new Uint8Array(8);
-    request.set(ipOf(context, 'ipv4', group));
     if (interfaceAddress !== undefined) request.set(ipOf(context, 'ipv4', interfaceAddress), 4);
-    context.check(calls.setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, request, 0, 8));
+    if (group !== undefined) {
+      request.set(ipOf(context, 'ipv4', group));
+      context.check(calls.setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, request, 0, 8));
+    }
     context.check(calls.setsockoptInt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, loopback ? 1 : 0));
     if (interfaceAddress === undefined) return;
     context.check(calls.setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, request, 4, 4));
     return;
   }
   const index = interfaceAddress === undefined ? 0 : indexOf(interfaceAddress);
-  const request = new Uint8Array(20);
-  request.set(ipOf(context, 'ipv6', group));
-  putHost32(request, 16, index);
-  context.check(calls.setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, request, 0, 20));
+  if (group !== undefined) {
+    const request = new Uint8Array(20);
+    request.set(ipOf(context, 'ipv6', group));
+    putHost32(request, 16, index);
+    context.check(calls.setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, request, 0, 20));
+  }
   context.check(calls.setsockoptInt(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, loopback ? 1 : 0));
   if (index === 0) return;
   putHost32(scratch, 0, index);

@@ -11,11 +11,12 @@ import type {
   StreamSocket,
 } from '../../net/index.ts';
 import { hostError, toHostError } from '../errno.ts';
+import { OwnAddresses } from '../own-addresses.ts';
 import type { ConnectOptions } from '../stream-origin.ts';
 import { adopt } from './adopt.ts';
 import type { NativeContext } from './context.ts';
 import { NativeDatagram } from './datagram.ts';
-import { DOMAINS, openDatagram, openPing } from './datagram-open.ts';
+import { canBind, DOMAINS, openDatagram, openPing } from './datagram-open.ts';
 import { NativeListener } from './listener.ts';
 import { boundAddress, type Connecting, connecting, guarded, hasPath, type ListenOptions } from './open-socket.ts';
 import { NativeStream } from './stream.ts';
@@ -30,6 +31,7 @@ export class NativeSockets implements Sockets {
     udp: true,
   };
   readonly #context: NativeContext;
+  readonly #own = new OwnAddresses((host) => canBind(this.#context, host));
 
   constructor(context: NativeContext) {
     this.#context = context;
@@ -51,6 +53,10 @@ export class NativeSockets implements Sockets {
 
   listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
     return NativeListener.listen(this.#context, at, options);
+  }
+
+  isOwnAddress(host: string): boolean {
+    return this.#own.has(host);
   }
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {

@@ -39,7 +39,8 @@ export interface Fault {
 
 /** A machine: addresses, and what is bound to them. */
 export class MemoryHost {
-  readonly addresses: readonly string[];
+  /** Change as its network changes. */
+  addresses: readonly string[];
   readonly link: Required<LinkOptions> = { latencyMs: 0, jitterMs: 0, loss: 0, duplicate: 0 };
   readonly listeners = new Set<MemoryListener>();
   readonly datagrams = new Set<MemoryDatagram>();
@@ -134,7 +135,9 @@ export class MemoryNetwork {
   }
 
   sendDatagram(from: MemoryHost, socket: MemoryDatagram, to: InetAddress, bytes: Uint8Array, ttl: number, tos: number) {
-    const source = sourceAddress(from, socket.localAddress, to);
+    const source = isMulticast(to.host)
+      ? multicastSource(from, socket, to)
+      : sourceAddress(from, socket.localAddress, to);
     const datagram = { bytes, from: source, ttl, tos };
     if (isMulticast(to.host)) {
       for (const host of this.hosts) {
@@ -239,6 +242,14 @@ export function sourceAddress(from: MemoryHost, bound: InetAddress, to: InetAddr
   if (isLoopback(to.host) || isWildcard(to.host)) host = family === 'ipv6' ? '::1' : '127.0.0.1';
   else if (from.owns(to.host)) host = to.host;
   return { family, host, port: bound.port };
+}
+
+/** A socket that is bound to a group sends from the interface's address all the same. */
+function multicastSource(from: MemoryHost, socket: MemoryDatagram, to: InetAddress): InetAddress {
+  const { host, port } = socket.localAddress;
+  const own =
+    socket.multicast?.interfaceAddress ?? (isWildcard(host) || isMulticast(host) ? from.primary(to.family) : host);
+  return { family: to.family, host: own ?? host, port };
 }
 
 /** Whether something bound to `bound` receives what is sent to `to`. */

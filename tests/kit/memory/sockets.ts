@@ -125,6 +125,10 @@ export class MemorySockets implements Sockets, DatagramRoute {
     throw hostError('ENOTSUP');
   }
 
+  isOwnAddress(host: string): boolean {
+    return isLoopback(host) || this.#host.owns(host);
+  }
+
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {
     if (options.family === 'unix' || options.rawProtocol !== undefined) throw hostError('ENOTSUP');
     const any: InetAddress = { family: options.family, host: options.family === 'ipv6' ? '::' : '0.0.0.0', port: 0 };
