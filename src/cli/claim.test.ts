@@ -1,5 +1,14 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -83,6 +92,22 @@ describe('claimName', () => {
     make();
     writeFileSync(join(directory, `claim.${process.ppid}.1`), 'running\n');
     (await claimName(make)).release();
+  });
+
+  // What belongs to root cannot be asked by a signal: its start time can.
+  it('does not take a reused pid of another user for the holder', async () => {
+    make();
+    writeFileSync(join(directory, 'claim.1.99'), 'running\n');
+    const script = `
+      import { claimName } from ${JSON.stringify(new URL('./claim.ts', import.meta.url).href)};
+      if (process.getuid() === 0) process.setuid(65534);
+      try { process.kill(1, 0); } catch (error) { console.log(error.code); }
+      const claim = await claimName(() => ${JSON.stringify(directory)});
+      console.log('won');`;
+    chmodSync(root, 0o777);
+    chmodSync(directory, 0o777);
+    const claimed = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script]);
+    expect(claimed.stdout.toString()).toBe('EPERM\nwon\n');
   });
 
   it('of six starts at once one wins', async () => {

@@ -97,7 +97,8 @@ function isAlive(pid: number, start: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return isCode(error, 'EPERM');
+    // Another user's process may have the number of a yard that is gone: its start time tells.
+    if (!isCode(error, 'EPERM')) return false;
   }
   const now = startTime(pid);
   return now === undefined || now === start;

@@ -1,5 +1,5 @@
 /** A yard as a program: from the command line to the end by signal, `quit` or `netyard stop`. */
-import type { QmpMonitor } from '../monitor/index.ts';
+import { asksForChardevHelp, chardevHelp, type QmpMonitor } from '../monitor/index.ts';
 import type { NetClient } from '../net/index.ts';
 import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
 import { createNodeHost, diagnosticsTrace } from '../node/index.ts';
@@ -25,6 +25,10 @@ export async function runYard(argv: readonly string[]): Promise<number> {
   if (scanned.some((option) => option.name === 'help')) {
     const { helpText } = await import('./help.ts');
     process.stdout.write(helpText(VERSION));
+    return 0;
+  }
+  if (scanned.some((option) => option.name === 'chardev' && asksForChardevHelp(option.argument!))) {
+    process.stdout.write(`${chardevHelp().join('\n')}\n`);
     return 0;
   }
   const plan = makePlan(scanned);

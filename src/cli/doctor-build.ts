@@ -33,6 +33,9 @@ export async function buildAddon(): Promise<string> {
   const headers = findHeaders();
   if (headers === undefined) throw new CommandLineError("Node's headers are not installed: npx node-gyp install");
   const target = isWritable(folder) ? builtAddon() : cachedAddon();
+  if (target === undefined) {
+    throw new CommandLineError(`${folder} cannot be written, and this user has no home: set HOME or XDG_CACHE_HOME`);
+  }
   // Others must not be able to put something else there: the loader insists.
   mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
   try {

@@ -16,6 +16,8 @@ const start = (name: string, argument: string): Promise<void> =>
 
 it.each([
   ['qmp', 'bogus', "-qmp bogus: 'bogus' is not a valid char driver\nnetyard: -qmp bogus: parse error: bogus"],
+  ['qmp', 'chardev:nope', '-qmp chardev:nope: chardev "nope" not found'],
+  ['qmp-pretty', 'chardev:nope', '-qmp-pretty chardev:nope: chardev "nope" not found'],
   ['mon', 'nope,mode=control', '-mon nope,mode=control: chardev "nope" not found'],
   [
     'chardev',

@@ -5,6 +5,7 @@ import {
   type MonitorSpec,
   monitorOn,
   parseChardev,
+  parseChardevReference,
   parseMon,
   parseQmpDevice,
   type QmpMonitor,
@@ -54,10 +55,22 @@ function monitorSpec(
 ): MonitorSpec | undefined {
   const spec =
     option.name === 'qmp' || option.name === 'qmp-pretty'
-      ? { device: parseQmpDevice(option.argument!), pretty: option.name === 'qmp-pretty' }
+      ? qmpSpec(option.argument!, option.name === 'qmp-pretty', chardevs, taken)
       : option.name === 'mon'
         ? monitorOn(parseMon(option.argument!), chardevs, taken)
         : undefined;
   if (spec?.device.kind === 'socket' && 'path' in spec.device.address) checkSocketPath(spec.device.address.path);
   return spec;
+}
+
+function qmpSpec(
+  argument: string,
+  pretty: boolean,
+  chardevs: ReadonlyMap<string, Chardev>,
+  taken: Set<string>,
+): MonitorSpec {
+  const id = parseChardevReference(argument);
+  return id === undefined
+    ? { device: parseQmpDevice(argument), pretty }
+    : monitorOn({ chardev: id, pretty }, chardevs, taken);
 }

@@ -41,6 +41,8 @@ describe('makePlan', () => {
 
   it('a name moves the sockets', () => {
     expect(commandLine(plan('-name', 'lab'))).toBe(DEFAULT_LINE.replaceAll('default', 'lab'));
+    expect(plan('-name', 'guest=lab,debug-threads=on').name).toBe('lab');
+    expect(plan('-name', 'debug-threads=on').name).toBe('default');
     expect(commandLine(plan('-name', 'guest=lab'))).toBe(DEFAULT_LINE.replaceAll('default', 'lab'));
   });
 
@@ -75,7 +77,8 @@ describe('makePlan', () => {
     [['-name', 'a/b'], '-name a/b: a name is letters'],
     [['-name', '..'], '-name ..: a name is letters'],
     [['-name', ''], '-name : a name is letters'],
-    [['-name', 'a,debug-threads=on'], "-name a,debug-threads=on: Invalid parameter 'debug-threads'"],
+    [['-name', 'a,process=b'], "-name a,process=b: Invalid parameter 'process'"],
+    [['-name', 'a,debug-threads=x'], "-name a,debug-threads=x: Parameter 'debug-threads' expects 'on' or 'off'"],
     [['-name', 'n'.repeat(90)], 'the system takes at most 107'],
   ])('%j', (argv, message) => {
     expect(() => plan(...argv)).toThrow(message);

@@ -3,6 +3,7 @@
  * line without netdevs or monitors gets the missing half.
  */
 import { join } from 'node:path';
+import { parseBool, parseOptionList } from '../qapi/index.ts';
 import { checkName, DEFAULT_NAME, GUEST_SOCKET, QMP_SOCKET, runtimeDirectory } from './runtime-directory.ts';
 import { CommandLineError, type ScannedOption } from './scan-options.ts';
 
@@ -22,8 +23,8 @@ const MONITOR_OPTIONS = ['qmp', 'qmp-pretty', 'mon'];
 /** @throws CommandLineError */
 export function makePlan(scanned: readonly ScannedOption[]): Plan {
   const nodefaults = scanned.some((option) => option.name === 'nodefaults');
-  const given = scanned.filter((option) => option.name === 'name').at(-1);
-  const name = given === undefined ? (nodefaults ? undefined : DEFAULT_NAME) : guestName(given.argument!);
+  const given = scanned.filter((option) => option.name === 'name').map((option) => guestName(option.argument!));
+  const name = given.findLast((found) => found !== undefined) ?? (nodefaults ? undefined : DEFAULT_NAME);
   if (name !== undefined) checkName(name);
   for (const option of scanned) checkNone(option);
 
@@ -56,12 +57,18 @@ export function commandLine(plan: Plan): string {
   return ['netyard', ...words.map(shellQuote)].join(' ');
 }
 
-/** -name as QEMU has it: `[guest=]NAME`. */
-function guestName(argument: string): string {
-  const [first, ...others] = argument.split(',');
-  if (others.length > 0)
-    throw new CommandLineError(`-name ${argument}: Invalid parameter '${others[0]!.split('=')[0]}'`);
-  return first!.replace(/^guest=/, '');
+/** -name as QEMU has it: `[guest=]NAME[,debug-threads=on|off]`. What names threads for a debugger changes nothing here. */
+function guestName(argument: string): string | undefined {
+  let name = argument === '' ? '' : undefined;
+  for (const [key, value] of parseOptionList(argument, 'guest', true).options) {
+    if (key === 'guest') name = value;
+    else if (key === 'debug-threads') {
+      if (parseBool(value) === undefined) {
+        throw new CommandLineError(`-name ${argument}: Parameter 'debug-threads' expects 'on' or 'off'`);
+      }
+    } else throw new CommandLineError(`-name ${argument}: Invalid parameter '${key}'`);
+  }
+  return name;
 }
 
 function checkNone(option: ScannedOption): void {

@@ -73,3 +73,14 @@ test('a relative XDG_RUNTIME_DIR is no place to find a yard again: it is ignored
   delete process.env['XDG_RUNTIME_DIR'];
   expect(found).toBe(runtimeRoot());
 });
+
+test.runIf(process.getuid?.() === 0)('a user without an entry in passwd has a place', () => {
+  const module = new URL('./runtime-directory.ts', import.meta.url).href;
+  const script = `
+    import { runtimeRoot } from ${JSON.stringify(module)};
+    process.setuid(12345);
+    delete process.env.XDG_RUNTIME_DIR;
+    console.log(runtimeRoot());`;
+  const found = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script]);
+  expect(found.stdout.toString().trim()).toBe(join(tmpdir(), 'netyard-12345'));
+});

@@ -1,6 +1,6 @@
 /** Where a named yard keeps its sockets: `$XDG_RUNTIME_DIR/netyard/NAME/`, mode 0700, made before anything binds. */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { CommandLineError } from './scan-options.ts';
 
@@ -15,7 +15,8 @@ export function runtimeRoot(env: NodeJS.ProcessEnv = process.env): string {
   const xdg = env['XDG_RUNTIME_DIR'];
   // A relative one is invalid by the XDG specification: from another directory nobody would find the yard.
   if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'netyard');
-  const { uid } = userInfo();
+  // An id without an entry in passwd has no user info.
+  const uid = process.getuid?.();
   const systemd = `/run/user/${uid}`;
   return existsSync(systemd) ? join(systemd, 'netyard') : join(tmpdir(), `netyard-${uid}`);
 }

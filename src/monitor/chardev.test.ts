@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { monitorOn, parseChardev, parseHmpDevice, parseMon, parseQmpDevice } from './chardev.ts';
+import {
+  asksForChardevHelp,
+  chardevHelp,
+  monitorOn,
+  parseChardev,
+  parseChardevReference,
+  parseHmpDevice,
+  parseMon,
+  parseQmpDevice,
+} from './chardev.ts';
 
 const socket = { kind: 'socket', server: false, wait: false, noDelay: true, reconnectMs: undefined };
 
@@ -22,6 +31,13 @@ describe('parseQmpDevice', () => {
       { ...socket, address: { host: '', port: '0' }, server: true, noDelay: false },
     ],
     ['tcp:[::1]:44', { ...socket, address: { host: '::1', port: '44' } }],
+    ['tcp:h:1,ipv4', { ...socket, address: { host: 'h', port: '1', family: 4 } }],
+    ['tcp:h:1,ipv4=on', { ...socket, address: { host: 'h', port: '1', family: 4 } }],
+    ['tcp:h:1,ipv6=off', { ...socket, address: { host: 'h', port: '1', family: 4 } }],
+    ['tcp:h:1,ipv4=off', { ...socket, address: { host: 'h', port: '1', family: 6 } }],
+    ['tcp:h:1,ipv4=on,ipv6=on', { ...socket, address: { host: 'h', port: '1' } }],
+    ['unix:/p,telnet=off,tn3270=off,websocket=off,mux=off,abstract=off', { ...socket, address: { path: '/p' } }],
+    ['unix:/p,tight=off,signal=on,logappend=on,ipv4=on', { ...socket, address: { path: '/p' } }],
   ])('reads %s', (text, device) => {
     expect(parseQmpDevice(text)).toEqual(device);
   });
@@ -42,7 +58,14 @@ describe('parseQmpDevice', () => {
       undefined,
     ],
     ['unix:/p,server=on,telnet=on', "netyard's monitors have no option 'telnet'", undefined],
-    ['unix:', "chardev: socket: one of 'path' or 'host' is needed", undefined],
+    [
+      'unix:/p,server=on,reconnect=0',
+      "'reconnect' option is incompatible with socket in server listen mode",
+      undefined,
+    ],
+    ['tcp:h:1,ipv4=off,ipv6=off', 'Cannot disable IPv4 and IPv6 at same time', undefined],
+    ['unix:/p,telnet=x', "Parameter 'telnet' expects 'on' or 'off'", 'parse error: unix:/p,telnet=x'],
+    ['unix:', "chardev: socket: one of 'path', 'fd' or 'host' is needed", undefined],
   ])('refuses %j', (text, message, hint) => {
     expect(() => parseQmpDevice(text)).toThrow(expect.objectContaining({ name: 'QapiError', message, hint }));
   });
@@ -64,6 +87,11 @@ describe('-chardev and -mon', () => {
 
   it.each([
     ['socket,path=/x', 'chardev: no id specified'],
+    ['socket,id=a,fd=x', 'Unable to parse FD number x'],
+    ['socket,id=a,fd=3,path=/x', "None or one of 'path', 'fd' or 'host' option required."],
+    ['socket,id=a,fd=3,reconnect=1', "'reconnect' option is incompatible with 'fd' address type"],
+    ['stdio,id=a,foo=1', "Invalid parameter 'foo'"],
+    ['stdio,id=a,mux=on', "netyard's monitors have no option 'mux'"],
     ['id=a', 'chardev: "a" missing backend'],
     ['foo,id=a', "'foo' is not a valid char driver name"],
     ['socket,id=1a,path=/x', "Parameter 'id' expects an identifier"],
@@ -83,6 +111,28 @@ describe('-chardev and -mon', () => {
     ['chardev=a', expect.stringContaining('use -qmp')],
   ])('-mon %s is refused', (text, message) => {
     expect(() => parseMon(text)).toThrow(expect.objectContaining({ message }));
+  });
+
+  it('a descriptor is what libvirt gives', () => {
+    const { device } = parseChardev('socket,id=charmonitor,fd=25,server=on,wait=off');
+    expect(device).toEqual({ ...socket, address: { fd: 25 }, server: true });
+  });
+
+  it('-qmp chardev:ID names one', () => {
+    expect(parseChardevReference('chardev:mon')).toBe('mon');
+    expect(parseChardevReference('unix:/chardev:mon')).toBeUndefined();
+    expect(() => parseChardevReference('chardev:')).toThrow("Parameter 'id' expects an identifier");
+    expect(() => parseChardevReference('chardev:a,b')).toThrow("Parameter 'id' expects an identifier");
+  });
+
+  it('lists its kinds', () => {
+    expect(['help', '?', 'backend=help', 'help,id=x'].every(asksForChardevHelp)).toBe(true);
+    expect(asksForChardevHelp('socket,id=help')).toBe(false);
+    expect(chardevHelp()).toEqual(['Available chardev backend types: ', '  stdio', '  socket']);
+  });
+
+  it.each(['signal=off', 'mux=off', 'logappend=on', 'path=/unused'])('stdio,%s is stdio', (option) => {
+    expect(parseChardev(`stdio,id=a,${option}`).device).toEqual({ kind: 'stdio' });
   });
 
   it('knows the human monitor only as absent', () => {

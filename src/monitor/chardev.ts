@@ -19,8 +19,14 @@ export type Chardev =
       readonly reconnectMs: number | undefined;
     };
 
-/** A port is text, as it is in QEMU; 0 lets the system choose one. */
-export type ChardevAddress = { readonly path: string } | { readonly host: string; readonly port: string };
+/** A port is text, as it is in QEMU; 0 lets the system choose one. A descriptor was opened by whoever started us. */
+export type ChardevAddress =
+  | { readonly path: string }
+  | { readonly host: string; readonly port: string; readonly family?: 4 | 6 | undefined }
+  | { readonly fd: number };
+
+/** What -chardev can make here. */
+const BACKENDS = ['stdio', 'socket'];
 
 export interface MonitorSpec {
   readonly device: Chardev;
@@ -28,11 +34,13 @@ export interface MonitorSpec {
   readonly pretty: boolean;
 }
 
-/** Members of QEMU's socket chardev that need what netyard does not have. */
-const UNSUPPORTED = [
-  ...['fd', 'tls-creds', 'tls-authz', 'telnet', 'tn3270', 'websocket', 'mux', 'signal', 'logfile', 'logappend'],
-  ...['abstract', 'tight', 'to', 'ipv4', 'ipv6'],
-];
+/** Options of QEMU's chardevs that need what netyard does not have. */
+const UNSUPPORTED = ['tls-creds', 'tls-authz', 'logfile', 'to'];
+/** What netyard does not have either, and what is taken when it is switched off. */
+const ONLY_OFF = ['telnet', 'tn3270', 'websocket', 'mux', 'abstract'];
+/** Without what they refine, or on this kind of chardev, these change nothing whatever they say. */
+const NO_MATTER = ['signal', 'logappend', 'tight'];
+const MAX_DESCRIPTOR = 0x7fffffff;
 
 /**
  * The argument of -qmp and -qmp-pretty: `unix:PATH[,...]`, `tcp:HOST:PORT[,...]` or `stdio`.
@@ -51,8 +59,29 @@ export function parseQmpDevice(text: string): Chardev {
   throw new QapiError(`'${text}' is not a valid char driver`, { hint: parseError });
 }
 
+/** `-chardev help`: also as `backend=help`, whatever follows. */
+export function asksForChardevHelp(argument: string): boolean {
+  return /^(backend=)?(help|\?)(,|$)/.test(argument);
+}
+
+/** The lines that `-chardev help` prints. */
+export function chardevHelp(): string[] {
+  return ['Available chardev backend types: ', ...BACKENDS.map((backend) => `  ${backend}`)];
+}
+
 /**
- * The argument of -chardev: `socket,id=ID,path=PATH|host=HOST,port=PORT[,...]` or `stdio,id=ID`.
+ * The id in `-qmp chardev:ID`; undefined if the argument is a device.
+ * @throws QapiError
+ */
+export function parseChardevReference(text: string): string | undefined {
+  if (!text.startsWith('chardev:')) return undefined;
+  const id = text.slice('chardev:'.length);
+  parseOptionList(`id=${id.replaceAll(',', ',,')}`);
+  return id;
+}
+
+/**
+ * The argument of -chardev: `socket,id=ID,path=PATH|host=HOST,port=PORT|fd=N[,...]` or `stdio,id=ID`.
  * @throws QapiError
  */
 export function parseChardev(text: string): { readonly id: string; readonly device: Chardev } {
@@ -60,9 +89,13 @@ export function parseChardev(text: string): { readonly id: string; readonly devi
   const backend = options.findLast(([key]) => key === 'backend')?.[1];
   if (id === undefined) throw new QapiError('chardev: no id specified');
   if (backend === undefined) throw new QapiError(`chardev: "${id}" missing backend`);
-  if (backend === 'stdio') return { id, device: { kind: 'stdio' } };
+  const others = options.filter(([key]) => key !== 'backend');
+  if (backend === 'stdio') {
+    for (const [key, value] of others) if (!SOCKET_OPTIONS.includes(key)) checkOther(key, value);
+    return { id, device: { kind: 'stdio' } };
+  }
   if (backend !== 'socket') throw new QapiError(`'${backend}' is not a valid char driver name`);
-  return { id, device: socketFrom(options.filter(([key]) => key !== 'backend')) };
+  return { id, device: socketFrom(others) };
 }
 
 /**
@@ -133,28 +166,30 @@ function socketDevice(text: string, implied: string | undefined, address?: Chard
 }
 
 function socketFrom(options: readonly (readonly [string, string])[], given?: ChardevAddress): Chardev {
-  let path: string | undefined;
-  let host: string | undefined;
-  let port: string | undefined;
+  const place: Record<string, string> = {};
+  const families: Record<string, boolean> = {};
   let server = false;
   let wait: boolean | undefined;
   let noDelay = true;
   let reconnectMs: number | undefined;
+  let reconnects = false;
   for (const [key, value] of options) {
-    if (key === 'path') path = value;
-    else if (key === 'host') host = value;
-    else if (key === 'port') port = value;
+    if (PLACE.includes(key)) place[key] = value;
+    else if (FAMILIES.includes(key)) families[key] = boolOption(key, value);
     else if (key === 'server') server = boolOption(key, value);
     else if (key === 'wait') wait = boolOption(key, value);
     else if (key === 'nodelay') noDelay = boolOption(key, value);
     else if (key === 'delay') noDelay = !boolOption(key, value);
-    else if (key === 'reconnect') reconnectMs = milliseconds(key, value, 1000);
-    else if (key === 'reconnect-ms') reconnectMs = milliseconds(key, value, 1);
-    else if (UNSUPPORTED.includes(key)) throw new QapiError(`netyard's monitors have no option '${key}'`);
-    else throw new QapiError(`Invalid parameter '${key}'`);
+    else if (key === 'reconnect' || key === 'reconnect-ms') {
+      reconnects = true;
+      reconnectMs = milliseconds(key, value, key === 'reconnect' ? 1000 : 1);
+    } else checkOther(key, value);
   }
-  const address = given ?? addressFrom(path, host, port);
-  if (server && reconnectMs !== undefined) {
+  const address = given === undefined ? addressFrom(place, families) : inFamily(given, families);
+  if ('fd' in address && reconnects) {
+    throw new QapiError("'reconnect' option is incompatible with 'fd' address type");
+  }
+  if (server && reconnects) {
     throw new QapiError("'reconnect' option is incompatible with socket in server listen mode");
   }
   if (!server && wait !== undefined) {
@@ -163,16 +198,49 @@ function socketFrom(options: readonly (readonly [string, string])[], given?: Cha
   return { kind: 'socket', address, server, wait: server && wait !== false, noDelay, reconnectMs };
 }
 
-function addressFrom(path: string | undefined, host: string | undefined, port: string | undefined): ChardevAddress {
-  if (path !== undefined && host !== undefined) {
+const PLACE = ['path', 'host', 'port', 'fd'];
+const FAMILIES = ['ipv4', 'ipv6'];
+const SOCKET_OPTIONS = [...PLACE, ...FAMILIES, ...['server', 'wait', 'nodelay', 'delay', 'reconnect', 'reconnect-ms']];
+
+/** An option that changes nothing. @throws QapiError for one that would. */
+function checkOther(key: string, value: string): void {
+  if (NO_MATTER.includes(key)) {
+    boolOption(key, value);
+    return;
+  }
+  if (ONLY_OFF.includes(key) && !boolOption(key, value)) return;
+  if (UNSUPPORTED.includes(key) || ONLY_OFF.includes(key)) {
+    throw new QapiError(`netyard's monitors have no option '${key}'`);
+  }
+  throw new QapiError(`Invalid parameter '${key}'`);
+}
+
+function addressFrom(place: Readonly<Record<string, string>>, families: Families): ChardevAddress {
+  const { path, host, port, fd } = place;
+  if ([path, host, fd].filter((value) => value !== undefined).length > 1) {
     throw new QapiError("None or one of 'path', 'fd' or 'host' option required.");
   }
   if (host !== undefined) {
     if (port === undefined) throw new QapiError('chardev: socket: no port given');
-    return { host, port };
+    return inFamily({ host, port }, families);
   }
-  if (path === undefined || path === '') throw new QapiError("chardev: socket: one of 'path' or 'host' is needed");
+  if (fd !== undefined) {
+    if (!/^\d+$/.test(fd) || Number(fd) > MAX_DESCRIPTOR) throw new QapiError(`Unable to parse FD number ${fd}`);
+    return { fd: Number(fd) };
+  }
+  if (path === undefined || path === '')
+    throw new QapiError("chardev: socket: one of 'path', 'fd' or 'host' is needed");
   return { path };
+}
+
+type Families = { readonly ipv4?: boolean; readonly ipv6?: boolean };
+
+/** What ipv4= and ipv6= leave of a name (QEMU util/qemu-sockets.c inet_ai_family_from_address). */
+function inFamily(address: ChardevAddress, { ipv4, ipv6 }: Families): ChardevAddress {
+  if (!('host' in address)) return address;
+  if (ipv4 === false && ipv6 === false) throw new QapiError('Cannot disable IPv4 and IPv6 at same time');
+  if (ipv4 === ipv6) return address;
+  return { ...address, family: ipv6 === true || ipv4 === false ? 6 : 4 };
 }
 
 function boolOption(key: string, value: string): boolean {

@@ -1,10 +1,23 @@
 /** Monitors that connect to somebody who listens, once or again and again. */
 import * as net from 'node:net';
+import type { Sockets } from '../net/index.ts';
 import { toHostError } from '../node/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import type { ChardevAddress } from './chardev.ts';
 import type { MonitorContext, QmpMonitor } from './monitor.ts';
-import { checkUnixPath, isResolution, portNumber, type SocketDevice, unresolved } from './socket-device.ts';
+import {
+  adoptSocket,
+  type Client,
+  checkSocket,
+  checkUnixPath,
+  hostInFamily,
+  isResolution,
+  isTcpSocket,
+  nativeClient,
+  portNumber,
+  type SocketDevice,
+  unresolved,
+} from './socket-device.ts';
 import { type StreamSession, socketSession } from './stream-session.ts';
 
 /**
@@ -28,8 +41,7 @@ class ConnectingMonitor implements QmpMonitor {
   readonly #closed = new AbortController();
 
   constructor(device: SocketDevice, context: MonitorContext) {
-    const { address } = device;
-    this.address = 'path' in address ? `unix:${address.path}` : `tcp:${address.host}:${address.port}`;
+    this.address = addressText(device.address);
     this.#device = device;
     this.#context = context;
     this.counters = context.counters;
@@ -56,7 +68,7 @@ class ConnectingMonitor implements QmpMonitor {
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
-    const socket = await dial(this.#device, signal);
+    const socket = await dial(this.#device, this.#context.options.sockets, signal);
     this.counters.sessions++;
     const session = socketSession(socket, this.#context);
     this.#session = session;
@@ -78,11 +90,63 @@ class ConnectingMonitor implements QmpMonitor {
   }
 }
 
-function dial({ address, noDelay }: SocketDevice, signal: AbortSignal): Promise<net.Socket> {
-  if ('path' in address) checkUnixPath(address.path);
-  const where = 'path' in address ? { path: address.path } : { host: address.host, port: portNumber(address) };
+async function dial(device: SocketDevice, sockets: Sockets | undefined, signal: AbortSignal): Promise<Client> {
+  const { address, noDelay } = device;
+  const native = sockets?.can.descriptors === true ? sockets : undefined;
+  if ('fd' in address) return native === undefined ? nodeStream(address.fd) : givenStream(address.fd, native);
+  if ('path' in address) {
+    checkUnixPath(address.path);
+    return native === undefined
+      ? connect(address, { path: address.path }, signal)
+      : connectNatively(address.path, native, signal);
+  }
+  const port = portNumber(address);
+  return connect(address, { host: await hostInFamily(address), port, noDelay }, signal);
+}
+
+function nodeStream(fd: number): net.Socket {
+  checkSocket(fd);
+  return new net.Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+}
+
+function givenStream(fd: number, sockets: Sockets): Client {
+  const adopted = adoptSocket(fd, sockets);
+  if (adopted.kind === 'stream') return nativeClient(adopted.socket, sockets, isTcpSocket(adopted.socket));
+  void (adopted.kind === 'listener' ? adopted.listener : adopted.socket).close();
+  throw new QapiError(
+    adopted.kind === 'listener'
+      ? `File descriptor '${fd}' is a listening socket: add server=on`
+      : `File descriptor '${fd}' is not a stream socket`,
+  );
+}
+
+function connectNatively(path: string, sockets: Sockets, signal: AbortSignal): Promise<Client> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ ...where, noDelay, allowHalfOpen: true });
+    if (signal.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const socket = sockets.connect({ family: 'unix', path }, { passDescriptors: true, reserved: true });
+    const abort = (): void => {
+      socket.close();
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    socket.onEvent = (event) => {
+      signal.removeEventListener('abort', abort);
+      if (event === 'connected') {
+        resolve(nativeClient(socket, sockets, false));
+        return;
+      }
+      reject(connectError({ path }, socket.error));
+      socket.close();
+    };
+  });
+}
+
+function connect(address: ChardevAddress, where: net.NetConnectOpts, signal: AbortSignal): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ ...where, allowHalfOpen: true });
     const abort = (): void => {
       socket.destroy();
       reject(signal.reason);
@@ -105,7 +169,12 @@ function dial({ address, noDelay }: SocketDevice, signal: AbortSignal): Promise<
 
 function connectError(address: ChardevAddress, error: unknown): QapiError {
   const { message } = toHostError(error);
-  if (!('path' in address) && isResolution(error)) return unresolved(address, message);
-  const name = 'path' in address ? address.path : `${address.host}:${address.port}`;
+  if ('host' in address && isResolution(error)) return unresolved(address, message);
+  const name = 'host' in address ? `${address.host}:${address.port}` : 'path' in address ? address.path : '';
   return new QapiError(`Failed to connect to '${name}': ${message}`, { cause: error });
+}
+
+function addressText(address: ChardevAddress): string {
+  if ('fd' in address) return `fd:${address.fd}`;
+  return 'path' in address ? `unix:${address.path}` : `tcp:${address.host}:${address.port}`;
 }

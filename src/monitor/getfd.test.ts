@@ -9,7 +9,7 @@ import { until } from '../../tests/kit/until.ts';
 import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
 import { createNodeHost, type NodeHost } from '../node/index.ts';
 import { Yard } from '../yard/index.ts';
-import { parseQmpDevice } from './chardev.ts';
+import { type MonitorSpec, parseChardev, parseQmpDevice } from './chardev.ts';
 import type { QmpMonitor } from './monitor.ts';
 import { startQmpMonitor } from './qmp-monitor.ts';
 
@@ -46,9 +46,11 @@ class Client {
   readonly #fd: number;
   #text = '';
 
-  constructor() {
+  /** @param fd connected already */
+  constructor(fd?: number) {
     const { calls } = addon();
-    this.#fd = calls.socket(1, SOCK_STREAM, 0);
+    this.#fd = fd ?? calls.socket(1, SOCK_STREAM, 0);
+    if (fd !== undefined) return;
     const address = new Uint8Array(110);
     new DataView(address.buffer).setUint16(0, 1, true);
     address.set(new TextEncoder().encode(path), 2);
@@ -105,6 +107,88 @@ const linkOf = (number: number | string): string => {
 };
 const OK = '{"return": {}}';
 const generic = (desc: string): string => `{"error": {"class": "GenericError", "desc": "${desc}"}}`;
+
+describeNative('getfd on other monitors than a listening one', () => {
+  /** A client on this end of a connection that the yard has as `device`. */
+  async function served(end: number, device: MonitorSpec['device']): Promise<void> {
+    const other = await startQmpMonitor({ device, pretty: false }, yard, { sockets: host.sockets });
+    const client = new Client(end);
+    await client.line();
+    expect(await client.call('{"execute":"qmp_capabilities"}')).toBe(OK);
+    expect(await client.call(named('getfd', 'x'), file())).toBe(OK);
+    expect(await client.call(named('closefd', 'x'))).toBe(OK);
+    client.close();
+    await other.close();
+  }
+
+  it('one that connects takes descriptors', async () => {
+    const before = openDescriptors();
+    const { calls } = addon();
+    const listener = calls.socket(1, SOCK_STREAM, 0);
+    const address = new Uint8Array(110);
+    new DataView(address.buffer).setUint16(0, 1, true);
+    const at = join(directory, 'server');
+    address.set(new TextEncoder().encode(at), 2);
+    expect(calls.bind(listener, address, 0, address.length)).toBe(0);
+    expect(calls.listen(listener, 1)).toBe(0);
+    const starting = startQmpMonitor({ device: parseQmpDevice(`unix:${at}`), pretty: false }, yard, {
+      sockets: host.sockets,
+    });
+    const client = new Client(calls.accept4(listener, 0));
+    const other = await starting;
+    expect(other.address).toBe(`unix:${at}`);
+    await client.line();
+    expect(await client.call('{"execute":"qmp_capabilities"}')).toBe(OK);
+    expect(await client.call(named('getfd', 'x'), file())).toBe(OK);
+    expect(await client.call(named('closefd', 'x'))).toBe(OK);
+    client.close();
+    calls.close(listener);
+    await other.close();
+    await until(() => openDescriptors() === before);
+  });
+
+  it('one on a connected descriptor takes descriptors', async () => {
+    const [a, b] = socketPair(SOCK_STREAM);
+    await served(b, parseChardev(`socket,id=c,fd=${a}`).device);
+  });
+
+  it('a listening descriptor serves, as libvirt gives it, and its path stays', async () => {
+    const { calls } = addon();
+    const listener = calls.socket(1, SOCK_STREAM, 0);
+    const address = new Uint8Array(110);
+    new DataView(address.buffer).setUint16(0, 1, true);
+    const at = join(directory, 'given');
+    address.set(new TextEncoder().encode(at), 2);
+    expect(calls.bind(listener, address, 0, address.length)).toBe(0);
+    expect(calls.listen(listener, 1)).toBe(0);
+    const end = calls.socket(1, SOCK_STREAM, 0);
+    expect(calls.connect(end, address, 0, address.length)).toBe(0);
+    await served(end, parseChardev(`socket,id=c,fd=${listener},server=on,wait=off`).device);
+    expect(existsSync(at)).toBe(true);
+    expect(linkOf(listener)).toBe('');
+  });
+
+  it.each([
+    ['', 'is not a socket'],
+    [',server=on,wait=off', 'is not a socket'],
+  ])('what is no socket is refused%s', async (options, message) => {
+    const fd = file();
+    const { device } = parseChardev(`socket,id=c,fd=${fd}${options}`);
+    await expect(startQmpMonitor({ device, pretty: false }, yard, { sockets: host.sockets })).rejects.toThrow(
+      `File descriptor '${fd}' ${message}`,
+    );
+    closeSync(fd);
+  });
+
+  it('a descriptor of the wrong kind is refused', async () => {
+    const [a, b] = socketPair(SOCK_STREAM);
+    const { device } = parseChardev(`socket,id=c,fd=${a},server=on,wait=off`);
+    await expect(startQmpMonitor({ device, pretty: false }, yard, { sockets: host.sockets })).rejects.toThrow(
+      `File descriptor '${a}' is not a listening socket`,
+    );
+    closeSync(b);
+  });
+});
 
 describeNative('getfd and closefd', () => {
   it("answers with QEMU's texts and leaves no descriptor", async () => {

@@ -1,10 +1,13 @@
 /** Monitors on sockets and stdio: how people and programs reach a yard. */
 export {
+  asksForChardevHelp,
   type Chardev,
   type ChardevAddress,
+  chardevHelp,
   type MonitorSpec,
   monitorOn,
   parseChardev,
+  parseChardevReference,
   parseHmpDevice,
   parseMon,
   parseQmpDevice,

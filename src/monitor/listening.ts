@@ -7,8 +7,19 @@ import { hostError, removeStale, setPathMode, toHostError } from '../node/index.
 import { QapiError } from '../qapi/index.ts';
 import type { ChardevAddress } from './chardev.ts';
 import type { MonitorContext, QmpMonitor } from './monitor.ts';
-import { NativeDuplex } from './native-duplex.ts';
-import { checkUnixPath, isResolution, portNumber, type SocketDevice, unresolved } from './socket-device.ts';
+import {
+  adoptSocket,
+  type Client,
+  checkSocket,
+  checkUnixPath,
+  hostInFamily,
+  isResolution,
+  isTcpSocket,
+  nativeClient,
+  portNumber,
+  type SocketDevice,
+  unresolved,
+} from './socket-device.ts';
 import { type StreamSession, socketSession } from './stream-session.ts';
 
 /** Clients at once on one socket: enough for tools, little enough that forgotten ones show. */
@@ -35,11 +46,12 @@ export async function startListening(device: SocketDevice, context: MonitorConte
 async function listeningMonitor(device: SocketDevice, context: MonitorContext): Promise<ListeningMonitor> {
   const { address } = device;
   const { sockets } = context.options;
-  if ('path' in address && sockets?.can.descriptors === true) {
-    const listener = await listenNatively(sockets, address.path);
-    const monitor = new ListeningMonitor(() => void listener.close(), `unix:${address.path}`, context);
-    listener.onConnection = (socket) =>
-      monitor.accept(new NativeDuplex(socket, (descriptor) => sockets.closeDescriptor?.(descriptor)));
+  if (sockets?.can.descriptors === true && !('host' in address)) {
+    const listener =
+      'path' in address ? await listenNatively(sockets, address.path) : givenListener(address.fd, sockets);
+    const text = 'path' in address ? `unix:${address.path}` : `fd:${address.fd}`;
+    const monitor = new ListeningMonitor(() => void listener.close(), text, context);
+    listener.onConnection = (socket) => monitor.accept(nativeClient(socket, sockets, isTcpSocket(socket)));
     return monitor;
   }
   const server = net.createServer({ allowHalfOpen: true, noDelay: device.noDelay });
@@ -53,6 +65,13 @@ async function listeningMonitor(device: SocketDevice, context: MonitorContext): 
   return monitor;
 }
 
+function givenListener(fd: number, sockets: Sockets): Listener {
+  const adopted = adoptSocket(fd, sockets);
+  if (adopted.kind === 'listener') return adopted.listener;
+  void adopted.socket.close();
+  throw new QapiError(`File descriptor '${fd}' is not a listening socket`);
+}
+
 async function listenNatively(sockets: Sockets, path: string): Promise<Listener> {
   checkUnixPath(path);
   try {
@@ -61,8 +80,6 @@ async function listenNatively(sockets: Sockets, path: string): Promise<Listener>
     throw bindError({ path }, error);
   }
 }
-
-type Client = net.Socket | NativeDuplex;
 
 class ListeningMonitor implements QmpMonitor {
   readonly address: string;
@@ -148,18 +165,17 @@ async function bind(server: net.Server, address: ChardevAddress): Promise<void> 
       throw bindError(address, error);
     });
   }
+  if ('fd' in address) checkSocket(address.fd);
+  const host = 'host' in address ? await hostInFamily(address) : '';
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(bindError(address, error)));
     server.once('listening', resolve);
     if ('path' in address) listenPrivately(server, address.path);
-    else server.listen({ ...hostOf(address), port: portNumber(address), exclusive: true });
+    else if ('fd' in address) server.listen({ fd: address.fd });
+    // Without a host: every address, of both families where there are both.
+    else server.listen({ ...(host === '' ? {} : { host }), port: portNumber(address), exclusive: true });
   });
   server.removeAllListeners('error');
-}
-
-/** Without a host: every address, of both families where there are both. */
-function hostOf(address: { readonly host: string }): { host?: string } {
-  return address.host === '' ? {} : { host: address.host };
 }
 
 /** Binds inside listen(), with a mask that keeps others out from the first moment. */
@@ -185,6 +201,8 @@ function bindError(address: ChardevAddress, error: unknown): QapiError {
     return new QapiError(text, { cause: error });
   }
   const { message, code } = toHostError(error);
+  if ('fd' in address)
+    return new QapiError(`File descriptor '${address.fd}' cannot be used: ${message}`, { cause: error });
   if (isResolution(error)) return unresolved(address, message);
   const start = code === 'EADDRINUSE' ? 'Failed to find an available port' : 'Failed to bind socket';
   return new QapiError(`${start}: ${message}`, { cause: error });
@@ -198,6 +216,7 @@ function unixBindError(path: string, error: unknown): HostError {
 
 function addressText(server: net.Server, address: ChardevAddress): string {
   if ('path' in address) return `unix:${address.path}`;
+  if ('fd' in address) return `fd:${address.fd}`;
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw hostError('ENOTCONN');
   const host = address.host === '' ? bound.address : address.host;

@@ -1,10 +1,11 @@
-/** A unix stream of the native layer as a stream of Node, with the descriptors that come along. */
+/** A stream of the native layer as a stream of Node, with the descriptors that come along. */
 import { Duplex } from 'node:stream';
 import { SOCKET_FAILED, type StreamSocket, WOULD_BLOCK } from '../net/index.ts';
 
 const CHUNK_BYTES = 16 * 1024;
 
 export class NativeDuplex extends Duplex {
+  readonly isTcp: boolean;
   readonly #socket: StreamSocket;
   readonly #close: (descriptor: number) => void;
   /** Came with the last message that brought any. */
@@ -13,8 +14,9 @@ export class NativeDuplex extends Duplex {
   #pending: { bytes: Uint8Array; offset: number; done: (error?: Error | null) => void } | undefined;
 
   /** @param close closes a descriptor that nobody took. */
-  constructor(socket: StreamSocket, close: (descriptor: number) => void) {
+  constructor(socket: StreamSocket, close: (descriptor: number) => void, isTcp: boolean) {
     super({ allowHalfOpen: true });
+    this.isTcp = isTcp;
     this.#socket = socket;
     this.#close = close;
     socket.onEvent = (event) => {

@@ -1,11 +1,19 @@
-/** The socket that a monitor sits on: checks of its address, and the errors that both directions share. */
+/** The socket that a monitor sits on: checks of its address, and what both directions share. */
+import { fstatSync } from 'node:fs';
+import { isIP, type Socket } from 'node:net';
+import { type AdoptedSocket, HostError, isInet, type Sockets, type StreamSocket } from '../net/index.ts';
+import { toHostError } from '../node/index.ts';
 import { QapiError } from '../qapi/index.ts';
-import type { Chardev } from './chardev.ts';
+import type { Chardev, ChardevAddress } from './chardev.ts';
+import { NativeDuplex } from './native-duplex.ts';
 
 /** sun_path without its final NUL, as far as Node binds it. */
 const MAX_UNIX_PATH = 107;
 
 export type SocketDevice = Extract<Chardev, { kind: 'socket' }>;
+export type InternetAddress = Extract<ChardevAddress, { host: string }>;
+/** A connection to whoever uses the monitor. */
+export type Client = Socket | NativeDuplex;
 
 /** @throws QapiError */
 export function checkUnixPath(path: string): void {
@@ -28,4 +36,62 @@ export function unresolved(address: { readonly host: string; readonly port: stri
 /** getaddrinfo failed, not a call on a socket. */
 export function isResolution(error: unknown): boolean {
   return (error as { syscall?: unknown } | null)?.syscall === 'getaddrinfo';
+}
+
+/**
+ * The host to bind or connect to: with a family, an address of it.
+ * @throws QapiError with QEMU's text
+ */
+export async function hostInFamily(address: InternetAddress): Promise<string> {
+  const { host, family } = address;
+  if (family === undefined) return host;
+  if (host === '') return family === 4 ? '0.0.0.0' : '::';
+  const version = isIP(host);
+  if (version === family) return host;
+  if (version !== 0) throw unresolved(address, 'Address family for hostname not supported');
+  const { lookup } = await import('node:dns/promises');
+  try {
+    return (await lookup(host, { family })).address;
+  } catch (error) {
+    throw unresolved(address, toHostError(error).message);
+  }
+}
+
+/** The stream of a client that netyard's own sockets brought. */
+export function nativeClient(socket: StreamSocket, sockets: Sockets, isTcp: boolean): NativeDuplex {
+  return new NativeDuplex(socket, (descriptor) => sockets.closeDescriptor?.(descriptor), isTcp);
+}
+
+/** Reachable for every program of the machine, a browser among them. */
+export function isTcp(client: Client): boolean {
+  return client instanceof NativeDuplex ? client.isTcp : client.remoteAddress !== undefined;
+}
+
+/**
+ * A descriptor that was given to the process, as one of ours.
+ * @throws QapiError with QEMU's text
+ */
+export function adoptSocket(fd: number, sockets: Sockets): AdoptedSocket {
+  checkSocket(fd);
+  try {
+    return sockets.adopt(fd, { passDescriptors: true });
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    throw new QapiError(`File descriptor '${fd}' cannot be used: ${error.message}`, { cause: error });
+  }
+}
+
+/** @throws QapiError with QEMU's text */
+export function checkSocket(fd: number): void {
+  try {
+    if (fstatSync(fd).isSocket()) return;
+  } catch {
+    // Not open: said below.
+  }
+  throw new QapiError(`File descriptor '${fd}' is not a socket`);
+}
+
+export function isTcpSocket(socket: StreamSocket): boolean {
+  const { localAddress } = socket;
+  return localAddress !== undefined && isInet(localAddress);
 }

@@ -1,9 +1,10 @@
 /** A QMP session on a byte stream of Node: socket or stdio. */
-import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { type QmpServerOptions, QmpServerSession, type QmpTarget } from '../qmp/index.ts';
+import { HttpGuard } from './http-guard.ts';
 import type { MonitorContext } from './monitor.ts';
 import { NativeDuplex } from './native-duplex.ts';
+import { type Client, isTcp } from './socket-device.ts';
 
 /** After the session's end, what the client does not take within this time is dropped. */
 const FLUSH_LIMIT_MS = 500;
@@ -31,11 +32,11 @@ export class StreamSession {
   #onClosed: () => void = () => {};
   #limit: NodeJS.Timeout | undefined;
   #gone = false;
-  /** Bytes have come. */
-  #heard = false;
+  readonly #guard: HttpGuard | undefined;
 
   constructor(target: QmpTarget, pair: StreamPair, options: QmpServerOptions) {
     this.#pair = pair;
+    this.#guard = pair.isTcp === true ? new HttpGuard() : undefined;
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
@@ -89,9 +90,7 @@ export class StreamSession {
   }
 
   readonly #onData = (bytes: Uint8Array): void => {
-    const isFirst = !this.#heard;
-    this.#heard = true;
-    if (isFirst && this.#pair.isTcp === true && isHttp(bytes)) {
+    if (this.#guard?.refuses(bytes) === true) {
       this.#pair.destroy();
       this.#onGone();
       return;
@@ -114,26 +113,14 @@ export class StreamSession {
   }
 }
 
-/**
- * A page in the user's browser may post to a TCP port of this machine, unasked, and QMP's lexer finds its way from the
- * header to the commands behind it. No QMP client begins with a method of HTTP.
- */
-function isHttp(bytes: Uint8Array): boolean {
-  const start = String.fromCharCode(...bytes.subarray(0, 8));
-  return /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT)( |$)/.test(start);
-}
-
 /** A session that owns its socket. */
-export function socketSession(
-  socket: Socket | NativeDuplex,
-  { target, sessionOptions }: MonitorContext,
-): StreamSession {
+export function socketSession(socket: Client, { target, sessionOptions }: MonitorContext): StreamSession {
   return new StreamSession(
     target,
     {
       input: socket,
       output: socket,
-      isTcp: !(socket instanceof NativeDuplex) && socket.remoteAddress !== undefined,
+      isTcp: isTcp(socket),
       ...(socket instanceof NativeDuplex ? { takeDescriptor: () => socket.takeDescriptor() } : {}),
       end: () => socket.destroySoon(),
       destroy: () => socket.destroy(),

@@ -259,7 +259,18 @@ export interface Capabilities {
 export interface Sockets {
   readonly can: Capabilities;
   /** Starts connecting; 'connected' or 'error' follows. Never throws for what the network answers. */
-  connect(to: SocketAddress, options?: { bind?: InetAddress; noDelay?: boolean; keepAlive?: boolean }): StreamSocket;
+  connect(
+    to: SocketAddress,
+    options?: {
+      bind?: InetAddress;
+      noDelay?: boolean;
+      keepAlive?: boolean;
+      /** A unix stream takes descriptors: see StreamSocket.takeDescriptors. Ignored without the native layer. */
+      passDescriptors?: boolean;
+      /** It may take a descriptor that is kept from all others: that of a monitor. */
+      reserved?: boolean;
+    },
+  ): StreamSocket;
   /** Rejects with HostError when bind or listen fails. A unix path that is a stale socket is unlinked first. */
   listen(
     at: SocketAddress,

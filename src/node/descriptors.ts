@@ -32,9 +32,10 @@ export class DescriptorBudget {
   /**
    * Counts a refusal.
    * @param open sockets that are open now
+   * @param reserved it is one of those for whom the rest is left
    */
-  mayOpen(open: number): boolean {
-    const may = this.#isBelow(open, OPENED_SHARE);
+  mayOpen(open: number, reserved = false): boolean {
+    const may = this.#isBelow(open, reserved ? 1 : OPENED_SHARE);
     if (!may) this.#counters.refusedOpenings++;
     return may;
   }

@@ -2,7 +2,7 @@ import { homedir, userInfo } from 'node:os';
 import type { Identity } from '../net/index.ts';
 
 export function nodeIdentity(): Identity {
-  return { processId: process.pid, userName: userName(), home: homeOf() };
+  return { processId: process.pid, userName: userName(), home: homeDirectory() };
 }
 
 /** An id without an entry in passwd has no name. */
@@ -14,7 +14,8 @@ function userName(): string {
   }
 }
 
-function homeOf(): string {
+/** '' for an id without an entry in passwd, unless HOME names one. */
+export function homeDirectory(): string {
   try {
     return homedir();
   } catch {

@@ -14,6 +14,8 @@ export interface ConnectOptions {
   readonly bind?: InetAddress;
   readonly noDelay?: boolean;
   readonly keepAlive?: boolean;
+  readonly passDescriptors?: boolean;
+  readonly reserved?: boolean;
 }
 
 export interface StreamOrigin {
@@ -31,7 +33,7 @@ export interface StreamOrigin {
 
 export function connectingOrigin(context: SocketContext, to: SocketAddress, options: ConnectOptions): StreamOrigin {
   // Asked before the new stream itself is in the list.
-  const mayOpen = context.descriptors.mayOpen(context.open.size);
+  const mayOpen = context.descriptors.mayOpen(context.open.size, options.reserved);
   return {
     isConnected: false,
     unixPath: to.family === 'unix' ? to.path : undefined,

@@ -1,10 +1,11 @@
 /** Finds and loads the addon, once per thread. */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { constants, homedir } from 'node:os';
+import { constants } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { VERSION } from '../../version.ts';
+import { homeDirectory } from '../identity.ts';
 import type { NativeBinding } from './binding.ts';
 
 /** What native/module.c says as well. */
@@ -48,7 +49,7 @@ function candidates(): string[] {
   const root = packageRoot();
   const prebuilt = join(root, 'prebuilds', `linux-${process.arch}`, runsOnMusl() ? 'musl.node' : 'glibc.node');
   const cached = cachedAddon();
-  return [builtAddon(), ...(isOurs(cached) ? [cached] : []), prebuilt];
+  return [builtAddon(), ...(cached !== undefined && isOurs(cached) ? [cached] : []), prebuilt];
 }
 
 /** Where the build puts it: in the package. */
@@ -56,10 +57,12 @@ export function builtAddon(): string {
   return join(packageRoot(), 'native', 'build', 'netyard.node');
 }
 
-/** Where `netyard doctor --build` puts it when the package belongs to somebody else. */
-export function cachedAddon(env: NodeJS.ProcessEnv = process.env): string {
+/** Where `netyard doctor --build` puts it when the package belongs to somebody else. Nowhere for a user without a home. */
+export function cachedAddon(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const given = env['XDG_CACHE_HOME'];
-  const cache = given !== undefined && isAbsolute(given) ? given : join(homedir(), '.cache');
+  const home = homeDirectory();
+  const cache = given !== undefined && isAbsolute(given) ? given : home === '' ? undefined : join(home, '.cache');
+  if (cache === undefined) return undefined;
   const libc = runsOnMusl() ? 'musl' : 'glibc';
   return join(cache, 'netyard', VERSION, `linux-${process.arch}-${libc}`, 'netyard.node');
 }

@@ -75,7 +75,7 @@ export interface Connecting {
  */
 export function connecting(context: NativeContext, to: SocketAddress, options: ConnectOptions): Connecting {
   const { host, calls } = context;
-  if (!host.descriptors.mayOpen(host.open.size)) throw hostError('EMFILE');
+  if (!host.descriptors.mayOpen(host.open.size, options.reserved)) throw hostError('EMFILE');
   return guarded(context, newSocket(context, domainOf(to), SOCK_STREAM), (fd) => {
     if (isInet(to)) {
       if (options.noDelay !== false) calls.setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);

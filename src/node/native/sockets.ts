@@ -48,7 +48,8 @@ export class NativeSockets implements Sockets {
     }
     const { fd, isConnected } = started;
     const stage = isConnected ? 'answered' : 'connecting';
-    return new NativeStream(context, { fd, stage, local: isUnix ? to : undefined, remote: to });
+    const passDescriptors = isUnix && options.passDescriptors === true;
+    return new NativeStream(context, { fd, stage, local: isUnix ? to : undefined, remote: to, passDescriptors });
   }
 
   listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
