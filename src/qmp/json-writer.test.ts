@@ -39,6 +39,11 @@ describe('writeJson', () => {
     );
   });
 
+  it('writes minus zero as QEMU does, which reads it as the integer 0', () => {
+    expect(writeJson([new JsonDouble(-0), parseJsonText('-0.0')])).toBe('[-0, -0]');
+    expect(writeJson(parseJsonText('[-0, -0]'))).toBe('[0, 0]');
+  });
+
   it('is read back as the same value, by us and by JSON.parse', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
