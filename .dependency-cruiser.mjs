@@ -31,8 +31,10 @@ const DOORS = [
   '^src/qapi/(error|value)\\.ts$',
   '^src/qapi/(front|emit-markdown|emit-typescript|compile-table)\\.ts$',
   '^src/schema/net\\.ts$',
-  // The subpath netyard/qmp on Node.
-  '^src/node/qmp\\.ts$',
+  // What `netyard` and `netyard/browser` export alike.
+  '^src/yard/api\\.ts$',
+  // The subpath netyard/qmp, on Node and in a page.
+  '^src/(node/qmp|qmp/client)\\.ts$',
   '^src/[a-z]+/index\\.ts$',
 ];
 

@@ -10,12 +10,10 @@ import { createNodeHost, diagnosticsTrace } from './node/index.ts';
 import { VERSION } from './version.ts';
 import { type LibraryYard, type LibraryYardOptions, openYard } from './yard/index.ts';
 
-export { type GuestPort, type GuestPortOptions, HostError } from './net/index.ts';
-export { QapiError } from './qapi/index.ts';
-export { QmpError, type QmpSession, QmpSessionError } from './qmp/index.ts';
+export type { Log } from './net/index.ts';
 export type * from './schema/net.ts';
 export { VERSION } from './version.ts';
-export { type LibraryYard, UsageError } from './yard/index.ts';
+export * from './yard/api.ts';
 
 export interface YardOptions extends LibraryYardOptions {
   /** Where messages go. Default: nowhere. */
@@ -25,7 +23,7 @@ export interface YardOptions extends LibraryYardOptions {
 /**
  * Opens a yard.
  * @param options netdevs as `-netdev` text or as netdev_add's arguments.
- * @throws QmpError or QapiError with QEMU's text when a netdev cannot start; nothing is left open then.
+ * @throws QmpError with QEMU's text when a netdev cannot start; nothing is left open then.
  * @example
  * await using yard = await createYard({ netdevs: ['user,id=u0,hostfwd=tcp:127.0.0.1:0-:22'] });
  * await yard.execute('set_link', { name: 'u0', up: false });

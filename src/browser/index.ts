@@ -4,12 +4,13 @@ import { VERSION } from '../version.ts';
 import { type LibraryYard, type LibraryYardOptions, openYard } from '../yard/index.ts';
 import { createBrowserHost } from './host.ts';
 
-export type { LibraryYard, LibraryYardOptions } from '../yard/index.ts';
+export * from '../yard/api.ts';
+export type { LibraryYardOptions } from '../yard/index.ts';
 export { createBrowserHost };
 
 /**
  * @param options netdevs as strings (`-netdev` syntax) or objects, as in the library.
- * @throws QapiError with QEMU's text when a netdev cannot start; nothing is left open then.
+ * @throws QmpError with QEMU's text when a netdev cannot start; nothing is left open then.
  * @example const yard = await createYard({ netdevs: ['user,id=u0'] });
  */
 export async function createYard(options: LibraryYardOptions = {}): Promise<LibraryYard> {

@@ -3,6 +3,7 @@ import type { QmpSchema } from '../qapi/index.ts';
 import type { NetyardSchema } from '../schema/net.ts';
 import { openQmpConnection, type QmpConnection, type QmpOpenOptions } from './connection.ts';
 import { QmpSessionError } from './errors.ts';
+import { Patience } from './patience.ts';
 import { type QmpTransport, type WebSocketLike, webSocketTransport } from './transport.ts';
 
 /** `unix:PATH`, a bare path, `tcp:HOST:PORT`, or the same in parts. Needs Node. */
@@ -52,21 +53,16 @@ export async function openWithin(
   options: ConnectOptions,
   make: (signal: AbortSignal | undefined) => QmpTransport | Promise<QmpTransport>,
 ): Promise<QmpConnection> {
-  const { timeoutMs } = options;
-  const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const signals = [options.signal, timeout].filter((signal) => signal !== undefined);
-  const signal = signals.length > 0 ? AbortSignal.any(signals) : undefined;
+  const patience = new Patience(
+    options,
+    (ms) => `no QMP session within ${ms} ms (QEMU serves one client per monitor: another may hold it)`,
+  );
   try {
-    const made = make(signal);
+    const made = make(patience.over);
     // A transport that is there already may deliver in this very turn.
     const transport = made instanceof Promise ? await made : made;
-    return await openQmpConnection(transport, { signal, bigint: options.bigint });
+    return await openQmpConnection(transport, { signal: patience.over, bigint: options.bigint });
   } catch (error) {
-    if (timeout?.aborted !== true || error !== timeout.reason) throw error;
-    throw new QmpSessionError(
-      'NY_QMP_TIMEOUT',
-      `no QMP session within ${timeoutMs} ms (QEMU serves one client per monitor: another may hold it)`,
-      { cause: error },
-    );
+    throw patience.explain(error);
   }
 }

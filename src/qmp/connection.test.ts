@@ -24,8 +24,10 @@ class Target implements QmpTarget {
   readonly listeners = new Set<(event: QmpEvent) => void>();
   readonly log: string[] = [];
   big: JsonValue = 2n ** 53n + 1n;
+  /** Ends the command `stuck`. */
+  release = (): void => {};
   isKnown(name: string): boolean {
-    return ['query-big', 'set-thing', 'wait', 'defect'].includes(name);
+    return ['query-big', 'set-thing', 'wait', 'defect', 'stuck'].includes(name);
   }
   allowsOob(): boolean {
     return false;
@@ -40,6 +42,7 @@ class Target implements QmpTarget {
   async execute(name: string, args: JsonObject | undefined): Promise<JsonValue | undefined> {
     this.log.push(`${name} ${JSON.stringify(args, (_, v) => (typeof v === 'bigint' ? `${v}n` : v))}`);
     if (name === 'query-big') return { list: [{ value: 1 }, { value: this.big }] };
+    if (name === 'stuck') await new Promise<void>((resolve) => (this.release = resolve));
     if (name === 'defect') throw new RangeError('ours');
     if (name === 'wait') {
       const n = (args?.['n'] ?? 0) as number;
@@ -154,6 +157,29 @@ describe.each([
     const results = await Promise.all([30, 0, 10].map((n) => session.execute('wait', { n })));
     expect(results).toEqual([30, 0, 10]);
     expect(target.log.filter((line) => line.startsWith('done'))).toEqual(['done 30', 'done 0', 'done 10']);
+  });
+
+  it('waits for a command as long as the caller wants', async () => {
+    const { session, target } = await open();
+    const reason = new RangeError('enough');
+    const controller = new AbortController();
+    const bySignal = session.call('stuck', {}, { signal: controller.signal });
+    await expect(session.execute('wait', {}, { timeoutMs: 5 })).rejects.toMatchObject({
+      name: 'QmpSessionError',
+      code: 'NY_QMP_TIMEOUT',
+      message: "no reply to 'wait' within 5 ms",
+    });
+    controller.abort(reason);
+    await expect(bySignal).rejects.toBe(reason);
+    // What was begun runs to its end; its reply is nobody's, and the session goes on.
+    target.release();
+    expect(await session.execute('wait', { n: 1 }, { signal: new AbortController().signal, timeoutMs: 60_000 })).toBe(
+      1,
+    );
+    const before = target.log.length;
+    await expect(session.execute('wait', undefined, { signal: controller.signal })).rejects.toBe(reason);
+    await session.execute('wait', { n: 2 });
+    expect(target.log.slice(before)).toEqual(['wait {"n":2}', 'done 2']);
   });
 
   it('names the member that is beyond 2^53', async () => {

@@ -6,11 +6,12 @@ import type { JsonObject, JsonValue, QmpSchema } from '../qapi/index.ts';
 import type { NetyardSchema } from '../schema/net.ts';
 import { CAPABILITIES_COMMAND } from './capabilities.ts';
 import { isObject } from './envelope.ts';
-import { QmpError, QmpSessionError } from './errors.ts';
+import { noReply, QmpError, QmpSessionError } from './errors.ts';
 import { EventStreams } from './event-streams.ts';
 import { JsonReader } from './json-reader.ts';
 import { writeJson } from './json-writer.ts';
-import type { EventStreamOptions, QmpSession } from './session.ts';
+import { Patience } from './patience.ts';
+import type { EventStreamOptions, ExecuteOptions, QmpSession } from './session.ts';
 import type { VersionInfo } from './target.ts';
 import type { QmpTransport } from './transport.ts';
 import { fromJson, toJsonArguments } from './values.ts';
@@ -125,12 +126,15 @@ class RemoteSession {
     void this.close();
   }
 
-  execute(name: string, args?: object): Promise<unknown> {
-    return this.call(name, args);
+  execute(name: string, args?: object, options?: ExecuteOptions): Promise<unknown> {
+    return this.call(name, args, options);
   }
 
-  async call(name: string, args?: object): Promise<unknown> {
-    return this.#request(name, toJsonArguments(args));
+  async call(name: string, args?: object, options: ExecuteOptions = {}): Promise<unknown> {
+    const json = toJsonArguments(args);
+    const patience = new Patience(options, (ms) => noReply(name, ms));
+    // The reply of a command that nobody waits for any more is still taken as its own.
+    return patience.wait(() => this.#request(name, json));
   }
 
   events(name: string, options: EventStreamOptions = {}) {

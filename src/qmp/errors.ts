@@ -24,7 +24,7 @@ export type QmpSessionErrorCode =
   | 'NY_QMP_CLOSED'
   /** The peer does not speak QMP, or broke its rules. */
   | 'NY_QMP_PROTOCOL'
-  /** No greeting or no answer to the negotiation in time. */
+  /** No session, or no reply to a command, within the time given. */
   | 'NY_QMP_TIMEOUT'
   /** An event stream was read more slowly than events came. */
   | 'NY_QMP_OVERFLOW'
@@ -42,6 +42,18 @@ export class QmpSessionError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+/** The message of NY_QMP_TIMEOUT for a command. */
+export function noReply(name: string, ms: number): string {
+  return `no reply to '${name}' within ${ms} ms`;
+}
+
+/** An error as a program gets it, whichever room raised it: QmpError with class and text. Defects of ours stay as they are. */
+export function asQmpError(error: unknown): unknown {
+  const reply = replyOf(error);
+  if (reply === undefined || error instanceof QmpError) return error;
+  return new QmpError(reply.class, reply.desc, { cause: error });
 }
 
 /** Errors meant for the client keep their text; undefined for a defect of ours, whose text is not for clients. */

@@ -5,7 +5,7 @@
 
 export { type Connect, type ConnectOptions, connect, openWithin, type QmpAddress, transportOf } from './connect.ts';
 export { openQmpConnection, type QmpConnection, type QmpOpenOptions } from './connection.ts';
-export { QmpError, QmpSessionError, type QmpSessionErrorCode } from './errors.ts';
+export { asQmpError, QmpError, QmpSessionError, type QmpSessionErrorCode } from './errors.ts';
 export { type EventLimit, EventThrottle, type ThrottleHost } from './event-throttle.ts';
 export { type JsonLimits, JsonReader, type JsonSink } from './json-reader.ts';
 export { parseJsonText } from './json-text.ts';
@@ -19,6 +19,7 @@ export type {
   EventStreamOptions,
   EventTimestamp,
   ExecuteArguments,
+  ExecuteOptions,
   Integers,
   QmpSession,
   WithBigint,

@@ -1,10 +1,11 @@
 /** A session with a target in this process: the interface of a remote one, without JSON text and sockets. */
-import { type JsonValue, QapiError, type QmpSchema } from '../qapi/index.ts';
+import { type JsonObject, type JsonValue, QapiError, type QmpSchema } from '../qapi/index.ts';
 import type { NetyardSchema } from '../schema/net.ts';
 import { CAPABILITIES_COMMAND } from './capabilities.ts';
-import { QmpError, QmpSessionError, replyOf } from './errors.ts';
+import { asQmpError, noReply, QmpSessionError } from './errors.ts';
 import { EventStreams } from './event-streams.ts';
-import type { EventStreamOptions, QmpSession } from './session.ts';
+import { Patience } from './patience.ts';
+import type { EventStreamOptions, ExecuteOptions, QmpSession } from './session.ts';
 import type { QmpTarget } from './target.ts';
 import { fromJson, toJsonArguments } from './values.ts';
 
@@ -40,28 +41,35 @@ class LocalSession {
     this.#unsubscribe = target.subscribe((event) => this.#streams.push(event));
   }
 
-  execute(name: string, args?: object): Promise<unknown> {
-    return this.call(name, args);
+  execute(name: string, args?: object, options?: ExecuteOptions): Promise<unknown> {
+    return this.call(name, args, options);
   }
 
-  async call(name: string, args?: object): Promise<unknown> {
+  async call(name: string, args?: object, options: ExecuteOptions = {}): Promise<unknown> {
     // Taken before waiting, so that later changes by the caller do not matter.
     const json = toJsonArguments(args);
-    const run = this.#last.then(async () => {
-      if (this.#closed) throw new QmpSessionError('NY_QMP_CLOSED', 'the session is closed');
-      if (!this.#target.isKnown(name)) throw unknownCommand(name);
-      return this.#target.execute(name, json, { monitor: this });
+    const patience = new Patience(options, (ms) => noReply(name, ms));
+    const result = await patience.wait(() => {
+      const run = this.#last.then(() => this.#run(name, json, patience.over));
+      this.#last = run.catch(() => {});
+      return run;
     });
-    this.#last = run.catch(() => {});
-    let result: JsonValue | undefined;
-    try {
-      result = await run;
-    } catch (error) {
-      const reply = replyOf(error);
-      if (reply === undefined || error instanceof QmpError) throw error;
-      throw new QmpError(reply.class, reply.desc, { cause: error });
-    }
     return fromJson(result === undefined ? {} : result, name, this.#bigint);
+  }
+
+  async #run(
+    name: string,
+    args: JsonObject | undefined,
+    over: AbortSignal | undefined,
+  ): Promise<JsonValue | undefined> {
+    if (this.#closed) throw new QmpSessionError('NY_QMP_CLOSED', 'the session is closed');
+    over?.throwIfAborted();
+    try {
+      if (!this.#target.isKnown(name)) throw unknownCommand(name);
+      return await this.#target.execute(name, args, { monitor: this });
+    } catch (error) {
+      throw asQmpError(error);
+    }
   }
 
   events(name: string, options: EventStreamOptions = {}) {

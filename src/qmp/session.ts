@@ -5,11 +5,19 @@
 import type { CommandArguments, CommandName, CommandReturns, EventData, EventName, QmpSchema } from '../qapi/index.ts';
 import type { NetyardSchema } from '../schema/net.ts';
 
+/** How long a caller waits for one command. QMP cannot take a command back: one that has begun runs to its end. */
+export interface ExecuteOptions {
+  /** Gives up waiting; the signal's reason is thrown. A command that was not begun is not run. */
+  readonly signal?: AbortSignal | undefined;
+  /** Gives up after this time, waiting for earlier commands included; then NY_QMP_TIMEOUT. Default: none. */
+  readonly timeoutMs?: number | undefined;
+}
+
 /** Arguments may be left out where none is required. */
 export type ExecuteArguments<S extends QmpSchema, K extends CommandName<S>> =
   Record<never, never> extends CommandArguments<S, K>
-    ? [args?: CommandArguments<S, K>]
-    : [args: CommandArguments<S, K>];
+    ? [args?: CommandArguments<S, K> | undefined, options?: ExecuteOptions]
+    : [args: CommandArguments<S, K>, options?: ExecuteOptions];
 
 /** A result type as a session opened with `bigint` gives it: integers beyond 2^53 arrive as bigint. */
 export type WithBigint<T> = T extends number
@@ -62,15 +70,16 @@ export interface QmpSession<S extends QmpSchema = NetyardSchema, I extends numbe
    * Runs a command. Commands of a session run in order; calls need not wait for each other.
    * @returns the command's result; integers as number
    * @throws QmpError with QEMU's class and text when the command fails
-   * @throws QmpSessionError when the session fails, or for an integer beyond 2^53 without `bigint`
-   * @example await session.execute('set_link', { name: 'n0', up: false })
+   * @throws QmpSessionError when the session fails, on NY_QMP_TIMEOUT, or for an integer beyond 2^53 without `bigint`
+   * @throws the reason of `options.signal`
+   * @example await session.execute('set_link', { name: 'n0', up: false }, { timeoutMs: 2000 })
    */
   execute<K extends CommandName<S>>(
     name: K,
     ...args: ExecuteArguments<S, K>
   ): Promise<Integers<CommandReturns<S, K>, I>>;
   /** The same without the schema: any name, any arguments. */
-  call(name: string, args?: object): Promise<unknown>;
+  call(name: string, args?: object, options?: ExecuteOptions): Promise<unknown>;
   /**
    * Subscribes at once, not at the first read.
    * @example for await (const event of session.events('NETDEV_STREAM_CONNECTED')) { ... }

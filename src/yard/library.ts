@@ -1,7 +1,7 @@
 /** A yard as a program holds it: the same interface as the remote client, in-process guests, disposed as a whole. */
 import type { GuestPort, GuestPortOptions } from '../net/index.ts';
 import type { CommandArguments } from '../qapi/index.ts';
-import { createLocalSession, type QmpSession } from '../qmp/index.ts';
+import { asQmpError, createLocalSession, type QmpSession } from '../qmp/index.ts';
 import type { NetyardSchema } from '../schema/net.ts';
 import { Yard, type YardEnvironment, type YardSettings } from './yard.ts';
 
@@ -16,7 +16,7 @@ export interface LibraryYardOptions {
 export interface LibraryYard extends QmpSession<NetyardSchema> {
   /**
    * An in-process guest: a NIC on the yard's switch, or wired to the netdev it names.
-   * @throws QapiError if the id is taken or not an identifier.
+   * @throws QmpError if the id is taken or not an identifier.
    * @example const port = yard.attach({ id: 'vm0' }); port.onFrame = (bytes) => {}; port.send(frame);
    */
   attach(options: GuestPortOptions): GuestPort;
@@ -26,7 +26,7 @@ export interface LibraryYard extends QmpSession<NetyardSchema> {
 
 /**
  * @param dispose runs after the yard closed: the host's own end.
- * @throws QapiError with QEMU's text when a netdev cannot start; nothing is left open then.
+ * @throws QmpError with QEMU's text when a netdev cannot start; nothing is left open then.
  */
 export async function openYard(
   environment: YardEnvironment,
@@ -53,13 +53,19 @@ export async function openYard(
     }
   } catch (error) {
     await close();
-    throw error;
+    throw asQmpError(error);
   }
   return {
     execute: session.execute.bind(session),
     call: session.call.bind(session),
     events: session.events.bind(session),
-    attach: (guest) => yard.attach(guest),
+    attach: (guest) => {
+      try {
+        return yard.attach(guest);
+      } catch (error) {
+        throw asQmpError(error);
+      }
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

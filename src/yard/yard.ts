@@ -12,10 +12,16 @@ import {
   type Trace,
 } from '../net/index.ts';
 import { type JsonObject, type JsonValue, parseNetdevArgument, QapiError, Schema } from '../qapi/index.ts';
-import { parseJsonText, type QmpContext, type QmpEvent, type QmpTarget, type VersionInfo } from '../qmp/index.ts';
+import {
+  parseJsonText,
+  type QmpContext,
+  type QmpEvent,
+  QmpSessionError,
+  type QmpTarget,
+  type VersionInfo,
+} from '../qmp/index.ts';
 import { NETYARD_TABLE, type Netdev } from '../schema/net.ts';
 import { commands } from './commands/index.ts';
-import { UsageError } from './errors.ts';
 import { EventBus } from './event-bus.ts';
 import { isIdentifier } from './identifier.ts';
 import { type DriverTable, NetdevRegistry } from './netdev-registry.ts';
@@ -124,7 +130,7 @@ export class Yard implements QmpTarget {
 
   /** An in-process guest: a NIC on the yard's switch, or wired to `netdev` alone. */
   attach(options: GuestPortOptions): GuestPort {
-    if (this.closing !== undefined) throw new UsageError('NY_CLOSED', 'the yard is closed: create a new one');
+    if (this.closing !== undefined) throw new QmpSessionError('NY_QMP_CLOSED', 'the yard is closed: create a new one');
     // A program in plain JavaScript may leave it out, whatever the type says.
     if (options?.id === undefined) throw new QapiError("Parameter 'id' is missing");
     if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");

@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright';
+import ts from 'typescript';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDaemon } from '../kit/guest/daemon.ts';
@@ -31,6 +32,33 @@ const CHROMIUM = '/usr/bin/chromium';
 let folder = '';
 let consumer = '';
 let shipped: string[] = [];
+
+/** The names that a program which type-checks may use as values. */
+function promisedValues(name: string): string[] {
+  const options: ts.CompilerOptions = {
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts', 'lib.dom.d.ts'],
+    types: [],
+    noEmit: true,
+  };
+  const file = join(consumer, 'promised.ts');
+  const compile = (source: string): ts.Program => {
+    writeFileSync(file, source);
+    return ts.createProgram([file], options);
+  };
+  const program = compile(`import * as all from '${name}';\nexport { all };\n`);
+  const statement = program.getSourceFile(file)!.statements[0] as ts.ImportDeclaration;
+  const checker = program.getTypeChecker();
+  const module = checker.getSymbolAtLocation(statement.moduleSpecifier)!;
+  const names = checker.getExportsOfModule(module).map((symbol) => symbol.name);
+  const uses = compile(`import * as all from '${name}';\n${names.map((one) => `all.${one};\n`).join('')}`);
+  const lines = new Set<number>();
+  for (const { start } of uses.getSemanticDiagnostics(uses.getSourceFile(file))) {
+    lines.add(uses.getSourceFile(file)!.getLineAndCharacterOfPosition(start ?? 0).line);
+  }
+  return names.filter((_, index) => !lines.has(index + 1));
+}
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'netyard-package-'));
@@ -120,6 +148,31 @@ describe('every subpath', () => {
       expect(Number(stdout)).toBeGreaterThan(0);
     },
   );
+
+  test.each(['netyard', 'netyard/qmp', 'netyard/browser'])(
+    '%s exports at run time every value that its types promise',
+    async (name) => {
+      const promised = promisedValues(name);
+      expect(promised.length).toBeGreaterThan(3);
+      const { exports } = JSON.parse(readFileSync(join(consumer, 'node_modules/netyard/package.json'), 'utf8')) as {
+        exports: Record<string, Record<string, string>>;
+      };
+      const { types, ...targets } = exports[name.replace('netyard', '.')]!;
+      expect(types).toMatch(/\.d\.ts$/);
+      // As Node resolves the name, and the file that a bundler takes.
+      for (const specifier of [name, ...Object.values(targets)]) {
+        const path = specifier === name ? name : join(consumer, 'node_modules/netyard', specifier);
+        const script = `import { ${promised.join(', ')} } from ${JSON.stringify(path)}`;
+        await run(process.execPath, ['--input-type=module', '-e', script], { cwd: consumer });
+      }
+    },
+  );
+
+  test('netyard exports what its interfaces speak of', () => {
+    expect(promisedValues('netyard')).toEqual(
+      expect.arrayContaining(['TAKEN', 'BUSY', 'DROPPED', 'Frame', 'QmpError', 'QmpSessionError', 'createYard']),
+    );
+  });
 
   test.each([
     ['nodenext', 'nodenext'],
