@@ -42,6 +42,12 @@ async function explain(error: unknown): Promise<string> {
   }
   const known =
     error instanceof CommandLineError || ['QapiError', 'QmpError', 'QmpSessionError', 'HostError'].includes(error.name);
-  const hint = 'hint' in error && typeof error.hint === 'string' ? `\n${error.hint}` : '';
-  return known ? `${error.message}${hint}` : (error.stack ?? error.message);
+  return known ? [error.message, furtherLine(error) ?? []].flat().join('\n') : (error.stack ?? error.message);
+}
+
+/** What an error of this process, or of another yard's reply, says beyond QEMU's text. */
+function furtherLine(error: Error): string | undefined {
+  if ('hint' in error && typeof error.hint === 'string') return error.hint;
+  const data = 'data' in error ? (error.data as { reason?: unknown } | undefined) : undefined;
+  return typeof data?.reason === 'string' ? data.reason : undefined;
 }

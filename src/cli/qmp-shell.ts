@@ -39,6 +39,8 @@ export async function qmpShell(session: QmpSession): Promise<void> {
       } catch (error) {
         if (!(error instanceof QmpError || error instanceof QapiError)) throw error;
         process.stdout.write(`${error instanceof QmpError ? `${error.class}: ` : ''}${error.message}\n`);
+        const reason = error.data?.['reason'];
+        if (typeof reason === 'string') process.stdout.write(`${reason}\n`);
       }
     }
     input.prompt();

@@ -1,4 +1,5 @@
 /** An error as QMP reports it: QEMU's class and text (qapi/error.json, QapiErrorClass). */
+import type { JsonObject } from './value.ts';
 
 export type ErrorClass = 'GenericError' | 'CommandNotFound' | 'DeviceNotActive' | 'DeviceNotFound' | 'KVMMissingCap';
 
@@ -7,10 +8,16 @@ export class QapiError extends Error {
   readonly errorClass: ErrorClass;
   /** Further lines for a person at a terminal; never part of QMP's desc. */
   readonly hint: string | undefined;
+  /** For programs: the reply's `data`, which QEMU does not have. */
+  readonly data: JsonObject | undefined;
 
-  constructor(description: string, options: { class?: ErrorClass; hint?: string; cause?: unknown } = {}) {
+  constructor(
+    description: string,
+    options: { class?: ErrorClass; hint?: string; data?: JsonObject; cause?: unknown } = {},
+  ) {
     super(description, options.cause === undefined ? undefined : { cause: options.cause });
     this.errorClass = options.class ?? 'GenericError';
     this.hint = options.hint;
+    this.data = options.data;
   }
 }

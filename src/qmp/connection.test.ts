@@ -51,6 +51,7 @@ class Target implements QmpTarget {
       return n;
     }
     if (args?.['the-id'] === 'none') throw new QapiError("Device 'none' not found", { class: 'DeviceNotFound' });
+    if (args?.['the-id'] === 'why') throw new QapiError('no', { hint: 'not told', data: { reason: 'is told' } });
     return undefined;
   }
 }
@@ -145,6 +146,11 @@ describe.each([
       class: 'DeviceNotFound',
       desc: "Device 'none' not found",
       message: "Device 'none' not found",
+      data: undefined,
+    });
+    await expect(session.execute('set-thing', { 'the-id': 'why' })).rejects.toMatchObject({
+      message: 'no',
+      data: { reason: 'is told' },
     });
     await expect(session.call('nope')).rejects.toMatchObject({ desc: 'The command nope has not been found' });
     await expect(session.call('qmp_capabilities')).rejects.toMatchObject({

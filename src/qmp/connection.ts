@@ -240,7 +240,8 @@ function isStrings(value: JsonValue | undefined): boolean {
 
 function errorOf(error: JsonValue | undefined): QmpError {
   const members = isObject(error) ? error : {};
-  const { class: errorClass, desc } = members;
+  const { class: errorClass, desc, data } = members;
   // A class of a later QEMU is handed on as it is.
-  return new QmpError((typeof errorClass === 'string' ? errorClass : 'GenericError') as 'GenericError', String(desc));
+  const known = (typeof errorClass === 'string' ? errorClass : 'GenericError') as 'GenericError';
+  return new QmpError(known, String(desc), { data: isObject(data) ? data : undefined });
 }

@@ -1,5 +1,5 @@
 /** Errors of the QMP client, and how any error becomes a reply. */
-import { type ErrorClass, QapiError } from '../qapi/index.ts';
+import { type ErrorClass, type JsonObject, QapiError } from '../qapi/index.ts';
 import type { ErrorReply } from './target.ts';
 
 /** A command was answered with an error. */
@@ -9,11 +9,18 @@ export class QmpError extends Error {
   readonly class: ErrorClass;
   /** QEMU's text. */
   readonly desc: string;
+  /** What netyard says beyond QEMU, for programs: of a forward that cannot be had, `errno` and `reason`. */
+  readonly data: JsonObject | undefined;
 
-  constructor(errorClass: ErrorClass, desc: string, options: { cause?: unknown } = {}) {
-    super(desc, options);
+  constructor(
+    errorClass: ErrorClass,
+    desc: string,
+    { data, cause }: { data?: JsonObject | undefined; cause?: unknown } = {},
+  ) {
+    super(desc, cause === undefined ? undefined : { cause });
     this.class = errorClass;
     this.desc = desc;
+    this.data = data;
   }
 }
 
@@ -53,13 +60,13 @@ export function noReply(name: string, ms: number): string {
 export function asQmpError(error: unknown): unknown {
   const reply = replyOf(error);
   if (reply === undefined || error instanceof QmpError) return error;
-  return new QmpError(reply.class, reply.desc, { cause: error });
+  return new QmpError(reply.class, reply.desc, { data: reply.data, cause: error });
 }
 
 /** Errors meant for the client keep their text; undefined for a defect of ours, whose text is not for clients. */
 export function replyOf(error: unknown): ErrorReply | undefined {
-  if (error instanceof QapiError) return { class: error.errorClass, desc: error.message };
-  if (error instanceof QmpError) return { class: error.class, desc: error.desc };
+  if (error instanceof QapiError) return { class: error.errorClass, desc: error.message, data: error.data };
+  if (error instanceof QmpError) return { class: error.class, desc: error.desc, data: error.data };
   // The world's errors come from a room above this one.
   if (error instanceof Error && error.name === 'HostError') return { class: 'GenericError', desc: error.message };
   return undefined;

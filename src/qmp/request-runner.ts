@@ -4,7 +4,7 @@
  *
  * States: negotiating until qmp_capabilities succeeded, then command.
  */
-import { type JsonValue, QapiError } from '../qapi/index.ts';
+import { type JsonObject, type JsonValue, QapiError } from '../qapi/index.ts';
 import { CAPABILITIES_COMMAND, type Capability, checkOffered, requestedCapabilities } from './capabilities.ts';
 import { isObject, parseRequest, type Request } from './envelope.ts';
 import { replyOf } from './errors.ts';
@@ -100,7 +100,8 @@ export class RequestRunner {
 
   #sendError(error: unknown, id: JsonValue | undefined): void {
     const reply = replyOf(error) ?? { class: 'GenericError', desc: 'Internal error' };
-    const content = { class: reply.class, desc: reply.desc };
+    const content: JsonObject = { class: reply.class, desc: reply.desc };
+    if (reply.data !== undefined) content['data'] = reply.data;
     this.#hooks.send(id === undefined ? { error: content } : { id, error: content });
   }
 }

@@ -17,7 +17,7 @@ class FakeTarget implements QmpTarget {
   #release: (() => void)[] = [];
 
   isKnown(name: string): boolean {
-    return ['echo', 'block', 'fail', 'crash', 'yank', 'big'].includes(name);
+    return ['echo', 'block', 'fail', 'crash', 'yank', 'big', 'explain'].includes(name);
   }
   allowsOob(name: string): boolean {
     return name === 'yank';
@@ -50,6 +50,8 @@ class FakeTarget implements QmpTarget {
         return undefined;
       case 'fail':
         throw new QapiError("Device 'x' not found", { class: 'DeviceNotFound', hint: 'never shown' });
+      case 'explain':
+        throw new QapiError('no', { data: { reason: 'why' } });
       case 'big':
         return 'x'.repeat(1000);
       case 'yank':
@@ -192,6 +194,7 @@ describe('requests', () => {
       '{"execute":"fail","id":"é"}',
       '{"id": "\\u00E9", "error": {"class": "DeviceNotFound", "desc": "Device \'x\' not found"}}',
     ],
+    ['{"execute":"explain"}', '{"error": {"class": "GenericError", "desc": "no", "data": {"reason": "why"}}}'],
   ])('answers %s', async (request, reply) => {
     const { say } = await open({ enable: '[]' });
     expect(await say(request)).toEqual(reply === undefined ? [] : [reply]);

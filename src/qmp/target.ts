@@ -40,4 +40,5 @@ export interface QmpTarget {
 export interface ErrorReply {
   readonly class: ErrorClass;
   readonly desc: string;
+  readonly data?: JsonObject | undefined;
 }

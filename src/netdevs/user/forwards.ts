@@ -1,8 +1,10 @@
 /** The host forwards of one user network: TCP and UDP in one list, as `info usernet` and hostfwd_remove see them. */
 import type { Forward } from '../../net/client.ts';
+import { HostError, type Log } from '../../net/host.ts';
 import { QapiError } from '../../qapi/error.ts';
 import { ipv4Address, type TcpStack, type UserStack } from '../../slirp/index.ts';
 import { formatIpv4 } from '../../wire/index.ts';
+import { whyRefused } from './forward-reasons.ts';
 import { type HostForwardRule, parseForwardSpec } from './forward-rules.ts';
 
 interface Entry {
@@ -12,10 +14,15 @@ interface Entry {
 
 export class HostForwards {
   readonly #stack: UserStack<TcpStack>;
+  readonly #log: Log;
+  readonly #id: string;
   readonly #entries: Entry[] = [];
 
-  constructor(stack: UserStack<TcpStack>) {
+  /** @param id the netdev's, for the log. */
+  constructor(stack: UserStack<TcpStack>, log: Log, id: string) {
     this.#stack = stack;
+    this.#log = log;
+    this.#id = id;
   }
 
   list(): Forward[] {
@@ -29,7 +36,11 @@ export class HostForwards {
       this.#entries.unshift(entry);
       return entry.forward;
     } catch (cause) {
-      throw new QapiError(`Could not set up host forwarding rule '${rule.rule}'`, { cause });
+      const text = `Could not set up host forwarding rule '${rule.rule}'`;
+      if (!(cause instanceof HostError)) throw new QapiError(text, { cause });
+      const reason = whyRefused(rule, cause);
+      this.#log.warn(text, { netdev: this.#id, reason });
+      throw new QapiError(text, { hint: reason, data: { errno: cause.code, reason }, cause });
     }
   }
 

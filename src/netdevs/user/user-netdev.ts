@@ -24,7 +24,7 @@ export async function createUserNetdev(options: NetdevUserOptions, context: Netd
   const traceStates: TcpStackOptions['trace'] = (flow, from, to) =>
     context.trace('tcp-state', context.id, () => `${flow.guestPort} ${from} ${to}`);
   const stack = new UserStack(config.stack, port, host, log, (layer) => new TcpStack(layer, { trace: traceStates }));
-  const forwards = new HostForwards(stack);
+  const forwards = new HostForwards(stack, log, context.id);
   try {
     for (const rule of config.hostForwards) {
       await forwards.add(rule);
