@@ -14,7 +14,7 @@ import {
   parseAddress,
   toInetAddress,
 } from './address.ts';
-import type { StackConfig } from './config.ts';
+import { inNetwork, type StackConfig } from './config.ts';
 import type { IpAddress, UnreachableReason } from './ip-layer.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -59,7 +59,8 @@ export class Destinations {
   guestView(address: InetAddress): IpAddress {
     const parsed = parseAddress(address.host);
     if (parsed === undefined || !isIpv4(parsed) || isLoopbackOrAny(parsed)) return this.#hostAlias;
-    return parsed;
+    // The guest would look for it on its own wire, or take it for another guest.
+    return inNetwork(this.#config, ipv4Of(parsed)) ? this.#hostAlias : parsed;
   }
 
   #nameServer(protocol: 'tcp' | 'udp'): InetAddress | undefined {

@@ -3,7 +3,8 @@
  *
  * Errors carry tos, ttl and quotation as QEMU's user network does: ttl 255, tos = the original's precedence bits with
  * 0xc0, the original's IP header and data up to QUOTE bytes, and come from the host alias unless the offender is known.
- * They are rate limited, and never sent about ICMP errors, later fragments, or sources that are no single host.
+ * They are rate limited, and never sent about ICMP errors, later fragments, packets to many hosts, or sources that are no
+ * single host.
  */
 import { Frame } from '../net/frame.ts';
 import type { Clock } from '../net/host.ts';
@@ -158,10 +159,16 @@ export class Icmp {
 
   #mayComplain(packet: IpPacket): boolean {
     const { bytes, ipOffset } = packet;
-    if ((ipv4Of(packet.source) & 0x0fff_ffff) === 0) return false;
+    if (packet.toGroup || !this.#isOneHost(ipv4Of(packet.destination))) return false;
+    if (!this.#isOneHost(ipv4Of(packet.source))) return false;
     if ((ipv4FlagsAndOffset(bytes, ipOffset) & IPV4_OFFSET_MASK) !== 0) return false;
     if (packet.protocol !== PROTOCOL_ICMP) return true;
     return packet.transportLength > 0 && !icmpIsError(icmpType(bytes, packet.transportOffset));
+  }
+
+  /** Not a network's zero, everybody, a group, or class E; a guest that writes to 127.0.0.1 means one host. */
+  #isOneHost(address: number): boolean {
+    return address >>> 24 !== 0 && address >>> 28 < 0xe && !this.#output.isBroadcast(address);
   }
 
   #send(guest: IpAddress, remote: IpAddress, length: number, tos: number): void {

@@ -28,6 +28,8 @@ export interface IpPacket {
   ingress: number;
   readonly source: IpAddress;
   readonly destination: IpAddress;
+  /** Its Ethernet destination was a group or everybody: no ICMP error answers it. */
+  toGroup: boolean;
   /** The transport checksum need not be verified (offload metadata said so). */
   checksumTrusted: boolean;
 }

@@ -3,6 +3,7 @@
  */
 import { FRAME_DATA_VALID, FRAME_NEEDS_CHECKSUM, type Frame } from '../net/frame.ts';
 import {
+  ethernetDestination,
   finishChecksum,
   IPV4_MORE_FRAGMENTS,
   IPV4_OFFSET_MASK,
@@ -16,6 +17,7 @@ import {
   ipv4Tos,
   ipv4TotalLength,
   ipv4Ttl,
+  isMulticastMac,
   put16,
   sumBytes,
 } from '../wire/index.ts';
@@ -40,6 +42,7 @@ export function newPacket(): IpPacket {
     ingress: 0,
     source: Uint32Array.of(0, 0, V4_MAPPED, 0),
     destination: Uint32Array.of(0, 0, V4_MAPPED, 0),
+    toGroup: false,
     checksumTrusted: false,
   };
 }
@@ -92,6 +95,7 @@ export class Ipv4Input {
     const packet = this.#packet;
     fillPacket(packet, bytes, ip, end);
     packet.sourceMac = sourceMac;
+    packet.toGroup = isMulticastMac(ethernetDestination(bytes, frame.offset));
     packet.ingress = frame.ingress;
     // A guest that left the checksum to us has not computed it; one whose NIC verified it need not be verified again.
     packet.checksumTrusted = (frame.flags & (FRAME_NEEDS_CHECKSUM | FRAME_DATA_VALID)) !== 0;

@@ -1,6 +1,7 @@
 /**
  * What the host side says about datagrams of the guests: the ICMP errors that its kernel has queued, each for the flow
- * that it is about, and where it queues none the error of the socket. Both become ICMP errors to the guest.
+ * that it is about, and sends that it refuses at once. Both become ICMP errors to the guest. A host that queues no ICMP
+ * errors tells none: of sockets that are not connected the kernel reports them in no other way.
  */
 import type { DatagramSocket } from '../net/host.ts';
 import { isForGuest, MAX_RECORDS, newRecord } from './icmp-record.ts';
@@ -24,17 +25,13 @@ export class UdpErrors {
     const error = socket.takeError();
     // Of a queued error the socket tells the code once more.
     if (relayed || error === undefined) return;
-    const flow = owner.connected ?? owner.last;
+    const flow = owner.last;
     const quote = flow?.quote;
     this.#layer.drop(`udp-error-${error.code}`);
     if (flow === undefined || quote === undefined || error.code === 'EMSGSIZE') return;
-    const ownSend = this.#layer.host.clock.now() - flow.sentAt <= SEND_FAILURE_MS;
-    // Where ICMP errors are queued, only a send that failed at once is told by its code alone.
-    if (socket.nextError !== undefined && (error.code === 'ECONNREFUSED' || !ownSend)) return;
-    let reason: 'network' | 'host' | 'port' = 'network';
-    if (error.code === 'ECONNREFUSED') reason = 'port';
-    else if ((error.code === 'EHOSTUNREACH' || error.code === 'EHOSTDOWN') && !ownSend) reason = 'host';
-    this.#layer.sendUnreachableAbout(quote, flow.quoteLength, reason);
+    // Only a send that failed at once is told by its code alone.
+    if (error.code === 'ECONNREFUSED' || this.#layer.host.clock.now() - flow.sentAt > SEND_FAILURE_MS) return;
+    this.#layer.sendUnreachableAbout(quote, flow.quoteLength, 'network');
   }
 
   #relayQueued(owner: UdpHostSocket, socket: DatagramSocket): boolean {
@@ -44,7 +41,7 @@ export class UdpErrors {
     for (let i = 0; i < MAX_RECORDS && owner.socket === socket && socket.nextError(record); i++) {
       seen = true;
       const { destination, offender } = record;
-      const flow = destination === undefined ? owner.connected : owner.flowOf(destination);
+      const flow = destination === undefined ? undefined : owner.flowOf(destination);
       const quote = flow?.quote;
       if (flow === undefined || quote === undefined || flow.peer.family !== 'ipv4' || !isForGuest(record)) {
         this.#layer.drop('udp-icmp-ignored');

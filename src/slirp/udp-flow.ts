@@ -57,6 +57,10 @@ export class UdpFlow implements FlowNode<UdpFlow> {
   }
 
   remember(packet: IpPacket): void {
+    if (packet.toGroup) {
+      this.#quote = undefined;
+      return;
+    }
     this.#quote = quotePacket(packet, this.#quote);
     this.quoteLength = quoteLength(packet);
   }
@@ -91,10 +95,6 @@ export class UdpHostSocket implements FlowNode<UdpHostSocket> {
   live = true;
   readonly waiting: WaitingDatagram[] = [];
   flows = 0;
-  /** The only remote so far: its errors reach us. */
-  connected: UdpFlow | undefined;
-  /** A second remote was seen, or any may write: never connected again. */
-  wide: boolean;
   /** The flow of the last datagram: mostly that of the next one too. */
   last: UdpFlow | undefined;
   readonly #peers = new Map<string, Map<number, UdpFlow>>();
@@ -104,7 +104,6 @@ export class UdpHostSocket implements FlowNode<UdpHostSocket> {
     this.guestPort = guestPort;
     this.ingress = ingress;
     this.permanent = permanent;
-    this.wide = permanent;
   }
 
   flowOf(peer: InetAddress): UdpFlow | undefined {
@@ -132,7 +131,6 @@ export class UdpHostSocket implements FlowNode<UdpHostSocket> {
     }
     this.flows--;
     if (this.last === flow) this.last = undefined;
-    if (this.connected === flow) this.connected = undefined;
   }
 
   firstFlow(): UdpFlow | undefined {

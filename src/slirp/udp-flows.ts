@@ -20,6 +20,10 @@ export const DNS_IDLE_MS = 10_000;
 const SWEEP_MS = 5000;
 /** When the host is out of sockets, this part of the flows gives way, the longest unused first. */
 const SHED_PART = 8;
+/** Under which a guest sees a sender whose own port somebody else of the same looks has. */
+const FIRST_EPHEMERAL = 49_152;
+const EPHEMERAL_PORTS = 16_384;
+const PORT_TRIES = 16;
 const NOWHERE: IpAddress = new Uint32Array(4);
 
 export interface UdpFlowsHooks {
@@ -83,13 +87,25 @@ export class UdpFlows {
   openFrom(owner: UdpHostSocket, from: InetAddress): UdpFlow | undefined {
     if (this.#closed) return undefined;
     const remote = this.#layer.guestView(from);
-    const taken = this.table.find(owner.guest, owner.guestPort, remote, from.port);
+    let port = from.port;
+    const taken = this.table.find(owner.guest, owner.guestPort, remote, port);
     if (taken !== undefined) {
-      if (taken.socket === owner) return taken;
-      // The same pair through another socket: who wrote last is answered.
-      this.#remove(taken);
+      const { peer } = taken;
+      if (taken.socket === owner && peer.host === from.host && peer.port === from.port) return taken;
+      // The same sender through another socket: who wrote last is answered. Two senders look alike: they get two ports.
+      if (taken.socket === owner) port = this.#freePort(owner, remote);
+      if (taken.socket !== owner || port === 0) this.#remove(taken);
     }
-    return this.#add(owner.guest, owner.guestPort, remote, from.port, owner, from, remote);
+    return this.#add(owner.guest, owner.guestPort, remote, port === 0 ? from.port : port, owner, from, remote);
+  }
+
+  /** 0 = none was found. */
+  #freePort(owner: UdpHostSocket, remote: IpAddress): number {
+    for (let i = 0; i < PORT_TRIES; i++) {
+      const port = FIRST_EPHEMERAL + (this.#layer.host.random.u32() % EPHEMERAL_PORTS);
+      if (this.table.find(owner.guest, owner.guestPort, remote, port) === undefined) return port;
+    }
+    return 0;
   }
 
   removeOf(owner: UdpHostSocket): void {

@@ -1,19 +1,16 @@
 /**
- * The host side of the UDP NAT: opening, connecting, sending on and closing the sockets of guest endpoints.
+ * The host side of the UDP NAT: opening, sending on and closing the sockets of guest endpoints.
  *
  * A socket opens asynchronously; up to MAX_WAITING datagrams of an endpoint (MAX_WAITING_BYTES of all) wait meanwhile.
- * While its endpoint has one remote only, it is connected, because then the kernel reports refusals; a second remote
- * disconnects it for good. Its port is picked by us: one that the kernel picked is lost with the connection.
+ * It is never connected: a connected one takes datagrams of one peer only, and keeps the address and the route that the
+ * host had at that time.
  */
-import { type DatagramEvent, type DatagramSocket, type Host, HostError } from '../net/host.ts';
+import type { DatagramEvent, DatagramSocket, Host } from '../net/host.ts';
 import type { UdpFlow, UdpHostSocket } from './udp-flow.ts';
 import { UdpSender } from './udp-sender.ts';
 
 export const MAX_WAITING = 16;
 export const MAX_WAITING_BYTES = 1024 * 1024;
-const PORT_TRIES = 4;
-const FIRST_PORT = 32_768;
-const PORTS = 28_000;
 
 export interface UdpHostSideHooks {
   drop(reason: string): void;
@@ -37,7 +34,7 @@ export class UdpHostSide {
 
   open(owner: UdpHostSocket, family: 'ipv4' | 'ipv6'): void {
     this.#track(
-      this.#bind(family).then(
+      this.#host.sockets.datagram({ family }).then(
         (socket) => {
           if (owner.live) this.start(owner, socket);
           else this.#track(socket.close());
@@ -71,9 +68,7 @@ export class UdpHostSide {
     }
     owner.last = flow;
     flow.sentAt = this.#host.clock.now();
-    this.#steer(owner, socket, flow);
-    const peer = owner.connected === undefined ? flow.peer : undefined;
-    this.#sender.add(socket, bytes, offset, length, peer, ttl, tos);
+    this.#sender.add(socket, bytes, offset, length, flow.peer, ttl, tos);
   }
 
   /** Resolves when the socket's port is free. */
@@ -93,37 +88,6 @@ export class UdpHostSide {
   /** Resolves when everything that was opened is closed and its port free. */
   async settled(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all([...this.#pending]);
-  }
-
-  async #bind(family: 'ipv4' | 'ipv6'): Promise<DatagramSocket> {
-    const { sockets, random } = this.#host;
-    const host = family === 'ipv4' ? '0.0.0.0' : '::';
-    for (let i = 0; i < PORT_TRIES; i++) {
-      try {
-        return await sockets.datagram({ family, bind: { family, host, port: FIRST_PORT + (random.u32() % PORTS) } });
-      } catch (error) {
-        if (!(error instanceof HostError) || error.code !== 'EADDRINUSE') throw error;
-      }
-    }
-    return sockets.datagram({ family, bind: { family, host, port: 0 } });
-  }
-
-  #steer(owner: UdpHostSocket, socket: DatagramSocket, flow: UdpFlow): void {
-    if (owner.wide || owner.connected === flow || socket.disconnect === undefined) return;
-    this.#sender.flushOf(socket);
-    if (owner.flows === 1) {
-      owner.connected = flow;
-      try {
-        socket.connect(flow.peer);
-      } catch {
-        owner.connected = undefined;
-        owner.wide = true;
-      }
-      return;
-    }
-    owner.wide = true;
-    owner.connected = undefined;
-    socket.disconnect();
   }
 
   #takeWaiting(owner: UdpHostSocket): UdpHostSocket['waiting'] {

@@ -369,6 +369,7 @@ export function buildPacket(defaultGuest: IpAddress, fields: SegmentFields): { b
     ingress: 1,
     source: guest.slice(),
     destination: fields.remote.slice(),
+    toGroup: false,
     checksumTrusted: false,
   };
   return { bytes, packet };

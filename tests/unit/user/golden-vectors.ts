@@ -41,10 +41,17 @@ export const LATER: Readonly<Record<string, readonly string[]>> = {
   'urgent data': ['tcp-urgent-host'],
 };
 
+const TO_MANY = 'no ICMP error answers what is sent to many (RFC 1122, 3.2.2)';
+
 /** Rows marked `match` that are answered differently on purpose; each has a test of its own. */
 export const DELIBERATE: Readonly<Record<string, string>> = {
   'arp-unicast-other-dst': 'frames for other Ethernet addresses are not ours behind a switch',
   'icmp-echo-noarp': 'a neighbour that does not answer is told as host unreachable',
+  'icmp-echo-bcast': TO_MANY,
+  'icmp-echo-subnet-bcast': TO_MANY,
+  'icmp-echo-mcast': TO_MANY,
+  'udp-subnet-bcast': TO_MANY,
+  'udp-mcast': TO_MANY,
   'evil-ip-opts-trunc': 'an ICMP error must not come from 127.0.0.1: it comes from the host alias',
 };
 

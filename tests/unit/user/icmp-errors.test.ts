@@ -103,7 +103,7 @@ describe('ICMP errors of UDP flows', () => {
     await echoServer(on.test, FAR_HOST, 7000);
     await on.exchange(toFar('x'), 3000);
     for (const socket of on.test.network.local.datagrams) {
-      if (socket.peer?.port !== 7000) continue;
+      if (socket.localAddress.port < 32_768) continue;
       socket.raise('EHOSTUNREACH');
       socket.queueError({ type: 3, code: 1, destination: address(FAR_HOST, 7000) });
     }
@@ -111,6 +111,10 @@ describe('ICMP errors of UDP flows', () => {
     expect(on.take().length).toBe(1);
     const [reply] = await on.exchange(udpFrame(5001, 9, 'x', { destination: 0x08080808 }));
     expect(icmpOf(reply)).toMatchObject({ source: HOST, type: 3, code: 0 });
+    await on.test.elapse(1000);
+    for (const socket of on.test.network.local.datagrams) socket.raise('EHOSTUNREACH');
+    await on.test.elapse(1);
+    expect(on.take()).toEqual([]);
   });
 
   it('a flood of errors is rate limited', async () => {

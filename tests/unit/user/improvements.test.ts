@@ -201,7 +201,8 @@ describe('udp', () => {
   });
 
   it('udp-closed-port, evil-ip-opts-trunc: refusals of the host come from the host alias', async () => {
-    const { exchange } = await open();
+    const { exchange, test } = await open();
+    test.network.local.icmp = true;
     for (const name of ['udp-closed-port', 'evil-ip-opts-trunc']) {
       const [reply] = await exchange(requestOf(name));
       expect(icmpOf(reply)).toMatchObject({ source: HOST, type: w.ICMP_UNREACHABLE, code: w.ICMP_PORT_UNREACHABLE });
@@ -342,6 +343,27 @@ describe('fragments and sources', () => {
     const replies = await exchange(pieces[1] ?? new Uint8Array(0));
     // 3002 bytes and the UDP header, again in three pieces.
     expect(replies.map((reply) => reply.length)).toEqual([1514, 1514, 34 + 3010 - 2960]);
+  });
+
+  it.each(['icmp-echo-bcast', 'icmp-echo-subnet-bcast', 'icmp-echo-mcast', 'udp-subnet-bcast', 'udp-mcast'])(
+    '%s: no ICMP error answers what is sent to many',
+    async (name) => {
+      const { exchange, client } = await open();
+      expect(await exchange(requestOf(name))).toEqual([]);
+      expect(client.usernet?.statistics()['drop.icmp-error-suppressed']).toBe(1);
+    },
+  );
+
+  it.each([
+    ['a broadcast that nobody takes', udpFrame(4000, 9, 'x', { destination: 0xffffffff })],
+    ['an Ethernet broadcast to one host', udpFrame(4000, 9, 'x', { destinationMac: w.MAC_BROADCAST })],
+    ['a group whose hops are used up', udpFrame(4000, 9, 'x', { destination: 0xefffff09, ttl: 1 })],
+    ['a source of class E', udpFrame(4000, 9, 'x', { ttl: 1, source: 0xf0000001 })],
+    ['a source of the network zero', udpFrame(4000, 9, 'x', { ttl: 1, source: 0x00000007 })],
+  ])('%s: no ICMP error', async (_what, frame) => {
+    const { exchange, test } = await open();
+    test.network.local.icmp = true;
+    expect(await exchange(frame)).toEqual([]);
   });
 
   it('evil-src-bcast: no answer to a source that is no single host', async () => {
