@@ -370,7 +370,7 @@ export interface Descriptor {
   /** Why the last read or write answered SOCKET_FAILED. */
   readonly error: HostError | undefined;
   close(): void;
-  /** Lets go of an adopted one without closing it: the number is again the caller's. */
+  /** Lets go of an adopted one without closing it: the number is again the caller's, its file as it was. */
   release(): void;
 }
 

@@ -8,6 +8,7 @@ export { createGuestPort, type GuestPort, type GuestPortOptions } from './guest-
 export * from './host.ts';
 export type { Hub } from './hub.ts';
 export { Network, type NetworkOptions } from './network.ts';
+export { programEnd } from './program-end.ts';
 export type { Switch, SwitchEntry } from './switch.ts';
 export type { SwitchPortInfo } from './switch-port.ts';
 export { noTrace, TRACE_POINTS, type Trace, type TracePoint } from './trace.ts';

@@ -67,10 +67,11 @@ export class NetdevRegistry {
 
   /**
    * Starts a netdev whose options passed the schema.
+   * @param fromMonitor descriptors may then be named.
    * @throws QapiError in QEMU's words; HostError texts arrive as the driver worded them.
    */
-  add(options: Netdev): Promise<void> {
-    return this.inOrder(() => this.start(options));
+  add(options: Netdev, fromMonitor: boolean): Promise<void> {
+    return this.inOrder(() => this.start(options, fromMonitor));
   }
 
   /** @throws QapiError DeviceNotFound, or GenericError `Device 'x' is not a netdev`. */
@@ -106,9 +107,9 @@ export class NetdevRegistry {
     return result;
   }
 
-  private async start(options: Netdev): Promise<void> {
+  private async start(options: Netdev, fromMonitor: boolean): Promise<void> {
     const { id, type } = options;
-    const { network, host, drivers } = this.env;
+    const { network, host, drivers, descriptors } = this.env;
     if (this.closing !== undefined) throw this.closing;
     const factory = Object.hasOwn(drivers, type) ? drivers[type] : undefined;
     if (factory === undefined) throw new QapiError(`network backend '${type}' is not compiled into this binary`);
@@ -129,7 +130,7 @@ export class NetdevRegistry {
       signal: abort.signal,
       emit: this.env.emit,
       openChild: (name, create, kick) => this.openChild(children, name, create, kick),
-      takeDescriptor: (text) => this.env.descriptors.take(text),
+      takeDescriptor: (text) => (fromMonitor ? descriptors.take(text) : descriptors.takeNumber(text)),
       joinHub: (hubId, netdev) => network.joinHub(endpoint, hubId, netdev),
     };
     this.starting = abort;

@@ -58,20 +58,26 @@ export class PassedDescriptors {
   }
 
   /**
-   * What an `fd` option means: a number, or a name, which is used up by this. The number of a passed descriptor is refused:
-   * closefd, or the end of a monitor's client, would close it under its user.
+   * What an `fd` option of a monitor's command means: a number, or a name, which is used up by this.
    * @throws QapiError with QEMU's text.
    */
   take(text: string): number {
-    if (/^\d/.test(text)) {
-      const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-      if (!(number <= MAX_DESCRIPTOR)) throw new QapiError(`Invalid file descriptor number '${text}'`);
-      if (!this.#isPassed(number)) return number;
-      throw new QapiError(`File descriptor '${text}' was passed to a monitor: use the name that getfd gives it`);
-    }
+    if (/^\d/.test(text)) return this.takeNumber(text);
     const found = this.#named.get(text);
     if (found === undefined) throw new QapiError(`File descriptor named '${text}' has not been found`);
     this.#named.delete(text);
     return found;
+  }
+
+  /**
+   * What an `fd` option means where no monitor is: a number. That of a passed descriptor is refused: closefd, or the end of
+   * a monitor's client, would close it under its user.
+   * @throws QapiError with QEMU's text.
+   */
+  takeNumber(text: string): number {
+    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(number <= MAX_DESCRIPTOR)) throw new QapiError(`Invalid file descriptor number '${text}'`);
+    if (!this.#isPassed(number)) return number;
+    throw new QapiError(`File descriptor '${text}' was passed to a monitor: use the name that getfd gives it`);
   }
 }

@@ -9,13 +9,14 @@ import type { DriverTable } from './netdev-registry.ts';
 import { Yard } from './yard.ts';
 
 /** A driver whose start and end the test decides. */
-function gate() {
+function gate(): Gate {
   const contexts: NetdevContext[] = [];
   let release: () => void = () => {};
   let outcome: () => Promise<void> = async () => {};
   let isFree = false;
   const factory: NetdevFactory<never> = async (_options, context) => {
     contexts.push(context);
+    gated.onStart?.(context);
     await outcome();
     const client: NetClient = {
       offloads: 0,
@@ -26,7 +27,7 @@ function gate() {
     };
     return client;
   };
-  return {
+  const gated: Gate = {
     factory,
     contexts,
     release: () => release(),
@@ -39,11 +40,21 @@ function gate() {
       outcome = error === undefined ? async () => {} : () => Promise.reject(error);
     },
   };
+  return gated;
+}
+
+interface Gate {
+  readonly factory: NetdevFactory<never>;
+  readonly contexts: NetdevContext[];
+  onStart?: (context: NetdevContext) => void;
+  release(): void;
+  freely(): void;
+  failWith(error: Error | undefined): void;
 }
 
 let test: TestHost;
 let yard: Yard;
-let gated: ReturnType<typeof gate>;
+let gated: Gate;
 
 beforeEach(() => {
   test = createTestHost();
@@ -71,6 +82,29 @@ async function failure(work: Promise<unknown>): Promise<{ class: string; desc: s
   }
   throw new Error('it succeeded');
 }
+
+describe('a descriptor that a netdev names', () => {
+  it.each(['', 'abc', '-1', '0x5', '5x', '99999999999'])(
+    '%j: a number on the command line, a name for monitors',
+    async (text) => {
+      gated.freely();
+      const asked: (string | number)[] = [];
+      gated.onStart = (context) => {
+        try {
+          asked.push(context.takeDescriptor(text));
+        } catch (error) {
+          asked.push((error as Error).message);
+        }
+      };
+      await yard.addNetdevText('vde,id=a');
+      await add({ type: 'vde', id: 'b' });
+      await yard.execute('human-monitor-command', { 'command-line': 'netdev_add vde,id=c' });
+      const number = `Invalid file descriptor number '${text}'`;
+      const named = /^\d/.test(text) ? number : `File descriptor named '${text}' has not been found`;
+      expect(asked).toEqual([number, named, named]);
+    },
+  );
+});
 
 describe('netdev_add', () => {
   it.each([

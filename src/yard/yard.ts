@@ -113,9 +113,12 @@ export class Yard implements QmpTarget {
     this.events.emit(name, data as JsonObject);
   }
 
-  /** netdev_add with options that passed the schema. */
-  async addNetdev(options: Netdev): Promise<void> {
-    await this.netdevs.add(options);
+  /**
+   * netdev_add with options that passed the schema.
+   * @param fromMonitor its descriptors may then be named.
+   */
+  async addNetdev(options: Netdev, fromMonitor = false): Promise<void> {
+    await this.netdevs.add(options, fromMonitor);
   }
 
   /**

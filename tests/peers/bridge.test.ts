@@ -160,7 +160,8 @@ describeNative('bridge', () => {
     describePeer('helpers that do something else', ['sh'], () => {
       it.each([
         ['ends with 0 and sends nothing', 'exit 0', 'ended without sending a descriptor'],
-        ['ends with 1', 'exit 1', 'ended with status 256'],
+        ['ends with 7', 'exit 7', 'ended with status 7;'],
+        ['is killed', 'kill -9 $$', 'was killed by signal 9;'],
         ['sends a byte alone', 'printf x >&3', 'ended without sending a descriptor'],
         ['leaves a child with the socket behind', '(sleep 5 </dev/null >/dev/null 2>&1 &) ; exit 0', 'without sending'],
       ])('%s', async (_name, line, reason) => {

@@ -1,5 +1,5 @@
 /** script= and downscript=: programs of the user that set the interface up and take it down (QEMU net/tap.c). */
-import { type Descriptor, HostError, type Kernel, type Log } from '../../net/index.ts';
+import { type Descriptor, HostError, type Kernel, type Log, programEnd } from '../../net/index.ts';
 import { QapiError } from '../../qapi/index.ts';
 
 /** What waitpid(2) says of a child that ended with 1, as QEMU's does when it cannot execute the script. */
@@ -29,7 +29,7 @@ export async function runScript(
     status = CANNOT_EXECUTE;
   }
   if (status === 0) return;
-  const why = reason === undefined ? `it ended with status ${status >> 8}` : `${path}: ${reason.message}`;
+  const why = reason === undefined ? `it ${programEnd(status)}` : `${path}: ${reason.message}`;
   throw new QapiError(`network script ${path} failed with status ${status}`, {
     ...(reason === undefined ? {} : { cause: reason }),
     hint: `${why}; script=no and downscript=no leave the scripts away`,
@@ -47,6 +47,6 @@ export async function runDownScript(
   try {
     await runScript(kernel, path, name, tap);
   } catch (error) {
-    log.warn((error as Error).message);
+    log.warn((error as Error).message, error instanceof QapiError ? { reason: error.hint } : {});
   }
 }

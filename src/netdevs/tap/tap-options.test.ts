@@ -227,13 +227,15 @@ describe('scripts', () => {
   });
 
   it.each([
-    ['exit 3', async () => ({ status: 768 }), 768],
-    ['a signal', async () => ({ status: 9 }), 9],
-    ['no such file', () => Promise.reject(hostError('ENOENT')), 256],
-  ])('that fail stop the start: %s', async (_name, onRun, status) => {
+    ['exit 3', async () => ({ status: 768 }), 768, 'it ended with status 3;'],
+    ['a signal', async () => ({ status: 9 }), 9, 'it was killed by signal 9;'],
+    ['a signal with a core', async () => ({ status: 0x8b }), 0x8b, 'it was killed by signal 11;'],
+    ['no such file', () => Promise.reject(hostError('ENOENT')), 256, '/p/up.sh: '],
+  ])('that fail stop the start: %s', async (_name, onRun, status, how) => {
     kernel.onRun = onRun;
     const error = await refused({ script: '/p/up.sh' });
     expect(error.message).toBe(`network script /p/up.sh failed with status ${status}`);
+    expect(error.hint).toContain(how);
     expect(error.hint).toContain('script=no');
     expect(allClosed()).toBe(true);
     expect(kernel.programs).toHaveLength(1);

@@ -18,9 +18,20 @@ export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
   readonly #open: Set<Destroyable>;
   #watch: Watch | undefined;
   #failure = 0;
+  readonly #flagsBefore: number | undefined;
 
-  /** @param open everything open of this host, which ends it when it closes. */
-  constructor(binding: NativeBinding, readiness: Readiness, open: Set<Destroyable>, number: number) {
+  /**
+   * @param open everything open of this host, which ends it when it closes.
+   * @param flagsBefore of an adopted one's file: who gets it back finds them as they were.
+   */
+  constructor(
+    binding: NativeBinding,
+    readiness: Readiness,
+    open: Set<Destroyable>,
+    number: number,
+    flagsBefore?: number,
+  ) {
+    this.#flagsBefore = flagsBefore;
     this.#binding = binding;
     this.#readiness = readiness;
     this.#open = open;
@@ -83,17 +94,24 @@ export class NativeDescriptor implements Descriptor, ReadyHandler, Destroyable {
   }
 
   close(): void {
-    const fd = this.#fd;
-    this.release();
+    const fd = this.#letGo();
     if (fd >= 0) this.#binding.calls.close(fd);
   }
 
   release(): void {
-    if (this.#fd < 0) return;
+    const fd = this.#letGo();
+    if (fd >= 0 && this.#flagsBefore !== undefined) this.#binding.calls.fcntlSetFlags(fd, this.#flagsBefore);
+  }
+
+  /** @returns the number it had, or -1 */
+  #letGo(): number {
+    const fd = this.#fd;
+    if (fd < 0) return fd;
     this.#fd = -1;
     this.onEvent = () => {};
     this.#watch?.close();
     this.#open.delete(this);
+    return fd;
   }
 
   destroy(): void {

@@ -99,6 +99,21 @@ describeNative('Host.kernel', () => {
       closeSync(reused);
     });
 
+    it('released, their file is as it was', () => {
+      const { calls } = addon();
+      const [one, two] = socketPair(SOCK_DGRAM);
+      for (const flags of [2, 2 | 0o2000, 2 | 0o4000]) {
+        calls.fcntlSetFlags(one, flags);
+        const before = calls.fcntlGetFlags(one);
+        const descriptor = host.kernel.adopt(one);
+        expect(calls.fcntlGetFlags(one)).toBe(flags | 0o4000);
+        descriptor.release();
+        expect(calls.fcntlGetFlags(one)).toBe(before);
+      }
+      calls.close(one);
+      calls.close(two);
+    });
+
     it('released, stay open and are nobody’s', () => {
       const [one, two] = socketPair(SOCK_DGRAM);
       const descriptor = host.kernel.adopt(one);
@@ -202,6 +217,17 @@ describeNative('Host.kernel', () => {
         message: expect.stringContaining('did not end within 0.1 s'),
       });
       expect(performance.now() - started).toBeLessThan(10_000);
+    });
+
+    it.each([
+      ['exit 7', 'ended with status 7'],
+      ['kill -9 $$', 'was killed by signal 9'],
+    ])('a helper that fails: %s', async (line, how) => {
+      const helper = script(line);
+      await expect(host.kernel.receiveDescriptor(() => [helper], 10_000)).rejects.toMatchObject({
+        code: 'EIO',
+        message: `${helper} ${how}`,
+      });
     });
 
     it('a helper that does not end is killed, and nothing stays open', async () => {

@@ -40,7 +40,7 @@ export class NativeKernel implements Kernel {
     this.#check(calls.fcntlSetFlags(descriptor, flags | O_NONBLOCK));
     this.#check(calls.fcntlSetCloexec(descriptor, 1));
     this.#passed.delete(descriptor);
-    return this.own(descriptor);
+    return new NativeDescriptor(this.binding, this.readiness, this.#open, descriptor, flags);
   }
 
   controlSocket(): Descriptor {

@@ -1,7 +1,7 @@
 /** Programs that a netdev needs: scripts run to their end, and helpers that send a descriptor back. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { type Descriptor, HostError, type ProgramEnd } from '../../net/index.ts';
+import { type Descriptor, HostError, type ProgramEnd, programEnd } from '../../net/index.ts';
 import { hostError, toHostError } from '../errno.ts';
 import type { NativeKernel } from './kernel.ts';
 
@@ -92,7 +92,7 @@ export async function receiveDescriptor(
     const received = take(kernel, ours);
     if (status !== 0) {
       received?.close();
-      throw new HostError('EIO', `${command[0]} ended with status ${status}`);
+      throw new HostError('EIO', `${command[0]} ${programEnd(status)}`);
     }
     if (received === undefined) throw new HostError('EPROTO', `${command[0]} ended without sending a descriptor`);
     return received;

@@ -42,7 +42,12 @@ export function adopt(context: NativeContext, fd: number, passDescriptors: boole
   if ((flags & O_NONBLOCK) === 0) context.check(calls.fcntlSetFlags(fd, flags | O_NONBLOCK));
   context.check(calls.fcntlSetCloexec(fd, 1));
   // One that Node itself is watching cannot be had: better said now than in the middle of something.
-  context.watcher.watch(fd, 0, { ready: () => {} }).close();
+  try {
+    context.watcher.watch(fd, 0, { ready: () => {} }).close();
+  } catch (error) {
+    calls.fcntlSetFlags(fd, flags);
+    throw error;
+  }
   context.host.passed.delete(fd);
   const local = address(context, fd, 'getsockname') ?? { family: 'unix', path: '' };
   if (listens)

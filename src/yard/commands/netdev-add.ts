@@ -6,5 +6,5 @@ import type { Yard } from '../yard.ts';
 /** QEMU net/net.c qmp_netdev_add: the reply carries bind and resolve errors. */
 export async function netdevAdd(yard: Yard, args: Netdev): Promise<void> {
   if (!isIdentifier(args.id)) throw new QapiError("Parameter 'id' expects an identifier");
-  await yard.addNetdev(args);
+  await yard.addNetdev(args, true);
 }

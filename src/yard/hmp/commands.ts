@@ -153,7 +153,7 @@ async function netdevAdd(yard: Yard, [text]: readonly string[]): Promise<string>
   const { value, warnings } = parseNetdevOptions(yard.schema, parseOptionList(text!, 'type'));
   const options = value as unknown as Netdev;
   if (!isIdentifier(options.id)) throw new QapiError("Parameter 'id' expects an identifier");
-  await yard.addNetdev(options);
+  await yard.addNetdev(options, true);
   return warnings.map((warning) => `warning: ${warning}`).join('\n');
 }
 
