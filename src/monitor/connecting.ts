@@ -101,7 +101,7 @@ async function dial(device: SocketDevice, sockets: Sockets | undefined, signal: 
       : connectNatively(address.path, native, signal);
   }
   const port = portNumber(address);
-  return connect(address, { host: await hostInFamily(address), port, noDelay }, signal);
+  return connect(address, { host: await hostInFamily(address, true), port, noDelay }, signal);
 }
 
 function nodeStream(fd: number): net.Socket {

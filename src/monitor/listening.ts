@@ -166,7 +166,7 @@ async function bind(server: net.Server, address: ChardevAddress): Promise<void> 
     });
   }
   if ('fd' in address) checkSocket(address.fd);
-  const host = 'host' in address ? await hostInFamily(address) : '';
+  const host = 'host' in address ? await hostInFamily(address, false) : '';
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(bindError(address, error)));
     server.once('listening', resolve);

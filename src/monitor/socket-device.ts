@@ -40,18 +40,20 @@ export function isResolution(error: unknown): boolean {
 
 /**
  * The host to bind or connect to: with a family, an address of it.
+ * @param mapped for connecting: IPv6 reaches who has an IPv4 address only (AI_V4MAPPED).
  * @throws QapiError with QEMU's text
  */
-export async function hostInFamily(address: InternetAddress): Promise<string> {
+export async function hostInFamily(address: InternetAddress, mapped: boolean): Promise<string> {
   const { host, family } = address;
   if (family === undefined) return host;
   if (host === '') return family === 4 ? '0.0.0.0' : '::';
   const version = isIP(host);
   if (version === family) return host;
+  if (version === 4 && mapped) return `::ffff:${host}`;
   if (version !== 0) throw unresolved(address, 'Address family for hostname not supported');
-  const { lookup } = await import('node:dns/promises');
+  const { promises, V4MAPPED } = await import('node:dns');
   try {
-    return (await lookup(host, { family })).address;
+    return (await promises.lookup(host, { family, hints: mapped && family === 6 ? V4MAPPED : 0 })).address;
   } catch (error) {
     throw unresolved(address, toHostError(error).message);
   }

@@ -77,7 +77,26 @@ export async function resolveInet(
   try {
     return await host.resolver.lookup(name, { signal, ...(family === undefined ? {} : { family }) });
   } catch (error) {
-    if (error instanceof HostError) throw resolutionError(option, error.message, error);
+    if (!(error instanceof HostError)) throw error;
+    if (family === 'ipv6' && !passive && NO_SUCH_ADDRESS.has(error.code)) {
+      const mapped = await mappedIpv4(name, host, signal);
+      if (mapped.length > 0) return mapped;
+    }
+    throw resolutionError(option, error.message, error);
+  }
+}
+
+/** What getaddrinfo says of a name that has no address of the family. */
+const NO_SUCH_ADDRESS: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAI_NONAME', 'EAI_NODATA', 'EAI_ADDRFAMILY']);
+
+/** AI_V4MAPPED of a name: its IPv4 addresses as IPv6 writes them. */
+async function mappedIpv4(name: string, host: Host, signal: AbortSignal): Promise<readonly ResolvedAddress[]> {
+  try {
+    const found = await host.resolver.lookup(name, { signal, family: 'ipv4' });
+    return found.map((address) => ({ family: 'ipv6', host: `::ffff:${address.host}` }));
+  } catch (error) {
+    // The first answer is told.
+    if (error instanceof HostError) return [];
     throw error;
   }
 }

@@ -271,6 +271,35 @@ describe('server', () => {
 });
 
 describe('client', () => {
+  it.each([{ ipv6: true }, { ipv4: false }])(
+    '%j: a name that has IPv4 addresses only is reached by them',
+    async (asked) => {
+      test.resolver.setName('peer.test', [{ family: 'ipv4', host: '127.0.0.1' }]);
+      const tried: string[] = [];
+      const { sockets } = test.host;
+      const connect = sockets.connect.bind(sockets);
+      sockets.connect = (to, options) => {
+        tried.push(to.family === 'unix' || to.family === 'vsock' ? to.family : `${to.family} ${to.host}`);
+        return connect(to, options);
+      };
+      const client = await start({ addr: { ...INET, host: 'peer.test', ...asked } });
+      expect(tried).toEqual(['ipv6 ::ffff:127.0.0.1']);
+      await end(client);
+    },
+  );
+
+  it('ipv6=on: a name with IPv6 addresses is reached by those alone, one without any is unknown', async () => {
+    const both = { ipv6: true } as const;
+    const unknown = await start({ addr: { ...INET, host: 'nohost.invalid', ...both } });
+    expect(unknown.info()).toBe('error: address resolution failed for nohost.invalid:5555: Name or service not known');
+    await end(unknown);
+    const [listener] = await serve({ family: 'ipv6', host: '::1', port: 5555 });
+    const client = await start({ addr: { ...INET, host: 'localhost', ...both } });
+    expect(client.info()).toBe('tcp:::1:5555');
+    await end(client);
+    await listener.close();
+  });
+
   it('connects, tells the real address, and stays as it is when the peer leaves', async () => {
     test.resolver.setName('peer.test', [{ family: 'ipv4', host: '127.0.0.1' }]);
     const [, accepted] = await serve({ family: 'ipv4', host: '127.0.0.1', port: 5555 });
