@@ -6,7 +6,7 @@ const SUBCOMMANDS: readonly (readonly [string, string])[] = [
   ['stop [NAME]', 'end a running yard'],
   ['doctor [TYPE]... [--build]', 'which netdevs this host can run, and what is missing for the others'],
   ['netns [PID|PATH|NAME] [-- COMMAND]', 'a user network for a network namespace; `netyard netns --help`'],
-  ['schema check FILE [-D MACRO]...', 'check a QAPI schema; prints its introspection as JSON'],
+  ['schema check FILE [--dialect RELEASE]', 'check a QAPI schema; prints its introspection as JSON'],
   ['schema types FILE|qmp:SOCKET', 'print TypeScript types for a schema, or for a live QEMU'],
 ];
 

@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { schemaCheck } from './schema-check.ts';
+import { runSubcommand } from './subcommands.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'netyard-schema-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -64,4 +65,21 @@ it('reads other dialects when asked to', async () => {
   const path = file('note.json', "##\n# @go:\n#\n# Note: x\n##\n{ 'command': 'go' }\n");
   expect((await schemaCheck(path, [])).exit).toBe(0);
   expect((await schemaCheck(path, [], '10.2')).stderr).toContain("The 'Note' section is no longer supported");
+});
+
+it.each(['check', 'types'])('schema %s --dialect RELEASE', async (command) => {
+  const path = file('rst.json', "##\n# Ink\n# =====\n##\n##\n# @go:\n##\n{ 'command': 'go' }\n");
+  const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  try {
+    expect(await runSubcommand(['schema', command, path])).toBe(1);
+    expect(err).toHaveBeenLastCalledWith(`${path}:3:1: '=' heading must come first in a comment block\n`);
+    expect(await runSubcommand(['schema', command, path, '--dialect', '10.2'])).toBe(0);
+    expect(out).toHaveBeenLastCalledWith(expect.stringContaining('go'));
+    expect(await runSubcommand(['schema', command, path, '--dialect', '11'])).not.toBe(0);
+    expect(err).toHaveBeenCalledWith(expect.stringContaining('Allowed choices are 7.2, 9.0, 10.0, 10.1, 10.2'));
+  } finally {
+    out.mockRestore();
+    err.mockRestore();
+  }
 });

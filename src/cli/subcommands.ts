@@ -1,5 +1,6 @@
 /** `netyard WORD ...`: the commands beside starting a yard. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import type { Dialect } from '../qapi/front.ts';
 import { VERSION } from '../version.ts';
 import type { DoctorOptions } from './doctor.ts';
 import { helpText } from './help.ts';
@@ -89,18 +90,20 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
     .description('check a schema; print its introspection as JSON')
     .argument('<FILE>')
     .option('-D <MACRO>', 'a macro that conditions see as defined (repeatable)', collect, [])
-    .action(async (file: string, options: { D: string[] }) => {
+    .addOption(dialectOption())
+    .action(async (file: string, options: SchemaOptions) => {
       const { schemaCheck } = await import('./schema-check.ts');
-      report(await schemaCheck(file, options.D));
+      report(await schemaCheck(file, options.D, options.dialect));
     });
   schema
     .command('types')
     .description('print TypeScript types for a schema file, or for what answers at qmp:SOCKET')
     .argument('<SOURCE>', 'FILE or qmp:SOCKET')
     .option('-D <MACRO>', 'a macro that conditions see as defined (repeatable)', collect, [])
-    .action(async (source: string, options: { D: string[] }) => {
+    .addOption(dialectOption())
+    .action(async (source: string, options: SchemaOptions) => {
       const { schemaTypes } = await import('./schema-types.ts');
-      report(await schemaTypes(source, options.D));
+      report(await schemaTypes(source, options.D, options.dialect));
     });
   program
     .command('help')
@@ -121,6 +124,17 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
   }
   return status;
 }
+
+interface SchemaOptions {
+  readonly D: string[];
+  readonly dialect: Dialect;
+}
+
+/** Its values are those of src/qapi, which is not loaded for the other commands. */
+const dialectOption = (): Option =>
+  new Option('--dialect <RELEASE>', 'the QEMU release whose rules apply: 10.0 for 9.1 to 10.0, 10.2 for 10.2 and later')
+    .choices(['7.2', '9.0', '10.0', '10.1', '10.2'] satisfies Dialect[])
+    .default('9.0');
 
 const collect = (one: string, others: string[]): string[] => [...others, one];
 

@@ -5,7 +5,10 @@ import type { Trace } from './trace.ts';
 
 /** Port.send: delivered or queued, the way is clear. */
 export const TAKEN = 0;
-/** Port.send: taken as well, but the way it went is over its high-water mark: stop until onReady. */
+/**
+ * Port.send: stop until onReady. The frame is taken, but the way it went is over its high-water mark; or it is dealt with as
+ * any other, and the sender has used up its turn (turns.ts).
+ */
 export const BUSY = 1;
 /** Port.send: gone and counted. */
 export const DROPPED = 2;
@@ -64,6 +67,11 @@ export interface Port {
   carrier(up: boolean): void;
   /** Counts a drop of the client's own (malformed input, overflow); shown with the port's counters. */
   drop(reason: DropReason): void;
+  /**
+   * A frame that came in by the port `ingress` (Frame.ingress) will cost so much more, milliseconds: a socket that opens,
+   * an answer of the kernel. Counted as that port's share of time.
+   */
+  charge(ingress: number, ms: number): void;
   /** An address that lives behind this port: a static entry in the switch's table. 48-bit number. */
   claimAddress(mac: number): void;
   readonly linkUp: boolean;

@@ -5,6 +5,7 @@ import type { QueueBudget } from './fair-queue.ts';
 import type { Frame } from './frame.ts';
 import type { Host } from './host.ts';
 import type { Trace } from './trace.ts';
+import type { Turns } from './turns.ts';
 
 /** The driver's name of the switch's own ends, which are in no list of clients. */
 export const SWITCH_PORT = 'switch';
@@ -29,5 +30,8 @@ export interface EndpointContext {
   /** How many clients are entered at this moment, one from inside the other. */
   depth: number;
   readonly budget: QueueBudget;
+  readonly turns: Turns;
   claimed(endpoint: Endpoint, mac: number): void;
+  /** The port of that serial, unless it is gone, is charged. */
+  charge(ingress: number, ms: number): void;
 }

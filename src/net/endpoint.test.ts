@@ -194,6 +194,7 @@ describe('clients that misbehave', () => {
     expect(b.endpoint.counters.dropped).toEqual({ removed: 7 });
     expect(unaccounted(a.endpoint, b.endpoint)).toBe(0);
     expect(send(a)).toBe(DROPPED);
+    test.runUntilIdle();
     expect(test.leaks()).toEqual([]);
   });
 
@@ -209,6 +210,40 @@ describe('clients that misbehave', () => {
     send(a);
     test.runUntilIdle();
     expect(left).toBeLessThan(0);
+  });
+});
+
+describe('ingress', () => {
+  it('is the port a frame came in by, through relays, queues and segmentation', () => {
+    const test = createTestHost();
+    const network = new Network({ host: test.host, switch: true });
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => {
+      const probe = openProbe(network, name);
+      network.autoSwitch(probe.endpoint);
+      return probe;
+    }) as [Probe, Probe, Probe];
+    const seen: number[] = [];
+    c.onReceive = ({ ingress }) => seen.push(ingress);
+    send(a);
+    c.blocked = true;
+    send(b);
+    send(a);
+    c.release();
+    test.runUntilIdle();
+    c.blocked = true;
+    a.endpoint.send(tsoFrame(3000, 1000));
+    c.release();
+    test.runUntilIdle();
+    const [one, two] = [a.endpoint.serial, b.endpoint.serial];
+    expect(seen).toEqual([one, two, one, one, one, one]);
+  });
+
+  it('is told to all when it is gone', () => {
+    const { network, a, b } = setup();
+    const gone: number[] = [];
+    Object.assign(b, { ingressGone: (ingress: number) => gone.push(ingress) });
+    network.remove(a.endpoint);
+    expect(gone).toEqual([a.endpoint.serial]);
   });
 });
 

@@ -21,6 +21,7 @@ import { ETHERNET_HEADER_LENGTH, type Frame, GSO_NONE, MAX_FRAME_LENGTH } from '
 import type { BatchTask } from './host.ts';
 import { Inbox } from './inbox.ts';
 import { Tally } from './tally.ts';
+import type { Turn } from './turns.ts';
 
 /** Addresses one client may claim. */
 const MAX_CLAIMS = 256;
@@ -62,6 +63,8 @@ export class Endpoint implements Port, BatchTask {
   #reportedUp = true;
   #toldBusy = false;
   #wakeDue = false;
+  /** Of a client that reads frames somewhere: its share of time. */
+  #turn: Turn | undefined;
 
   constructor(context: EndpointContext, serial: number, name: string, driver: string, options: EndpointOptions) {
     this.#context = context;
@@ -140,6 +143,11 @@ export class Endpoint implements Port, BatchTask {
     return this.#inbox.bytes;
   }
 
+  /** What waits for this client is over the mark beyond which senders are told BUSY. */
+  get isOverMark(): boolean {
+    return this.#inbox.isOverMark;
+  }
+
   /** Frames of this client that went nowhere, and frames on their way to it that were dropped. */
   get sendDropped(): number {
     return this.#tally.sendDropped;
@@ -152,6 +160,9 @@ export class Endpoint implements Port, BatchTask {
   /** The client is there: what waited is delivered. */
   attach(client: NetClient): void {
     this.#inbox.attach(client);
+    if (this.relay === undefined && client.perFlowBusy !== true) {
+      this.#turn = this.#context.turns.open(() => this.#turnCame());
+    }
     this.#reportedUp = this.linkUp;
     this.#context.trace('client-attach', this.name, this.driver);
     this.ready();
@@ -159,7 +170,12 @@ export class Endpoint implements Port, BatchTask {
 
   send(frame: Frame): SendResult {
     frame.ingress = this.serial;
-    return this.relayed(frame);
+    const turn = this.#turn;
+    if (turn === undefined) return this.relayed(frame);
+    if (!turn.isRunning) turn.begin();
+    const result = this.relayed(frame);
+    turn.framesLeft--;
+    return turn.framesLeft > 0 || !turn.look() ? result : BUSY;
   }
 
   /** Sends what came in by another port of the same hub or switch: Frame.ingress has its own share of the peer's queue. */
@@ -214,6 +230,15 @@ export class Endpoint implements Port, BatchTask {
     this.#tally.drop(reason);
   }
 
+  charge(ingress: number, ms: number): void {
+    this.#context.charge(ingress, ms);
+  }
+
+  /** What this port's frames cost elsewhere. */
+  charged(ms: number): void {
+    this.#turn?.charge(ms);
+  }
+
   claimAddress(mac: number): void {
     if (this.claims.includes(mac) || this.claims.length >= MAX_CLAIMS) return;
     this.claims.push(mac);
@@ -257,6 +282,8 @@ export class Endpoint implements Port, BatchTask {
   retire(): void {
     this.cut();
     this.#removed = true;
+    if (this.#turn !== undefined) this.#context.turns.close(this.#turn);
+    this.#turn = undefined;
     this.#inbox.detach();
     this.#context.trace('client-remove', this.name, this.driver);
   }
@@ -276,6 +303,22 @@ export class Endpoint implements Port, BatchTask {
     if (!this.#toldBusy || this.#removed) return;
     this.#toldBusy = false;
     this.#context.trace('ready', this.name, this.#peer?.name ?? '');
+    if (this.#turn?.isStopped !== true) this.#goOn();
+  }
+
+  /** As wake(), but not from inside a call of this client: from the end's own task. */
+  wakeSoon(): void {
+    if (!this.#toldBusy || this.#wakeDue) return;
+    this.#wakeDue = true;
+    this.#inbox.schedule();
+  }
+
+  /** It was stopped for what its frames cost, and the others had their turn. */
+  #turnCame(): void {
+    if (!this.#toldBusy) this.#goOn();
+  }
+
+  #goOn(): void {
     try {
       this.onReady();
     } catch (error) {

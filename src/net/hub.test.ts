@@ -41,6 +41,29 @@ describe('a hub', () => {
     expect(probes.map(marks)).toEqual([[], [3, 4], [3]]);
   });
 
+  it('lets two that write without reading go on', () => {
+    const { test, network, hubport } = setup();
+    const [x, y] = ['x', 'y'].map((name) => {
+      const probe = openProbe(network, name);
+      hubport(`h${name}`, 0, name);
+      probe.blocked = true;
+      return probe;
+    }) as [Probe, Probe];
+    const left = new Map([x, y].map((probe) => [probe, 3000]));
+    for (const probe of [x, y]) {
+      probe.endpoint.onReady = () => {
+        for (let n = left.get(probe) ?? 0; n > 0; n--) {
+          left.set(probe, n - 1);
+          if (send(probe) === BUSY) return;
+        }
+      };
+    }
+    x.endpoint.onReady();
+    y.endpoint.onReady();
+    test.runUntilIdle();
+    expect([...left.values()]).toEqual([0, 0]);
+  });
+
   it('is BUSY only when every output is, and wakes its senders then', () => {
     const { test, network, hubport } = setup();
     const [x, y, z] = ['x', 'y', 'z'].map((name) => {

@@ -68,8 +68,10 @@ export class HubPort implements NetClient, Relay {
       if (port === this || port.endpoint.peer === undefined || !port.endpoint.linkUp) continue;
       outputs++;
       const result = port.endpoint.relayed(frame);
-      if (result === BUSY) busy++;
-      else if (result === DROPPED) dropped++;
+      if (result === BUSY) {
+        busy++;
+        port.endpoint.peer.wakeSoon();
+      } else if (result === DROPPED) dropped++;
     }
     if (outputs === 0) {
       this.endpoint.drop(DROP_NO_DESTINATION);
@@ -78,6 +80,8 @@ export class HubPort implements NetClient, Relay {
     if (dropped === outputs) return DROPPED;
     // An output that dropped because it is full is as little open as a busy one.
     if (busy + dropped < outputs) return TAKEN;
+    // Two guests that write without reading would wait for each other for ever.
+    if (this.endpoint.peer?.isOverMark === true) return TAKEN;
     for (const port of ports) if (port !== this) port.#told.add(this);
     return BUSY;
   }

@@ -69,6 +69,10 @@ export class Inbox {
     return this.#queue.bytes;
   }
 
+  get isOverMark(): boolean {
+    return this.#queue.isHigh;
+  }
+
   attach(client: NetClient): void {
     this.#client = client;
     this.#offloads = client.offloads;

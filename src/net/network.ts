@@ -15,6 +15,7 @@ import { clientLine, infoText } from './info.ts';
 import { Switch } from './switch.ts';
 import { SwitchPort } from './switch-port.ts';
 import { noTrace, type Trace } from './trace.ts';
+import { Turns } from './turns.ts';
 
 /** The first address QEMU gives to a NIC without one: 52:54:00:12:34:56. */
 const FIRST_AUTO_MAC = 0x525400123456;
@@ -38,6 +39,8 @@ export class Network {
   readonly #hubs = new Hubs();
   /** Clients that are on the switch whenever nothing claims them. */
   readonly #automatic = new Set<Endpoint>();
+  /** Those of #clients, for whoever knows a Frame.ingress. */
+  readonly #bySerial = new Map<number, Endpoint>();
   #serial = 0;
   /** What a NIC's deleted netdev last looked like; undefined when it hung on a hub. */
   readonly #ghosts = new Map<Endpoint, string | undefined>();
@@ -51,6 +54,8 @@ export class Network {
       trace,
       depth: 0,
       budget: new QueueBudget(),
+      turns: new Turns(options.host),
+      charge: (ingress, ms) => this.#bySerial.get(ingress)?.charged(ms),
       claimed: (endpoint, mac) => {
         const port = endpoint.peer?.relay;
         if (port instanceof SwitchPort) this.switch?.claim(port, mac);
@@ -73,6 +78,7 @@ export class Network {
       options,
     );
     this.#clients.push(endpoint);
+    this.#bySerial.set(endpoint.serial, endpoint);
     this.#context.trace('client-open', endpoint.name, driver);
     return endpoint;
   }
@@ -132,6 +138,7 @@ export class Network {
     if (peer?.isNic === true) this.#ghosts.set(peer, relay instanceof HubPort ? undefined : clientLine(endpoint));
     endpoint.retire();
     this.#clients = this.#clients.filter((client) => client !== endpoint);
+    this.#bySerial.delete(endpoint.serial);
     for (const { client } of this.#clients) client?.ingressGone?.(endpoint.serial);
     if (peer === undefined) return;
     if (peer.isNic) peer.orphan();

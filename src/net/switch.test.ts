@@ -205,6 +205,35 @@ describe('forwarding', () => {
     expect([a.readyCalls, b.frames.length]).toEqual([1, 257]);
   });
 
+  it('lets two that write without reading go on: each may read only when it has written', () => {
+    const { test, probes } = setup(['a', 'b']);
+    const [a, b] = probes as [Probe, Probe];
+    send(a, 0xff, 1);
+    send(b, 0xff, 2);
+    test.runUntilIdle();
+    a.blocked = true;
+    b.blocked = true;
+    const left = { a: 3000, b: 3000 };
+    const write = (from: Probe, key: 'a' | 'b', to: number, station: number) => () => {
+      from.readyCalls++;
+      while (left[key] > 0) {
+        left[key]--;
+        if (send(from, to, station) === BUSY) return;
+      }
+    };
+    a.endpoint.onReady = write(a, 'a', 2, 1);
+    b.endpoint.onReady = write(b, 'b', 1, 2);
+    a.endpoint.onReady();
+    b.endpoint.onReady();
+    test.runUntilIdle();
+    expect(left).toEqual({ a: 0, b: 0 });
+    a.release();
+    b.release();
+    test.runUntilIdle();
+    expect([unaccounted(a.endpoint, b.endpoint), unaccounted(b.endpoint, a.endpoint)]).toEqual([0, 0]);
+    expect(test.leaks()).toEqual([]);
+  });
+
   it('tells BUSY behind more than two ports only to clients that stop single flows', () => {
     const { test, probes } = setup(['a', 'user', 'c', 'd']);
     const [a, user, c, d] = probes as [Probe, Probe, Probe, Probe];

@@ -5,7 +5,8 @@
  *
  * Of a known unicast the sender learns its egress's result; a flood is BUSY only when every output is. With more than
  * two ports BUSY is passed on only to clients that stop single flows (NetClient.perFlowBusy): a descriptor that stopped
- * reading for one slow guest would freeze the others.
+ * reading for one slow guest would freeze the others. With two ports it is not told to one whose own egress is over the
+ * mark too: two guests that write without reading would wait for each other for ever.
  */
 import { BUSY, DROPPED, type SendResult, TAKEN } from './client.ts';
 import { DROP_FLOOD_LIMIT, DROP_NO_DESTINATION, DROP_SAME_PORT } from './drop-reasons.ts';
@@ -175,7 +176,10 @@ export class Switch {
   }
 
   #busy(ingress: SwitchPort, egress: SwitchPort): SendResult {
-    if (this.#ports.length > 2 && ingress.endpoint.peer?.client?.perFlowBusy !== true) return TAKEN;
+    // Who is told to stop writing may read again only when it has written.
+    egress.endpoint.peer?.wakeSoon();
+    const sender = ingress.endpoint.peer;
+    if (sender?.client?.perFlowBusy !== true && (this.#ports.length > 2 || sender?.isOverMark === true)) return TAKEN;
     egress.told.add(ingress);
     return BUSY;
   }

@@ -1,8 +1,9 @@
 /**
  * What changed in the language between QEMU releases, as far as a reader notices.
- * `9.0` is the reference of all error texts; `7.2` and `10.2` read the schema files of older and newer trees.
+ * `9.0` is the reference of all error texts; the others read the schema files of older and newer trees: `10.0` those of
+ * 9.1 to 10.0, `10.1` and `10.2` what their names say.
  */
-export type Dialect = '7.2' | '9.0' | '10.2';
+export type Dialect = '7.2' | '9.0' | '10.0' | '10.1' | '10.2';
 
 export interface DialectRules {
   /** `= Heading` lines: on any line of a free-form block, on its first only, or plain text (from 10.1 on). */
@@ -54,6 +55,30 @@ export const DIALECTS: Readonly<Record<Dialect, DialectRules>> = {
     style: false,
     boxedConditionals: true,
     maxFeatures: Number.POSITIVE_INFINITY,
+  },
+  '10.0': {
+    headings: 'first',
+    noteSections: false,
+    tagsAnywhere: false,
+    describeAll: true,
+    returnsSomething: true,
+    commentBreaksLink: false,
+    namesSectionKind: true,
+    style: false,
+    boxedConditionals: true,
+    maxFeatures: 64,
+  },
+  '10.1': {
+    headings: 'none',
+    noteSections: false,
+    tagsAnywhere: false,
+    describeAll: true,
+    returnsSomething: true,
+    commentBreaksLink: false,
+    namesSectionKind: true,
+    style: false,
+    boxedConditionals: true,
+    maxFeatures: 64,
   },
   '10.2': {
     headings: 'none',

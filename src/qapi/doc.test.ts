@@ -189,6 +189,55 @@ describe('dialects', () => {
     expect(check(go(long, plain), '9.0')).toBe('ok');
   });
 
+  it('each release of 10.x has its own headings and style', () => {
+    const long = 'x'.repeat(69);
+    const rst = ['##', '# *****', '# Paper', '# *****', '#', '# Ink', '# =====', '#', '# text', '##', ''].join('\n');
+    const late = '##\n# text\n# = Title\n##\n';
+    expect(check(rst, '9.0')).toContain("'=' heading must come first in a comment block");
+    expect(check(rst, '10.0')).toContain("'=' heading must come first in a comment block");
+    for (const dialect of ['10.1', '10.2'] as const) {
+      expect(check(rst, dialect)).toBe('ok');
+      expect(check(late, dialect)).toBe('ok');
+    }
+    for (const dialect of ['10.0', '10.1'] as const) {
+      expect(check(go(`${long}. One. Two`, plain), dialect)).toBe('ok');
+      expect(check(go('Note: x', plain), dialect)).toContain("The 'Note' section is no longer supported");
+      expect(check(go('@a:'), dialect)).toBe("main.json:4: text required after 'Member:'");
+    }
+  });
+
+  it('10.2 reads what its documentation is made of', () => {
+    const lines = [
+      '    Does something.  As said in :doc:`the guide </about/go>`, and in',
+      '    `go`.',
+      '',
+      '.. caution:: Slow.',
+      '',
+      '@a: how far, see',
+      '    https://example.org/a/path/that/is/longer/than/seventy/characters/in/all.html#there',
+      '',
+      'Features:',
+      '',
+      '@unstable: May change.',
+      '',
+      'Errors:',
+      '    - If @a is too far, GenericError',
+      '',
+      'Since: 10.2',
+      '',
+      '.. qmp-example::',
+      '    :title: Going',
+      '    :annotated:',
+      '',
+      '    First::',
+      '',
+      '     -> { "execute": "go", "arguments": { "a": 1 } }',
+      '     <- { "return": {} }',
+    ];
+    const command = "{ 'command': 'go', 'data': { 'a': 'int' }, 'features': [ 'unstable' ] }";
+    expect(check(go(lines.join('\n'), command), '10.2')).toBe('ok');
+  });
+
   it('10.2 allows 64 names of features', () => {
     const features = (count: number) =>
       `{ 'command': 'go', 'features': [ ${Array.from({ length: count }, (_, i) => `'f${i}'`).join(', ')} ] }`;

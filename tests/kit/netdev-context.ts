@@ -26,6 +26,8 @@ export class RecordingPort implements Port {
   answer: SendResult = TAKEN;
   linkUp = true;
   readyCalls = 0;
+  /** Milliseconds by ingress. */
+  readonly charged = new Map<number, number>();
   onReady: () => void = () => {};
 
   constructor(name: string) {
@@ -52,6 +54,10 @@ export class RecordingPort implements Port {
 
   carrier(up: boolean): void {
     this.linkUp = up;
+  }
+
+  charge(ingress: number, ms: number): void {
+    this.charged.set(ingress, (this.charged.get(ingress) ?? 0) + ms);
   }
 
   drop(reason: string): void {

@@ -38,8 +38,8 @@ export interface World {
   readonly test: TestHost;
   readonly port: CheckingPort;
   readonly client: NetClient;
-  /** Gives the stack a frame from a guest; the memory is overwritten afterwards. */
-  give(frame: Uint8Array): void;
+  /** Gives the stack a frame from a guest, by port 1 unless said; the memory is overwritten afterwards. */
+  give(frame: Uint8Array, ingress?: number): void;
   /** What the stack sent since the last call. */
   take(): Uint8Array[];
   /** Gives a frame, lets things happen for a while, takes what came back. */
@@ -55,9 +55,10 @@ export async function createWorld(options: NetdevUserOptions = {}, prepare?: (te
   const client = await createUserNetdev(options, context);
   const { port } = context;
   const frame = new Frame();
-  const give = (bytes: Uint8Array): void => {
+  const give = (bytes: Uint8Array, ingress = 1): void => {
     const borrowed = new Uint8Array(bytes.length + 6).fill(0xaa);
     borrowed.set(bytes, 3);
+    frame.ingress = ingress;
     client.receive(frame.setPlain(borrowed, 3, bytes.length));
     borrowed.fill(0xee);
   };
