@@ -8,12 +8,15 @@ import { netdevHelp, Yard } from '../yard/index.ts';
 import { banner } from './banner.ts';
 import { type Claim, claimName, NameTakenError } from './claim.ts';
 import { createLog } from './log.ts';
-import { startMonitors } from './monitors.ts';
-import { addNetdevs, asksForHelp, peerlessWarnings } from './netdevs.ts';
+import { isWaitedFor, monitorDescriptors, readMonitors, startMonitors } from './monitors.ts';
+import { addNetdevs, asksForHelp, namedDescriptors, peerlessWarnings } from './netdevs.ts';
+import { complain, leaveTo, print } from './output.ts';
 import { commandLine, makePlan, type Plan } from './plan.ts';
 import { findQemu } from './qemu-arguments.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
 import { CommandLineError, type ScannedOption, scanOptions } from './scan-options.ts';
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Returns the exit status once the yard has ended. */
 export async function runYard(argv: readonly string[]): Promise<number> {
@@ -54,13 +57,24 @@ async function serve(plan: Plan): Promise<number> {
       process.stdout.write(`${netdevHelp(yard).join('\n')}\n`);
       return 0;
     }
-    await addNetdevs(yard, netdevs, warn);
-    await startMonitors(plan.options, yard, monitors, {
+    const requests = await readMonitors(plan.options);
+    leaveTo([...monitorDescriptors(requests), ...namedDescriptors(yard, netdevs)]);
+    let begin = (): void => {};
+    const settings = {
       log: host.log,
       signal: ended.signal,
-      onWaiting: (address) => warn(`QMP waits for its first client on: ${address}`),
-    });
-    if (!plan.useSwitch) for (const warning of peerlessWarnings(yard)) warn(`warning: ${warning}`);
+      onWaiting: (address: string) => complain(`QMP waits for its first client on: ${address}`),
+      ready: new Promise<void>((resolve) => {
+        begin = resolve;
+      }),
+    };
+    // Those with wait=on first: until they have a client there is no wire. Clients are greeted when all is there.
+    await startMonitors(requests.filter(isWaitedFor), yard, monitors, settings);
+    await addNetdevs(yard, netdevs, complain);
+    const others = requests.filter((request) => !isWaitedFor(request));
+    await startMonitors(others, yard, monitors, settings);
+    begin();
+    if (!plan.useSwitch) for (const warning of peerlessWarnings(yard)) complain(`warning: ${warning}`);
     // `-qmp stdio` owns stdout: a banner there would not be QMP.
     if (!monitors.some((monitor) => monitor.usesStdio)) await printBanner(plan, yard, monitors, ended);
     await ended.promise;
@@ -96,11 +110,15 @@ interface End {
   forget(): void;
 }
 
-/** Resolves on SIGINT, SIGTERM, SIGHUP or `quit`. A second signal ends the process at once. */
+/**
+ * Resolves on SIGINT, SIGTERM, SIGHUP or `quit`, and says which. A second signal ends the process at once. Until then the
+ * process lives, whatever its wires do: with none that waits for something, Node would take it for finished.
+ */
 function untilEnd(yard: Yard): End {
   const aborter = new AbortController();
   let happened = false;
   let resolve = (): void => {};
+  const alive = setInterval(() => {}, MAX_TIMER_MS);
   const promise = new Promise<void>((settle) => {
     resolve = () => {
       happened = true;
@@ -109,14 +127,20 @@ function untilEnd(yard: Yard): End {
     };
   });
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (happened) process.exit(1);
-    process.stderr.write(`netyard: terminating on ${signal}\n`);
+    if (happened) {
+      complain(`terminating at once on another ${signal}`);
+      process.exit(1);
+    }
+    complain(`terminating on ${signal}`);
     yard.emit('SHUTDOWN', { guest: false, reason: 'host-signal' });
     resolve();
   };
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, onSignal);
-  yard.onQuit = () => resolve();
+  yard.onQuit = () => {
+    if (!happened) complain("terminating on the command 'quit'");
+    resolve();
+  };
   return {
     promise,
     signal: aborter.signal,
@@ -124,6 +148,7 @@ function untilEnd(yard: Yard): End {
       return happened;
     },
     forget: () => {
+      clearInterval(alive);
       for (const signal of signals) process.off(signal, onSignal);
     },
   };
@@ -147,15 +172,11 @@ async function printBanner(plan: Plan, yard: Yard, monitors: readonly QmpMonitor
     guestSocket: plan.guestSocket,
     commandLine: commandLine(plan),
   };
-  process.stdout.write(banner(facts, qemu));
+  print(banner(facts, qemu));
 }
 
 function argumentsOf(plan: Plan, name: string): string[] {
   return plan.options.filter((option: ScannedOption) => option.name === name).map((option) => option.argument!);
-}
-
-function warn(text: string): void {
-  process.stderr.write(`netyard: ${text}\n`);
 }
 
 function describe(client: NetClient | undefined): string {

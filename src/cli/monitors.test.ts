@@ -1,18 +1,5 @@
-import { afterEach, expect, it } from 'vitest';
-import { createTestHost } from '../../tests/kit/host.ts';
-import { Yard } from '../yard/index.ts';
-import { startMonitors } from './monitors.ts';
-
-const { host } = createTestHost();
-const yard = new Yard({ host, drivers: {}, version: '0' }, { switch: false });
-afterEach(() => yard.close());
-
-const start = (name: string, argument: string): Promise<void> =>
-  startMonitors([{ name, argument }], yard, [], {
-    log: host.log,
-    signal: new AbortController().signal,
-    onWaiting: () => undefined,
-  });
+import { expect, it } from 'vitest';
+import { isWaitedFor, monitorDescriptors, readMonitors } from './monitors.ts';
 
 it.each([
   ['qmp', 'bogus', "-qmp bogus: 'bogus' is not a valid char driver\nnetyard: -qmp bogus: parse error: bogus"],
@@ -26,5 +13,17 @@ it.each([
       "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
   ],
 ])('-%s %s', async (name, argument, message) => {
-  await expect(start(name, argument)).rejects.toMatchObject({ message });
+  await expect(readMonitors([{ name, argument }])).rejects.toMatchObject({ message });
+});
+
+it('tells who is waited for, and which descriptors are in use', async () => {
+  const requests = await readMonitors([
+    { name: 'qmp', argument: 'unix:/a,server=on' },
+    { name: 'qmp', argument: 'unix:/b,server=on,wait=off' },
+    { name: 'qmp', argument: 'chardev:c' },
+    { name: 'chardev', argument: 'socket,id=c,fd=1' },
+    { name: 'qmp', argument: 'stdio' },
+  ]);
+  expect(requests.map(isWaitedFor)).toEqual([true, false, false, false]);
+  expect(monitorDescriptors(requests)).toEqual([1]);
 });

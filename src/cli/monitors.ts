@@ -1,4 +1,4 @@
-/** `-qmp`, `-qmp-pretty`, `-chardev` and `-mon` -> running monitors, in the order given. */
+/** `-qmp`, `-qmp-pretty`, `-chardev` and `-mon` -> running monitors. */
 import {
   type Chardev,
   type MonitorOptions,
@@ -17,17 +17,17 @@ import { located } from './located.ts';
 import { checkSocketPath } from './runtime-directory.ts';
 import type { ScannedOption } from './scan-options.ts';
 
+/** A monitor as it was asked for. */
+export interface MonitorRequest {
+  readonly option: ScannedOption;
+  readonly spec: MonitorSpec;
+}
+
 /**
- * Starts them one by one into `started`, so that what is up can be closed when a later one fails. With wait=on it
- * resolves when the first client is there.
+ * Reads the options; nothing is opened.
  * @throws CommandLineError `-OPTION ARGUMENT: TEXT` as QEMU prints it.
  */
-export async function startMonitors(
-  options: readonly ScannedOption[],
-  yard: Yard,
-  started: QmpMonitor[],
-  settings: MonitorOptions,
-): Promise<void> {
+export async function readMonitors(options: readonly ScannedOption[]): Promise<MonitorRequest[]> {
   const chardevs = new Map<string, Chardev>();
   for (const option of options.filter(({ name }) => name === 'chardev')) {
     await located(option.name, option.argument ?? '', () => {
@@ -37,9 +37,38 @@ export async function startMonitors(
     });
   }
   const taken = new Set<string>();
+  const requests: MonitorRequest[] = [];
   for (const option of options) {
     const spec = await located(option.name, option.argument ?? '', () => monitorSpec(option, chardevs, taken));
-    if (spec === undefined) continue;
+    if (spec !== undefined) requests.push({ option, spec });
+  }
+  return requests;
+}
+
+/** With wait=on a start waits for the first client of this one, before there is anything else. */
+export function isWaitedFor({ spec }: MonitorRequest): boolean {
+  return spec.device.kind === 'socket' && spec.device.wait;
+}
+
+/** The descriptors that monitors sit on. */
+export function monitorDescriptors(requests: readonly MonitorRequest[]): number[] {
+  return requests.flatMap(({ spec: { device } }) =>
+    device.kind === 'socket' && 'fd' in device.address ? [device.address.fd] : [],
+  );
+}
+
+/**
+ * Starts them one by one into `started`, so that what is up can be closed when a later one fails. With wait=on it
+ * resolves when the first client is there.
+ * @throws CommandLineError `-OPTION ARGUMENT: TEXT` as QEMU prints it.
+ */
+export async function startMonitors(
+  requests: readonly MonitorRequest[],
+  yard: Yard,
+  started: QmpMonitor[],
+  settings: MonitorOptions,
+): Promise<void> {
+  for (const { option, spec } of requests) {
     started.push(
       await located(option.name, option.argument ?? '', () =>
         startQmpMonitor(spec, yard, { sockets: yard.host.sockets, ...settings }),

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestHost } from '../../tests/kit/host.ts';
 import { portableDrivers } from '../netdevs/index.ts';
 import { Yard } from '../yard/index.ts';
-import { addNetdevs, asksForHelp, peerlessWarnings } from './netdevs.ts';
+import { addNetdevs, asksForHelp, namedDescriptors, peerlessWarnings } from './netdevs.ts';
 
 let yard: Yard;
 let warnings: string[];
@@ -57,3 +57,13 @@ it.each([
   ['user,help', false],
   ['helper', false],
 ])('asksForHelp %s', (text, expected) => expect(asksForHelp(text)).toBe(expected));
+
+it.each([
+  ['socket,id=w,fd=1', [1]],
+  ['tap,id=t,fds=5:6,vhostfds=7:8', [5, 6, 7, 8]],
+  ['stream,id=s,addr.type=fd,addr.str=2', [2]],
+  ['{"type":"dgram","id":"d","local":{"type":"fd","str":"1"}}', [1]],
+  ['stream,id=s,addr.type=fd,addr.str=name', []],
+  ['user,id=u,hostfwd=tcp::1-:1', []],
+  ['socket,id=w,fd=1,nonsense=2', []],
+])('namedDescriptors of %s', (text, expected) => expect(namedDescriptors(yard, [text])).toEqual(expected));

@@ -52,6 +52,27 @@ function readTraditional(yard: Yard, text: string, ids: Set<string>, warn: (line
   return () => parseNetdevOptions(yard.schema, list).value;
 }
 
+/** Numbers that the options of netdevs name as descriptors. What cannot be read names none: it will be refused. */
+export function namedDescriptors(yard: Yard, texts: readonly string[]): number[] {
+  return texts.flatMap((text) => {
+    try {
+      return descriptorsIn(parseNetdevArgument(yard.schema, text, parseJsonText).value);
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Members such as `fd` and `fds`, and addresses of the type `fd`. */
+function descriptorsIn(options: object): number[] {
+  return Object.entries(options).flatMap(([key, value]: [string, unknown]) => {
+    if (typeof value === 'object' && value !== null) return descriptorsIn(value);
+    const isDescriptor = /fds?$/.test(key) || (key === 'str' && 'type' in options && options.type === 'fd');
+    if (!isDescriptor || typeof value !== 'string') return [];
+    return value.split(':').flatMap((word) => (/^\d{1,9}$/.test(word) ? [Number(word)] : []));
+  });
+}
+
 /** What has no peer at the start, each as QEMU warns of it. Without a switch, frames of these go nowhere. */
 export function peerlessWarnings(yard: Yard): string[] {
   const { network } = yard;

@@ -11,6 +11,8 @@ export interface MonitorOptions {
   readonly signal?: AbortSignal | undefined;
   /** A server with wait=on waits for its first client at the address given: QEMU prints that. */
   readonly onWaiting?: ((address: string) => void) | undefined;
+  /** Clients are greeted, and listened to, once this resolves. Default: at once. */
+  readonly ready?: Promise<void> | undefined;
   /** For `stdio`; the process's own unless given. */
   readonly stdio?: { readonly input: Readable; readonly output: Writable } | undefined;
   /** Clients of a listening socket at once. Default 64. */

@@ -306,6 +306,43 @@ function listeningTests(): void {
   });
 }
 
+describe('wait=on', () => {
+  it('greets its first client when all is there, and not before', async () => {
+    let begin = (): void => {};
+    const ready = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    let waiting = '';
+    const starting = start(`unix:${path},server=on`, { ready, onWaiting: (address) => (waiting = address) });
+    await until(() => waiting === `unix:${path}`);
+    const socket = net.connect({ path });
+    let text = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.write('{"execute":"qmp_capabilities"}');
+    await starting;
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(text).toBe('');
+    begin();
+    await until(() => text.includes('"return"'));
+    expect(text).toContain('"QMP"');
+    socket.destroy();
+  });
+
+  it('a start that fails lets the client go', async () => {
+    const starting = start(`unix:${path},server=on`, { ready: new Promise<void>(() => {}) });
+    await until(() => existsSync(path));
+    const socket = net.connect({ path, allowHalfOpen: false });
+    const monitor = await starting;
+    const gone = once(socket, 'close');
+    await monitor.close();
+    socket.resume();
+    await gone;
+    expect(monitor.clients).toBe(0);
+  });
+});
+
 describe('a connecting monitor', () => {
   it('serves whoever it connected to, and again after a loss with reconnect', async () => {
     const peers: net.Socket[] = [];

@@ -52,6 +52,7 @@ function startStdio({ target, options, sessionOptions, counters }: MonitorContex
     target,
     { input, output, end: () => session.detach(), destroy: () => session.detach() },
     sessionOptions,
+    options.ready,
   );
   let open = 1;
   void session.closed.then(() => {

@@ -34,7 +34,8 @@ export class StreamSession {
   #gone = false;
   readonly #guard: HttpGuard | undefined;
 
-  constructor(target: QmpTarget, pair: StreamPair, options: QmpServerOptions) {
+  /** @param ready the client is greeted once this resolves; undefined = at once. */
+  constructor(target: QmpTarget, pair: StreamPair, options: QmpServerOptions, ready: Promise<void> | undefined) {
     this.#pair = pair;
     this.#guard = pair.isTcp === true ? new HttpGuard() : undefined;
     this.closed = new Promise((resolve) => {
@@ -63,12 +64,19 @@ export class StreamSession {
       },
       options,
     );
-    input.on('data', this.#onData);
-    input.on('end', this.#onEnd);
-    output.on('drain', this.#onDrain);
     input.on('error', this.#onGone);
     output.on('error', this.#onGone);
     output.on('close', this.#onGone);
+    if (ready === undefined) this.#begin();
+    else void ready.then(() => this.#begin());
+  }
+
+  #begin(): void {
+    if (this.#gone) return;
+    const { input, output } = this.#pair;
+    input.on('data', this.#onData);
+    input.on('end', this.#onEnd);
+    output.on('drain', this.#onDrain);
     this.#session.start();
   }
 
@@ -114,7 +122,7 @@ export class StreamSession {
 }
 
 /** A session that owns its socket. */
-export function socketSession(socket: Client, { target, sessionOptions }: MonitorContext): StreamSession {
+export function socketSession(socket: Client, { target, sessionOptions, options }: MonitorContext): StreamSession {
   return new StreamSession(
     target,
     {
@@ -126,5 +134,6 @@ export function socketSession(socket: Client, { target, sessionOptions }: Monito
       destroy: () => socket.destroy(),
     },
     sessionOptions,
+    options.ready,
   );
 }

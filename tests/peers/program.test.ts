@@ -2,6 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -172,6 +173,66 @@ test('quit over QMP ends the program', async () => {
   await yard.qmp.execute('quit');
   expect(yard.qmp.events.at(-1)).toMatchObject({ event: 'SHUTDOWN', data: { guest: false, reason: 'host-qmp-quit' } });
   expect(await yard.exited).toBe(0);
+  expect(yard.output()).toContain("netyard: terminating on the command 'quit'");
+});
+
+test('a yard whose wires wait for nothing runs until it is told to stop', async () => {
+  const args = ['-nodefaults', '-netdev', 'user,id=u0', '-netdev', 'hubport,id=h0,hubid=0,netdev=u0'];
+  const yard = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  yard.stderr.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  let printed = '';
+  yard.stdout.on('data', (chunk: Buffer) => {
+    printed += chunk.toString();
+  });
+  await vi.waitUntil(() => printed.includes('stop:'), { timeout: 10_000 });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(yard.exitCode).toBeNull();
+  yard.kill('SIGTERM');
+  expect(await once(yard, 'exit')).toEqual([0, null]);
+  expect(text).toContain('netyard: terminating on SIGTERM');
+});
+
+test('no text goes where a wire or a monitor is', async () => {
+  const wire = ['-nodefaults', '-netdev', 'user,id=u0', '-netdev', 'socket,id=w,fd=1'];
+  const monitor = ['-chardev', 'socket,id=m,fd=3', '-mon', 'm,mode=control'];
+  // Streams of child_process are sockets: number 3 is the monitor's here, number 1 the wire's.
+  const yard = spawn(process.execPath, [PROGRAM, ...wire, ...monitor], {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+  });
+  let seen = '';
+  yard.stdout?.on('data', (chunk: Buffer) => {
+    seen += chunk.toString('latin1');
+  });
+  const client = yard.stdio[3] as Socket;
+  let answer = '';
+  client.on('data', (chunk: Buffer) => {
+    answer += chunk.toString();
+  });
+  await vi.waitUntil(() => answer.includes('"QMP"'), { timeout: 10_000 });
+  client.write('{"execute":"qmp_capabilities"}{"execute":"quit"}');
+  await once(yard, 'exit');
+  expect(seen).not.toContain('netyard');
+});
+
+test('with wait=on nothing exists before the first client', async () => {
+  const qmp = join(runtime, 'waits.sock');
+  const guests = join(runtime, 'waits-guests.sock');
+  const listener = `listener,id=l,addr.type=unix,addr.path=${guests}`;
+  const yard = spawn(process.execPath, [PROGRAM, '-nodefaults', '-netdev', listener, '-qmp', `unix:${qmp},server=on`], {
+    stdio: 'ignore',
+  });
+  await vi.waitUntil(() => existsSync(qmp), { timeout: 10_000 });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(existsSync(guests)).toBe(false);
+  const client = connect(qmp);
+  const [greeting] = (await once(client, 'data')) as [Buffer];
+  expect(greeting.toString()).toContain('"QMP"');
+  expect(existsSync(guests)).toBe(true);
+  client.write('{"execute":"qmp_capabilities"}{"execute":"quit"}');
+  expect(await once(yard, 'exit')).toEqual([0, null]);
 });
 
 test('a path that no socket can have is refused with the reason', async () => {
