@@ -131,7 +131,12 @@ export const SOCKET_FAILED = -2;
 
 export type StreamEvent = 'connected' | 'readable' | 'writable' | 'error' | 'closed';
 
-/** A stream towards the real network. Readiness and pull, never push. */
+/**
+ * A stream towards the real network. Readiness and pull, never push.
+ *
+ * The peer's reset does not overtake its bytes: what came before an error is read first, and only then is the error told,
+ * by readInto and by the event. Meanwhile write answers WOULD_BLOCK. Likewise, what write took goes out before our reset.
+ */
 export interface StreamSocket {
   /** Bytes read, 0 = end of stream, WOULD_BLOCK or SOCKET_FAILED. */
   readInto(bytes: Uint8Array, offset: number, length: number): number;
@@ -147,7 +152,7 @@ export interface StreamSocket {
   interest(readable: boolean, writable: boolean): void;
   /** Half-close: FIN after everything taken so far. */
   shutdown(): void;
-  /** RST on the wire where the host can, and closed. */
+  /** RST on the wire where the host can, behind everything taken so far, and closed. No event follows. */
   reset(): void;
   /** Closed gracefully; taken bytes are still sent. No event follows. */
   close(): void;

@@ -15,6 +15,7 @@ import { NativeSockets } from './native/sockets.ts';
 import { NativeReadiness } from './native/watcher.ts';
 import { NodeRandom } from './random.ts';
 import { NodeResolver } from './resolver.ts';
+import { SendQueues } from './send-queues.ts';
 import type { NodeHostCounters, SocketContext } from './socket-context.ts';
 import { NodeSockets } from './sockets.ts';
 import { NodeTimers } from './timers.ts';
@@ -98,6 +99,7 @@ export class NodeHost implements Host {
       log,
       pool: new ChunkPool(POOL_CAP_BYTES),
       addresses: new AddressTable(),
+      sendQueues: new SendQueues(),
       streamCapBytes: options.streamCapBytes ?? STREAM_CAP_BYTES,
       readViews: READ_VIEWS.map((bytes) => readBuffer.subarray(0, bytes)),
       open: new Set(),

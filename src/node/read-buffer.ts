@@ -92,6 +92,17 @@ export class ReadBuffer {
     return count;
   }
 
+  /** Bytes behind those that wait, outside the read callback. */
+  append(bytes: Uint8Array): void {
+    const waiting = this.waiting;
+    const data = new Uint8Array(waiting + bytes.length);
+    data.set(this.#data.subarray(this.#start, this.#end));
+    data.set(bytes, waiting);
+    this.clear();
+    this.#data = data;
+    this.#end = data.length;
+  }
+
   end(): void {
     this.#ended = true;
   }

@@ -2,6 +2,7 @@ import type { BatchLoop, Log, Timers } from '../net/index.ts';
 import type { AddressTable } from './address.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import type { DescriptorBudget } from './descriptors.ts';
+import type { SendQueues } from './send-queues.ts';
 
 /** What the sockets of one host share. */
 export interface SocketContext {
@@ -10,6 +11,7 @@ export interface SocketContext {
   readonly log: Log;
   readonly pool: ChunkPool;
   readonly addresses: AddressTable;
+  readonly sendQueues: SendQueues;
   /** Most bytes one stream queues for the kernel. */
   readonly streamCapBytes: number;
   /** Views of one buffer that all streams of the host read into, smallest first. */

@@ -22,7 +22,7 @@ import { toHostError } from './errno.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import type { Destroyable, SocketContext } from './socket-context.ts';
 import { StreamAddresses } from './stream-addresses.ts';
-import { endWhenSent, resetSocket } from './stream-end.ts';
+import { endWhenSent, readRest, resetWhenSent } from './stream-end.ts';
 import type { StreamOrigin } from './stream-origin.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -50,6 +50,10 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   #wantWrite = false;
   /** Between readStart and readStop, as far as we caused it. */
   #reading = false;
+  /** The error waits until what came before it was pulled. */
+  #errorDue = false;
+  /** When bytes last went to the kernel. */
+  #writtenAt = Number.NEGATIVE_INFINITY;
 
   constructor(context: SocketContext, origin: StreamOrigin) {
     this.#context = context;
@@ -82,10 +86,12 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     if (input.waiting === 0) return this.#error === undefined ? input.pullEnd() : SOCKET_FAILED;
     const count = input.pull(bytes, offset, length);
     if (input.waiting === 0) this.#updateReading();
+    if (this.#errorDue && input.waiting === 0) this.#context.loop.nextTurn(this.#pollTask);
     return count;
   }
 
   write(bytes: Uint8Array, offset: number, length: number): number {
+    if (this.#errorDue) return WOULD_BLOCK;
     if (this.#error !== undefined || this.#closed || this.#shut) return SOCKET_FAILED;
     if (!this.#connected) return WOULD_BLOCK;
     const taken = this.#output.append(bytes, offset, length);
@@ -120,6 +126,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     this.#shut = true;
     this.#wantWrite = false;
     this.#output.flushAll(socket, this.#onTaken);
+    this.#writtenAt = performance.now();
     socket.end();
   }
 
@@ -129,8 +136,16 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     const tcp = this.#connected && !this.#addresses.isUnix && this.#error === undefined;
     this.#detach();
     if (socket === undefined) return;
-    if (tcp) resetSocket(socket);
-    else socket.destroy();
+    if (!tcp || socket.destroyed) {
+      socket.destroy();
+      return;
+    }
+    if (this.#output.queued > 0) {
+      this.#output.flushAll(socket, this.#onTaken);
+      this.#writtenAt = performance.now();
+    }
+    const { timers, sendQueues } = this.#context;
+    this.#linger = resetWhenSent(socket, timers, sendQueues, this.#writtenAt);
   }
 
   close(): void {
@@ -160,6 +175,11 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
 
   #attach(socket: net.Socket): void {
     this.#socket = socket;
+    const destroy = socket._destroy.bind(socket);
+    socket._destroy = (error, callback) => {
+      if (error !== null) this.#keepRest(socket);
+      destroy(error, callback);
+    };
     socket.on('connect', () => {
       if (this.#closed) return;
       this.#connected = true;
@@ -174,7 +194,9 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     socket.on('error', (error) => {
       if (this.#closed || this.#error !== undefined) return;
       this.#error = toHostError(error);
-      this.#emit('error');
+      this.#errorDue = this.#input.waiting > 0;
+      if (this.#errorDue) this.#pollIfDue();
+      else this.#emit('error');
     });
     socket.on('close', () => {
       this.#output.clear();
@@ -182,6 +204,13 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
       this.#context.open.delete(this);
       if (!this.#closed && this.#error === undefined) this.#emit('closed');
     });
+  }
+
+  /** Node closes the socket after an error. */
+  #keepRest(socket: net.Socket): void {
+    if (this.#closed || !this.#connected || this.#input.isEnded || this.#input.isReading) return;
+    const rest = readRest(socket);
+    if (rest.length > 0) this.#input.append(rest);
   }
 
   #detach(): void {
@@ -238,6 +267,11 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   }
 
   #poll(): void {
+    if (this.#errorDue && this.#input.waiting === 0 && !this.#closed) {
+      this.#errorDue = false;
+      this.#emit('error');
+      return;
+    }
     if (this.#isReadable()) this.#emit('readable');
     if (this.#isWritable()) this.#emit('writable');
     if (this.#closed) return;
@@ -249,6 +283,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     const socket = this.#socket;
     if (socket === undefined || this.#closed || this.#shut || socket.destroyed) return;
     this.#output.flush(socket, this.#onTaken);
+    this.#writtenAt = performance.now();
     this.#pollIfDue();
   }
 

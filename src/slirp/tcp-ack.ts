@@ -5,9 +5,9 @@
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax, type TcpOptions } from '../wire/index.ts';
 import { releaseAcknowledged } from './tcp-buffer.ts';
 import type { TcpCore } from './tcp-core.ts';
-import { refreshState } from './tcp-end.ts';
+import { abort, refreshState } from './tcp-end.ts';
 import { flightSize, type TcpFlow, unsentBytes } from './tcp-flow.ts';
-import { MAX_RTO_MS, MAX_WINDOW, MIN_CWND_SEGMENTS, MIN_RTO_MS } from './tcp-limits.ts';
+import { LAST_WORDS_MS, MAX_RTO_MS, MAX_WINDOW, MIN_CWND_SEGMENTS, MIN_RTO_MS } from './tcp-limits.ts';
 import { pipeSize } from './tcp-output.ts';
 import { startRetransmission } from './tcp-timer.ts';
 
@@ -82,6 +82,13 @@ function advance(core: TcpCore, flow: TcpFlow, ack: number): void {
   // A guest that acknowledges up to a range it had reported has forgotten that range.
   if (flow.scoreboard.begins(ack)) flow.scoreboard.clear();
   releaseAcknowledged(core, flow);
+  if (flow.resetDue) {
+    if (seqGe(ack, flow.bufferEnd)) {
+      abort(core, flow, true);
+      return;
+    }
+    flow.lifeAt = core.now() + LAST_WORDS_MS;
+  }
   if (flow.timing && seqGe(ack, flow.rttSeq)) sampleRtt(flow, core.now() - flow.rttAt);
   else if (flow.srtt > 0) flow.rto = rtoOf(flow);
   if (flow.recovering) recover(flow, acked);

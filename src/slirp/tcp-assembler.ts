@@ -145,6 +145,27 @@ export class Assembler {
     return count;
   }
 
+  /** Everything held, as an assembler of its own; this one is empty afterwards. */
+  handOver(): Assembler {
+    const other = new Assembler(this.#pool, this.#user);
+    other.#pieces.push(...this.#pieces);
+    other.#reserved = this.#reserved;
+    this.#pieces.length = 0;
+    this.#reserved = 0;
+    this.clear();
+    return other;
+  }
+
+  /** The sequence number behind what is held without a gap from `seq` on. */
+  endFrom(seq: number): number {
+    let end = seq;
+    for (const piece of this.#pieces) {
+      if (seqGt(piece.start, end)) break;
+      end = seqMax(end, piece.end);
+    }
+    return end;
+  }
+
   clear(): void {
     for (const piece of this.#pieces) this.#unreserve(piece);
     this.#pieces.length = 0;

@@ -11,6 +11,7 @@ import { TcpCounters } from './tcp-counters.ts';
 import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
 import { NEVER } from './tcp-flow.ts';
 import { IsnGenerator } from './tcp-isn.ts';
+import { LastWords } from './tcp-last-words.ts';
 import { MAX_CONNECTING, MAX_FLOWS } from './tcp-limits.ts';
 import { Rounds } from './tcp-rounds.ts';
 import { TimeWait } from './tcp-time-wait.ts';
@@ -34,6 +35,7 @@ export class TcpCore {
   readonly isn: IsnGenerator;
   readonly rounds: Rounds;
   readonly timeWait: TimeWait;
+  readonly lastWords: LastWords;
   readonly options: TcpStackOptions;
   readonly maxFlows: number;
   readonly maxConnecting: number;
@@ -65,6 +67,7 @@ export class TcpCore {
     this.table = new FlowTable(ip.host.random.u32(), options.maxFlows ?? MAX_FLOWS);
     this.isn = new IsnGenerator(ip.host.random);
     this.rounds = new Rounds(ip.host.loop, () => this.now());
+    this.lastWords = new LastWords(ip.host.timers, () => this.now());
     this.timeWait = new TimeWait(ip.host.timers, () => this.now());
     this.maxFlows = options.maxFlows ?? MAX_FLOWS;
     this.maxConnecting = options.maxConnecting ?? MAX_CONNECTING;

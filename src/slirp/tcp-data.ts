@@ -26,6 +26,8 @@ export function takeData(
   length: number,
   fin: boolean,
 ): void {
+  // The host side is gone: nobody takes it, and the reset tells the guest soon.
+  if (flow.resetDue) return;
   let end = seqAdd(seq, length);
   // The guest has finished: what lies beyond its FIN, or a second FIN elsewhere, is not believed.
   if (flow.guestFin) {

@@ -2,11 +2,11 @@
  * How flows end: by both FINs, by a reset of either side that is passed on to the other, by errors of the host's socket
  * before or after it was connected, by time. Nothing of a flow is left afterwards but, for a while, a TIME-WAIT entry.
  */
-import { seqAdd, TCP_ACK, TCP_RST } from '../wire/index.ts';
+import { seqAdd, seqGt, TCP_ACK, TCP_RST } from '../wire/index.ts';
 import type { ReasonAbout } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
-import { deriveState, isSynchronized, NEVER, type TcpFlow } from './tcp-flow.ts';
-import { FIN_WAIT_2_IDLE_MS } from './tcp-limits.ts';
+import { deriveState, isHalfClosed, isSynchronized, NEVER, type TcpFlow } from './tcp-flow.ts';
+import { HALF_CLOSED_IDLE_MS, LAST_WORDS_MS } from './tcp-limits.ts';
 import { FLOW_TTL, MAX_WINDOW_FIELD, sendReset } from './tcp-segment.ts';
 import { armTimer } from './tcp-timer.ts';
 
@@ -35,8 +35,8 @@ export function refreshState(core: TcpCore, flow: TcpFlow): void {
     return;
   }
   core.setState(flow, state);
-  if (state === 'FIN-WAIT-2') {
-    flow.lifeAt = core.now() + FIN_WAIT_2_IDLE_MS;
+  if (isHalfClosed(flow)) {
+    flow.lifeAt = core.now() + HALF_CLOSED_IDLE_MS;
     armTimer(flow);
   } else if (state === 'TIME-WAIT') {
     core.releaseBuffers(flow);
@@ -54,11 +54,15 @@ export function finish(core: TcpCore, flow: TcpFlow): void {
   core.remove(flow);
 }
 
-/** Ends a flow with a reset towards the host, and towards the guest if asked. */
+/** Ends a flow with a reset towards the host, behind all that came in order, and towards the guest if asked. */
 export function abort(core: TcpCore, flow: TcpFlow, tellGuest: boolean): void {
   if (tellGuest) resetGuest(core, flow);
-  flow.socket?.reset();
+  const { socket } = flow;
   flow.socket = undefined;
+  if (socket !== undefined) {
+    if (flow.assembler.begins(flow.rcvNxt)) core.lastWords.take(socket, flow.assembler.handOver(), flow.rcvNxt);
+    else socket.reset();
+  }
   core.remove(flow);
 }
 
@@ -71,6 +75,15 @@ export function hostFailed(core: TcpCore, flow: TcpFlow): void {
     return;
   }
   core.counters.resetByHost++;
+  if (isSynchronized(flow) && seqGt(flow.bufferEnd, flow.sndUna)) {
+    socket.close();
+    flow.socket = undefined;
+    flow.resetDue = true;
+    flow.lifeAt = core.now() + LAST_WORDS_MS;
+    armTimer(flow);
+    core.rounds.schedule(flow);
+    return;
+  }
   resetGuest(core, flow);
   finish(core, flow);
 }

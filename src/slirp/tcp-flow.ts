@@ -82,6 +82,8 @@ export class TcpFlow implements FlowNode<TcpFlow> {
   hostConnected = false;
   /** The host sent its end and everything before it was read. */
   hostEnd = false;
+  /** The host side has failed: the guest is reset once it has acknowledged what came before. */
+  resetDue = false;
   /** A read may bring something. */
   readable = false;
   /** The last read brought all that it could. */
@@ -201,6 +203,9 @@ export function deriveState(flow: TcpFlow): TcpState {
 /** The handshake is over and bytes may still flow in some direction. */
 export const isSynchronized = (flow: TcpFlow): boolean =>
   flow.state !== 'SYN-SENT' && flow.state !== 'SYN-RECEIVED' && flow.state !== 'CLOSED';
+
+/** One side has closed, and that is known to both; the other may go on for as long as it likes. */
+export const isHalfClosed = (flow: TcpFlow): boolean => flow.state === 'FIN-WAIT-2' || flow.state === 'CLOSE-WAIT';
 
 /** Sent and not acknowledged, in sequence space (a FIN counts). */
 export const flightSize = (flow: TcpFlow): number => seqDiff(flow.sndNxt, flow.sndUna);

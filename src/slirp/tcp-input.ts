@@ -226,9 +226,12 @@ function inTimeWait(core: TcpCore, packet: IpPacket, row: number): boolean {
   return true;
 }
 
-/** RFC 5961 §3: exactly RCV.NXT resets, elsewhere in the window a challenge. */
+/**
+ * RFC 5961 §3: exactly RCV.NXT resets, elsewhere in the window a challenge. What came in order and waits for the socket is
+ * not acknowledged yet; to the guest RCV.NXT lies behind it.
+ */
 function takeReset(core: TcpCore, flow: TcpFlow, seq: number): void {
-  if (seq === flow.rcvNxt) {
+  if (seq === flow.rcvNxt || seq === receivedEnd(flow)) {
     core.counters.resetByGuest++;
     abort(core, flow, false);
   } else if (seqGt(seq, flow.rcvNxt) && seqLe(seq, flow.rcvEdge)) {
@@ -236,6 +239,12 @@ function takeReset(core: TcpCore, flow: TcpFlow, seq: number): void {
   } else {
     core.ip.drop('tcp-reset-window');
   }
+}
+
+/** Behind everything that came in order. */
+function receivedEnd(flow: TcpFlow): number {
+  const end = flow.assembler.endFrom(flow.rcvNxt);
+  return flow.finKnown && end === flow.finSeq ? seqAdd(end, 1) : end;
 }
 
 function takeUnacceptable(core: TcpCore, flow: TcpFlow, flags: number, seq: number, length: number): void {

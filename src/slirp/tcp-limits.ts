@@ -58,11 +58,18 @@ export const TIME_WAIT_MS = 10_000;
 export const MAX_TIME_WAIT = 1024;
 /** TIME-WAIT ends at a multiple of this. */
 export const TIME_WAIT_STEP_MS = 250;
-/** The guest has acknowledged our FIN but neither sends nor closes: asked whether it is alive. */
-export const FIN_WAIT_2_IDLE_MS = 600_000;
+/**
+ * One side has closed, the other neither sends nor closes: the guest is asked whether it is alive. Its kernel may have
+ * forgotten a program that is gone within a minute.
+ */
+export const HALF_CLOSED_IDLE_MS = 600_000;
 /** The same of any other flow. A living guest answers, so idle flows never expire. */
 export const KEEPALIVE_IDLE_MS = 7_200_000;
 export const KEEPALIVE_INTERVAL_MS = 75_000;
+/** What came before a reset goes out before it; a side that takes none of it for so long gets the reset alone. */
+export const LAST_WORDS_MS = 60_000;
+/** Sockets of flows that guests have reset while bytes waited for them; one more is reset at once. */
+export const MAX_LAST_WORDS = 256;
 export const KEEPALIVE_PROBES = 9;
 /** A parked flow looks by itself whether the way is clear, should the wake-up be lost. */
 export const PARK_CHECK_MS = 1000;

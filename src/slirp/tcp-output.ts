@@ -182,7 +182,7 @@ function sendNew(core: TcpCore, flow: TcpFlow, budget: number): number {
 
 /** The host's end follows its last byte. A window of zero does not hold it back: the guest would never hear of it. */
 function sendFin(core: TcpCore, flow: TcpFlow): void {
-  if (!flow.hostEnd || flow.finSent || seqGt(flow.bufferEnd, flow.sndNxt)) return;
+  if (!flow.hostEnd || flow.finSent || flow.resetDue || seqGt(flow.bufferEnd, flow.sndNxt)) return;
   const result = sendControl(core, flow, flow.sndNxt, TCP_FIN | TCP_ACK);
   flow.finSent = true;
   flow.closedFirst = !flow.guestFin;

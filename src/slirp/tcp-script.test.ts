@@ -238,6 +238,118 @@ describe('bytes from the guest', () => {
     `));
 });
 
+describe('what came before a reset goes out before it', () => {
+  it('of the host, to a guest that acknowledges it', () =>
+    runScript(`${OPEN}
+      host write 45
+      host reset
+      < P. 1:46(45) ack 1
+      = ESTABLISHED
+      > . 1 ack 46
+      < R. 46 ack 1
+      = gone`));
+  it('of the host, also what was lost, and what the window held back', () =>
+    runScript(`
+      > S 0 win 65535 <mss 1460>
+      < S. 0 ack 1
+      > . 1 ack 1 win 2000
+      host write 5000
+      host reset
+      < P. 1:1461(1460) ack 1
+      + 200
+      < P. 1:1461(1460) ack 1
+      > . 1 ack 1461 win 2000
+      < P. 1461:2921(1460) ack 1
+      > . 1 ack 2921 win 5000
+      < . 2921:4381(1460) ack 1
+      < P. 4381:5001(620) ack 1
+      > P. 1:101(100) ack 2921 win 5000
+      > . 101 ack 5001
+      < R. 5001 ack 1
+      = gone`));
+  it('of the host, behind its end', () =>
+    runScript(`${OPEN}
+      host write 45
+      host shutdown
+      < P. 1:46(45) ack 1
+      < F. 46 ack 1
+      > P. 1:11(10) ack 1
+      < . 47 ack 11
+      host reset
+      > P. 11:21(10) ack 1
+      = FIN-WAIT-1
+      > . 21 ack 47
+      < R. 47 ack 11
+      = gone`));
+  it('of the host, unless the guest takes none of it for a minute', () =>
+    runScript(`
+      > S 0 win 65535 <mss 1460>
+      < S. 0 ack 1
+      > . 1 ack 1
+      host write 45
+      host reset
+      < P. 1:46(45) ack 1
+      busy
+      + 59000
+      = ESTABLISHED
+      + 1000
+      < R. 46 ack 1
+      = gone`));
+  it('of the guest, which is in order', () =>
+    runScript(`${OPEN}
+      > P. 1:7(6) ack 1
+      < . 1 ack 7
+      > R. 7 ack 1
+      = gone
+      host read 6
+      host error ECONNRESET`));
+  it('of the guest, while the host does not read', () =>
+    runScript(`${OPEN}
+      host capacity 1000
+      > P. 1:2501(2500) ack 1
+      < . 1 ack 1001
+      > R. 2501 ack 1
+      = gone
+      host read 1000
+      host read 1000
+      host read 500
+      host error ECONNRESET`));
+  it('of the guest, that a challenge brought', () =>
+    runScript(`${OPEN}
+      host capacity 1000
+      > P. 1:2501(2500) ack 1
+      < . 1 ack 1001
+      > R. 3000 ack 1
+      < . 1 ack 1001
+      > R 1001
+      = gone
+      host read 1000
+      host read 1000
+      host read 500
+      host error ECONNRESET`));
+  it('of the guest, with its end in front of it', () =>
+    runScript(`${OPEN}
+      host capacity 1000
+      > FP. 1:2501(2500) ack 1
+      < . 1 ack 1001
+      > R. 2502 ack 1
+      = gone
+      host read 1000
+      host read 1000
+      host read 500
+      host error ECONNRESET`));
+  it('of the guest, unless the host takes none of it for a minute', () =>
+    runScript(`${OPEN}
+      host capacity 1000
+      > P. 1:2501(2500) ack 1
+      < . 1 ack 1001
+      > R. 2501 ack 1
+      = gone
+      + 61000
+      host read 1000
+      host error ECONNRESET`));
+});
+
 describe('resets', () => {
   it('of the guest reach the host', () => runScript(`${OPEN}\n > R 1\n host error ECONNRESET\n = gone`));
   it('with bytes of the host unread, too', () =>
@@ -377,6 +489,28 @@ describe('closing', () => {
       > S 1000
       < S. 0 ack 1001
       = SYN-RECEIVED`));
+  it('asks a guest that has closed after ten minutes of silence; one that forgot the connection frees the socket', () =>
+    runScript(`${OPEN}
+      > F. 1 ack 1
+      < . 1 ack 2
+      host eof
+      = CLOSE-WAIT
+      + 599000
+      = CLOSE-WAIT
+      + 1000
+      < . 0 ack 2
+      > . 2 ack 1
+      = CLOSE-WAIT
+      + 300000
+      host write 10
+      < P. 1:11(10) ack 2
+      > . 2 ack 11
+      + 599000
+      + 1000
+      < . 10 ack 2
+      > R 2
+      = gone
+      host error ECONNRESET`));
   it('asks a guest that stays in FIN-WAIT-2 whether it lives, and gives up', async () => {
     const statistics = await runScript(`${OPEN}
       host shutdown

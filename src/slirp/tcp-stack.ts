@@ -106,6 +106,7 @@ export class TcpStack {
       abort(this.#core, flow, false);
     });
     this.#core.timeWait.close();
+    this.#core.lastWords.close();
     await this.#forwards.close();
   }
 }

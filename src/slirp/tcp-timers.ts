@@ -7,16 +7,17 @@
  * persistAt  the guest's window is shut and bytes wait: asked with a segment in front of the window, which it must
  *            answer (RFC 9293 §3.8.6.1). A guest that answers may stay shut for ever, one that does not is gone.
  * windowAt   the host socket's room is looked at again.
- * lifeAt     handshake limit, or the longest silence before a keepalive (RFC 9293 §3.8.4).
+ * lifeAt     handshake limit, the longest silence before a keepalive (RFC 9293 §3.8.4), or how long a guest may leave
+ *            unacknowledged what came before a reset.
  */
 import { BUSY } from '../net/client.ts';
 import { seqAdd, seqDiff, TCP_ACK, TCP_SYN } from '../wire/index.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { abort, refuse } from './tcp-end.ts';
-import { flightSize, NEVER, type TcpFlow } from './tcp-flow.ts';
+import { flightSize, isHalfClosed, NEVER, type TcpFlow } from './tcp-flow.ts';
 import { offerRoom } from './tcp-host.ts';
 import {
-  FIN_WAIT_2_IDLE_MS,
+  HALF_CLOSED_IDLE_MS,
   KEEPALIVE_IDLE_MS,
   KEEPALIVE_INTERVAL_MS,
   KEEPALIVE_PROBES,
@@ -135,12 +136,13 @@ function onLife(core: TcpCore, flow: TcpFlow, now: number): void {
       abort(core, flow, true);
       return;
     default:
-      keepAlive(core, flow, now);
+      if (flow.resetDue) abort(core, flow, true);
+      else keepAlive(core, flow, now);
   }
 }
 
 function keepAlive(core: TcpCore, flow: TcpFlow, now: number): void {
-  const limit = flow.state === 'FIN-WAIT-2' ? FIN_WAIT_2_IDLE_MS : KEEPALIVE_IDLE_MS;
+  const limit = isHalfClosed(flow) ? HALF_CLOSED_IDLE_MS : KEEPALIVE_IDLE_MS;
   if (now - flow.heardAt < limit) {
     flow.keepaliveProbes = 0;
     flow.lifeAt = flow.heardAt + limit;

@@ -1,7 +1,7 @@
 /** What the native sockets of one host share. */
 import type { HostError } from '../../net/index.ts';
 import { errnoText, hostError } from '../errno.ts';
-import type { SocketContext } from '../socket-context.ts';
+import type { Destroyable, SocketContext } from '../socket-context.ts';
 import { SockaddrTable } from './address-table.ts';
 import type { NativeBinding, NativeCalls } from './binding.ts';
 import { ReceiveSlots, SendSlots } from './datagram-batches.ts';
@@ -17,6 +17,8 @@ export class NativeContext {
   readonly watcher: Readiness;
   readonly addresses = new SockaddrTable();
   readonly gather = new GatherPool();
+  /** Streams that their owners have reset while bytes were on their way. */
+  readonly resetting = new Set<Destroyable>();
   /** One address, or one option's value; used within one call. */
   readonly scratch = new Uint8Array(SOCKADDR_BYTES);
 

@@ -9,7 +9,7 @@
 import type { Timer } from '../../net/index.ts';
 import { nodeClock } from '../clock.ts';
 import type { NativeContext } from './context.ts';
-import { SO_MEMINFO, SOL_SOCKET } from './linux.ts';
+import { MEMINFO_BYTES, MEMINFO_SNDBUF, MEMINFO_WMEM_QUEUED, SO_MEMINFO, SOL_SOCKET } from './linux.ts';
 import { host32 } from './sockaddr.ts';
 
 const FIRST_LOOK_MS = 4;
@@ -17,11 +17,6 @@ const LAST_LOOK_MS = 32;
 /** Less is not worth a turn: bytes, and the part of the buffer. */
 const LEAST_ROOM_BYTES = 65_536;
 const LEAST_SHARE = 16;
-
-/** linux/sock_diag.h: nine numbers, of which these are the size of the send buffer and what is in it. */
-const MEMINFO_BYTES = 36;
-const MEMINFO_SNDBUF = 3 * 4;
-const MEMINFO_WMEM_QUEUED = 5 * 4;
 
 export class EarlyRoom {
   readonly #context: NativeContext;

@@ -25,6 +25,10 @@ export const SO_LINGER = 13;
 export const SO_ACCEPTCONN = 30;
 export const SO_DOMAIN = 39;
 export const SO_MEMINFO = 55;
+/** linux/sock_diag.h: nine numbers, of which these are the size of the send buffer and what is in it. */
+export const MEMINFO_BYTES = 36;
+export const MEMINFO_SNDBUF = 3 * 4;
+export const MEMINFO_WMEM_QUEUED = 5 * 4;
 
 export const IPPROTO_IP = 0;
 export const IPPROTO_ICMP = 1;

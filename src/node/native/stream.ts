@@ -26,10 +26,9 @@ import { READ_BUDGET } from './budgets.ts';
 import type { NativeContext } from './context.ts';
 import { DescriptorInbox } from './descriptor-inbox.ts';
 import { EarlyRoom } from './early-room.ts';
-import { LingeringStream } from './lingering.ts';
-import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_LINGER, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
+import { LingeringStream, resetOnClose, unsentBytes } from './lingering.ts';
+import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
-import { putHost32 } from './sockaddr.ts';
 import { StreamOutput } from './stream-output.ts';
 
 const CONNECTING = 0;
@@ -184,17 +183,19 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
 
   reset(): void {
     if (this.#state === OPEN) {
-      const value = this.#context.scratch;
-      putHost32(value, 0, 1);
-      putHost32(value, 4, 0);
-      this.#context.calls.setsockopt(this.#fd, SOL_SOCKET, SO_LINGER, value, 0, 8);
+      if (!this.#output.isBlocked) this.#output.flush(this.#fd);
+      if (this.#output.waiting > 0 || unsentBytes(this.#context, this.#fd) > 0) {
+        this.#linger('reset');
+        return;
+      }
+      resetOnClose(this.#context, this.#fd);
     }
     this.destroy();
   }
 
   close(): void {
     if (this.#state === OPEN && !this.#output.isBlocked) this.#output.flush(this.#fd);
-    if (this.#state === OPEN && this.#output.waiting > 0) this.#linger();
+    if (this.#state === OPEN && this.#output.waiting > 0) this.#linger('close');
     else this.destroy();
   }
 
@@ -254,7 +255,9 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     if (this.#wanted() === 0) return 0;
     const code = this.#context.intOption(this.#fd, SOL_SOCKET, SO_ERROR);
     if (code === 0) return READABLE | WRITABLE;
-    this.#fail(this.#context.error(-code), true);
+    const error = this.#context.error(-code);
+    if (peeked > 0 && !this.#atEnd) this.#endWriting(error);
+    else this.#fail(error, true);
     return 0;
   }
 
@@ -352,18 +355,23 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
       this.#fail(error);
       return SOCKET_FAILED;
     }
-    this.#writeError = error;
-    this.#output.abandon();
-    this.#setMask(this.#wanted());
+    this.#endWriting(error);
     return WOULD_BLOCK;
   }
 
-  #linger(): void {
+  /** The error is told when everything that came before it was read. */
+  #endWriting(error: HostError): void {
+    this.#writeError = error;
+    this.#output.abandon();
+    this.#setMask(this.#wanted());
+  }
+
+  #linger(ending: 'close' | 'reset'): void {
     const fd = this.#fd;
     this.onEvent = ignoreEvent;
     this.#detach();
     try {
-      new LingeringStream(this.#context, fd, this.#output);
+      new LingeringStream(this.#context, fd, this.#output, ending);
     } catch (error) {
       this.#context.host.log.error('the last bytes of a closed stream are lost', { error });
       this.#output.clear();

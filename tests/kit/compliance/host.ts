@@ -296,7 +296,11 @@ export function hostCompliance(name: string, makeHost: () => HostUnderTest | Pro
           await b.write(pattern(9, 1000));
           b.socket.reset();
           const block = new Uint8Array(20_000);
-          await bench.until(() => a.socket.write(block, 0, block.length) === SOCKET_FAILED);
+          await bench.until(() => {
+            // What came before is read first.
+            a.read(1000);
+            return a.socket.write(block, 0, block.length) === SOCKET_FAILED;
+          });
           await bench.until(() => a.events.at(-1) === 'error');
           expect(['EPIPE', 'ECONNRESET']).toContain(a.socket.error?.code);
           expect([a.read(10), a.socket.room()]).toEqual([SOCKET_FAILED, 0]);
@@ -363,6 +367,39 @@ export function hostCompliance(name: string, makeHost: () => HostUnderTest | Pro
             await bench.until(() => b.socket.error !== undefined);
             expect([b.socket.error?.code, b.events.at(-1)]).toEqual(['ECONNRESET', 'error']);
             expect(b.read(10)).toBe(SOCKET_FAILED);
+          });
+
+          pairTest('reset: what was taken arrives first, however slowly it is read', async (bench, a, b) => {
+            const all = pattern(11, 8_000_000);
+            const taken = a.socket.write(all, 0, all.length);
+            expect(taken).toBeGreaterThan(30_000);
+            const last = Math.max(0, a.socket.write(all, taken, 45));
+            a.clear();
+            a.socket.reset();
+            for (let i = 0; i < 20; i++) await bench.step();
+            await b.expect(all.subarray(0, taken + last));
+            b.keepReading();
+            await bench.until(() => b.socket.error !== undefined);
+            expect([b.socket.error?.code, b.events.at(-1), a.events]).toEqual(['ECONNRESET', 'error', []]);
+          });
+
+          pairTest('what came before a reset is read first, also by who writes meanwhile', async (bench, a, b) => {
+            await a.write(pattern(12, 20_000));
+            await bench.step();
+            b.clear();
+            a.socket.reset();
+            const block = new Uint8Array(30_000);
+            for (let i = 0; i < 50; i++) {
+              expect(b.socket.write(block, 0, block.length)).not.toBe(SOCKET_FAILED);
+              b.socket.interest(false, true);
+              await bench.step();
+            }
+            expect([b.socket.write(block, 0, block.length), b.socket.room()]).toEqual([WOULD_BLOCK, 0]);
+            expect(b.events).not.toContain('error');
+            await b.expect(pattern(12, 20_000));
+            b.keepReading();
+            await bench.until(() => b.socket.error !== undefined && b.events.at(-1) === 'error');
+            expect(['EPIPE', 'ECONNRESET']).toContain(b.socket.error?.code);
           });
         }
 

@@ -27,6 +27,8 @@ export class MemoryStream implements StreamSocket, Pollable {
   #latencyMs = 0;
   #state: 'connecting' | 'open' | 'failed' | 'closed' = 'connecting';
   #error: HostError | undefined;
+  /** An error that waits until what came before it was read. */
+  #ahead: HostError | undefined;
   #wantRead = false;
   #wantWrite = false;
   #connectedDue = false;
@@ -96,11 +98,8 @@ export class MemoryStream implements StreamSocket, Pollable {
   /** The world ends this stream: 'error' follows. */
   fail(code: string): void {
     if (this.#state === 'closed' || this.#state === 'failed') return;
-    this.#state = 'failed';
-    this.#error = hostError(code);
-    this.#errorDue = true;
-    this.#discard();
-    this.#loop.wake(this);
+    this.#ahead = hostError(code);
+    if (this.#inboxBytes === 0) this.#failNow();
   }
 
   readInto(bytes: Uint8Array, offset: number, length: number): number {
@@ -125,6 +124,7 @@ export class MemoryStream implements StreamSocket, Pollable {
     }
     this.#inboxBytes -= done;
     this.read += done;
+    if (this.#inboxBytes === 0 && this.#ahead !== undefined) this.#failNow();
     const peer = this.#peer;
     if (peer !== undefined) {
       peer.#outstanding -= done;
@@ -135,7 +135,7 @@ export class MemoryStream implements StreamSocket, Pollable {
 
   write(bytes: Uint8Array, offset: number, length: number): number {
     if (this.#state === 'failed') return SOCKET_FAILED;
-    if (this.#state !== 'open') return WOULD_BLOCK;
+    if (this.#state !== 'open' || this.#ahead !== undefined) return WOULD_BLOCK;
     if (this.#finSent) {
       this.fail('EPIPE');
       return SOCKET_FAILED;
@@ -158,7 +158,9 @@ export class MemoryStream implements StreamSocket, Pollable {
   }
 
   room(): number {
-    return this.#state === 'open' && !this.#finSent ? Math.max(0, this.capacity - this.#outstanding) : 0;
+    return this.#state === 'open' && !this.#finSent && this.#ahead === undefined
+      ? Math.max(0, this.capacity - this.#outstanding)
+      : 0;
   }
 
   interest(readable: boolean, writable: boolean): void {
@@ -251,6 +253,13 @@ export class MemoryStream implements StreamSocket, Pollable {
         peer.fail('ECONNRESET');
       });
     }
+  }
+
+  #failNow(): void {
+    this.#state = 'failed';
+    this.#error = this.#ahead;
+    this.#errorDue = true;
+    this.#loop.wake(this);
   }
 
   #discard(): void {
