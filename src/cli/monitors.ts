@@ -71,7 +71,11 @@ export async function startMonitors(
   for (const { option, spec } of requests) {
     started.push(
       await located(option.name, option.argument ?? '', () =>
-        startQmpMonitor(spec, yard, { sockets: yard.host.sockets, ...settings }),
+        startQmpMonitor(spec, yard, {
+          sockets: yard.host.sockets,
+          protectedAddresses: yard.protectedAddresses,
+          ...settings,
+        }),
       ),
     );
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { forwardRule, readNetnsOptions } from './netns-options.ts';
 
-const given = { mtu: '65520', publish: [], net: '10.0.2.0/24', tap: 'tap0' };
+const given = { mtu: '65520', publish: [], deny: [], net: '10.0.2.0/24', tap: 'tap0' };
 
 describe('--publish', () => {
   it.each([
@@ -38,10 +38,18 @@ describe('numbers and names', () => {
     },
   );
 
+  it('loopback of the host is open when it is asked for, its addresses closed when they are denied', () => {
+    const asked = readNetnsOptions({ ...given, hostLoopback: true, deny: ['host', 'host'] });
+    expect([asked.hostLoopback, asked.hostAddresses]).toEqual([true, false]);
+    expect(() => readNetnsOptions({ ...given, deny: ['hosts'] })).toThrow("--deny hosts: expected 'host'");
+  });
+
   it('what is not given is not there', () => {
     expect(readNetnsOptions(given)).toEqual({
       mtu: 65520,
       forwards: [],
+      hostLoopback: false,
+      hostAddresses: true,
       net: '10.0.2.0/24',
       tap: 'tap0',
       userNamespace: undefined,

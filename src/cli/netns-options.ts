@@ -6,6 +6,8 @@ import { CommandLineError } from './scan-options.ts';
 export interface GivenOptions {
   readonly mtu: string;
   readonly publish: readonly string[];
+  readonly hostLoopback?: boolean;
+  readonly deny: readonly string[];
   readonly net: string;
   readonly tap: string;
   readonly userns?: string;
@@ -16,6 +18,10 @@ export interface NetnsOptions {
   readonly mtu: number;
   /** hostfwd rules, as the `user` netdev takes them. */
   readonly forwards: readonly string[];
+  /** Whether programs inside reach the host's loopback, at the gateway's address. */
+  readonly hostLoopback: boolean;
+  /** Whether they reach the other addresses of the host. */
+  readonly hostAddresses: boolean;
   /** `10.0.2.0/24`: the netdev's `net` option, which checks it. */
   readonly net: string;
   readonly tap: string;
@@ -35,9 +41,14 @@ export function readNetnsOptions(given: GivenOptions): NetnsOptions {
   if (!/^[^\s/:%]+$/.test(tap) || Buffer.byteLength(tap) > MAX_NAME || tap === '.' || tap === '..') {
     throw new CommandLineError(`--tap ${tap}: not a name that an interface can have`);
   }
+  for (const what of given.deny) {
+    if (what !== 'host') throw new CommandLineError(`--deny ${what}: expected 'host', the addresses of this machine`);
+  }
   return {
     mtu: number('--mtu', given.mtu, MIN_MTU, MAX_MTU),
     forwards: given.publish.map(forwardRule),
+    hostLoopback: given.hostLoopback === true,
+    hostAddresses: given.deny.length === 0,
     net: given.net,
     tap,
     userNamespace: given.userns,

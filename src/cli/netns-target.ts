@@ -1,7 +1,7 @@
 /** The namespaces that `netyard netns` works on: somebody's, or new ones of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -177,13 +177,4 @@ export function forbidsUserNamespaces(): string | undefined {
     }
   }
   return undefined;
-}
-
-/** /etc/resolv.conf without the links on the way, which a mount would not replace. */
-export function resolverFile(): string | undefined {
-  try {
-    return realpathSync('/etc/resolv.conf');
-  } catch {
-    return undefined;
-  }
 }

@@ -14,7 +14,8 @@ import { Yard } from '../yard/index.ts';
 import { createLog } from './log.ts';
 import { makeTap } from './netns-link.ts';
 import { type GivenOptions, type NetnsOptions, readNetnsOptions } from './netns-options.ts';
-import { findTarget, type HeldCommand, holdCommand, holdCommandIn, resolverFile, type Target } from './netns-target.ts';
+import { resolverFile, resolverText } from './netns-resolver.ts';
+import { findTarget, type HeldCommand, holdCommand, holdCommandIn, type Target } from './netns-target.ts';
 import { CommandLineError } from './scan-options.ts';
 
 /** Nothing tells when the last process leaves a namespace, or a name of it goes. */
@@ -71,7 +72,8 @@ export async function runNetns(
 
 async function connect(host: NodeHost, yard: Yard, at: Target, options: NetnsOptions): Promise<UsernetControl> {
   const hostfwd = options.forwards.map((str) => ({ str }));
-  await yard.addNetdev({ type: 'user', id: 'user', net: options.net, hostfwd }).catch((error: unknown) => {
+  const closed = { 'host-loopback': options.hostLoopback, 'host-addresses': options.hostAddresses };
+  await yard.addNetdev({ type: 'user', id: 'user', net: options.net, hostfwd, ...closed }).catch((error: unknown) => {
     if (!(error instanceof QapiError) || error.message.includes('forwarding rule')) throw error;
     throw new CommandLineError(`--net ${options.net}: ${error.message}`, { cause: error });
   });
@@ -105,10 +107,7 @@ async function nameServer(host: NodeHost, { namespaces }: Target, dns: string): 
     );
     return false;
   }
-  const searches = readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => /^(search|domain)\s/.test(line));
-  const text = [`nameserver ${dns}`, ...searches, ''].join('\n').replaceAll('\0', '');
+  const text = resolverText(dns, readFileSync(file, 'utf8'));
   const folder = mkdtempSync(join(tmpdir(), 'netyard-netns-'));
   try {
     await host.kernel.openIn(namespaces, [{ kind: 'mount-file', folder, target: file, text }]);
@@ -124,7 +123,8 @@ function readyLine(at: Target, usernet: UsernetControl, options: NetnsOptions, h
     .forwards()
     .map((rule) => `, ${rule.protocol} ${rule.hostAddress}:${rule.hostPort} leads to port ${rule.guestPort}`);
   const resolver = hasNameServer ? dns : `${dns} (for /etc/resolv.conf there)`;
-  return `netyard: ${at.name}: ${options.tap} is ${dhcpStart}, this host ${host}, name server ${resolver}${forwards.join('')}\n`;
+  const gateway = options.hostLoopback ? `this host ${host}` : `gateway ${host}`;
+  return `netyard: ${at.name}: ${options.tap} is ${dhcpStart}, ${gateway}, name server ${resolver}${forwards.join('')}\n`;
 }
 
 /** As slirp4netns does: one byte, then closed. */

@@ -71,7 +71,9 @@ export async function runSubcommand(words: readonly string[]): Promise<number> {
       collect,
       [],
     )
-    .option('--net <NETWORK>', 'addresses to use: .2 is the host, .3 the name server, .15 the tap', '10.0.2.0/24')
+    .option('--host-loopback', "programs inside reach this host's 127.0.0.1 at the gateway's address, 10.0.2.2")
+    .option('--deny <WHAT>', "'host': they do not reach its other addresses either", collect, [])
+    .option('--net <NETWORK>', 'addresses to use: .2 is the gateway, .3 the name server, .15 the tap', '10.0.2.0/24')
     .option('--tap <NAME>', 'name of the tap', 'tap0')
     .option('--userns <PATH>', 'the user namespace that owns PATH; of a process it is known')
     .option('--ready-fd <N>', 'descriptor that gets a byte when the network is there')

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import * as net from 'node:net';
 import { dirname } from 'node:path';
-import type { HostError, Listener, Sockets } from '../net/index.ts';
+import { type HostError, isInet, type Listener, type SocketAddress, type Sockets } from '../net/index.ts';
 import { hostError, removeStale, setPathMode, toHostError } from '../node/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import type { ChardevAddress } from './chardev.ts';
@@ -50,14 +50,24 @@ async function listeningMonitor(device: SocketDevice, context: MonitorContext): 
     const listener =
       'path' in address ? await listenNatively(sockets, address.path) : givenListener(address.fd, sockets);
     const text = 'path' in address ? `unix:${address.path}` : `fd:${address.fd}`;
-    const monitor = new ListeningMonitor(() => void listener.close(), text, context);
+    const unprotect = protect(listener.address, context);
+    const stop = (): void => {
+      void listener.close();
+      unprotect();
+    };
+    const monitor = new ListeningMonitor(stop, text, context);
     listener.onConnection = (socket) => monitor.accept(nativeClient(socket, sockets, isTcpSocket(socket)));
     return monitor;
   }
   const server = net.createServer({ allowHalfOpen: true, noDelay: device.noDelay });
   await bind(server, address);
+  const unprotect = protect(boundAddress(server), context);
   // Closes the descriptor and unlinks the path in this call.
-  const monitor = new ListeningMonitor(() => void server.close(), addressText(server, address), context);
+  const stop = (): void => {
+    server.close();
+    unprotect();
+  };
+  const monitor = new ListeningMonitor(stop, addressText(server, address), context);
   server.on('connection', (socket) => monitor.accept(socket));
   server.on('error', (error) => {
     context.options.log?.warn('accepting a QMP client failed', { error: toHostError(error).message });
@@ -70,6 +80,18 @@ function givenListener(fd: number, sockets: Sockets): Listener {
   if (adopted.kind === 'listener') return adopted.listener;
   void adopted.socket.close();
   throw new QapiError(`File descriptor '${fd}' is not a listening socket`);
+}
+
+/** In the turn in which it began to listen: no guest's connection comes between. */
+function protect(bound: SocketAddress | undefined, { options }: MonitorContext): () => void {
+  if (options.protectedAddresses === undefined || bound === undefined || !isInet(bound)) return () => {};
+  return options.protectedAddresses.add(bound);
+}
+
+function boundAddress(server: net.Server): SocketAddress | undefined {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') return undefined;
+  return { family: net.isIPv6(bound.address) ? 'ipv6' : 'ipv4', host: bound.address, port: bound.port };
 }
 
 async function listenNatively(sockets: Sockets, path: string): Promise<Listener> {

@@ -1,12 +1,14 @@
 /** What all monitors are: options, counters, and the parts that the ways to be reached share. */
 import type { Readable, Writable } from 'node:stream';
-import type { Log, Sockets } from '../net/index.ts';
+import type { Log, ProtectedAddresses, Sockets } from '../net/index.ts';
 import type { QmpServerOptions, QmpTarget } from '../qmp/index.ts';
 
 export interface MonitorOptions {
   readonly log?: Log | undefined;
   /** With the native layer, unix monitors listen through these and take descriptors (getfd). */
   readonly sockets?: Sockets | undefined;
+  /** Gets the TCP address of a monitor that listens, for as long as it does: guests are kept away from it. */
+  readonly protectedAddresses?: ProtectedAddresses | undefined;
   /** Gives up waiting for the first client, or for a connection. */
   readonly signal?: AbortSignal | undefined;
   /** A server with wait=on waits for its first client at the address given: QEMU prints that. */

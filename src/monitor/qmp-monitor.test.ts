@@ -7,6 +7,7 @@ import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeNative } from '../../tests/kit/native.ts';
 import { until } from '../../tests/kit/until.ts';
+import { type InetAddress, ProtectedAddresses } from '../net/index.ts';
 import { createNodeHost, type NodeHost } from '../node/index.ts';
 import { connect } from '../node/qmp.ts';
 import type { JsonObject, JsonValue } from '../qapi/index.ts';
@@ -239,6 +240,21 @@ function listeningTests(): void {
     expect(await client.call('echo')).toEqual({});
     const device = `${monitor.address},server=on,wait=off`;
     await expect(start(device)).rejects.toThrow('Failed to find an available port: Address already in use');
+  });
+
+  it.each([
+    ['tcp:127.0.0.1:0', '127.0.0.1'],
+    ['tcp::0', '127.0.0.1'],
+  ])('%s is protected from guests while it listens', async (device, host) => {
+    const protectedAddresses = new ProtectedAddresses();
+    const spec = { device: parseQmpDevice(`${device},server=on,wait=off`), pretty: false };
+    const monitor = await startQmpMonitor(spec, target, { protectedAddresses });
+    const port = Number(monitor.address.split(':').at(-1));
+    const at = (host: string, port: number): InetAddress => ({ family: 'ipv4', host, port });
+    expect(protectedAddresses.includes(at(host, port), () => true)).toBe(true);
+    expect(protectedAddresses.includes(at(host, port ^ 1), () => true)).toBe(false);
+    await monitor.close();
+    expect(protectedAddresses.includes(at(host, port), () => true)).toBe(false);
   });
 
   it.each([

@@ -1,6 +1,6 @@
 /** Net clients and their ports: the two halves of every end of a wire. QEMU: NetClientState (net/net.c). */
 import type { Frame } from './frame.ts';
-import type { Host, Log } from './host.ts';
+import type { Host, InetAddress, Log } from './host.ts';
 import type { Trace } from './trace.ts';
 
 /** Port.send: delivered or queued, the way is clear. */
@@ -81,6 +81,15 @@ export interface Port {
 /** A QAPI event's emitter: name and data as the schema gives them. */
 export type EmitEvent = (name: string, data: Record<string, unknown>) => void;
 
+/** TCP addresses of this machine that no guest may reach through its sockets: those of the yard's monitors. */
+export interface GuardedAddresses {
+  /**
+   * Whether a connection to `to` arrives at one of them.
+   * @param isOwnAddress which addresses a listener on all of them has
+   */
+  includes(to: InetAddress, isOwnAddress: (host: string) => boolean): boolean;
+}
+
 /** What a driver may do beside its own port. */
 export interface NetdevContext {
   readonly id: string;
@@ -91,6 +100,7 @@ export interface NetdevContext {
   /** Aborted by netdev_del and by the yard's end, also while the factory is still running. */
   readonly signal: AbortSignal;
   readonly emit: EmitEvent;
+  readonly protectedAddresses: GuardedAddresses;
   /**
    * A further port of the yard's switch that this netdev owns (listener: one per connection). The core removes it when
    * `remove` is called or the owner is deleted. `onKick` is netdev_del on the child's name.

@@ -290,8 +290,12 @@ export interface Sockets {
       reserved?: boolean;
     },
   ): Promise<Listener>;
-  /** Whether what comes from this numeric address was sent on this machine. */
-  isOwnAddress(host: string): boolean;
+  /**
+   * Whether a numeric address is one of this machine, loopback included: what is sent to it stays here, and what comes from
+   * it was sent here.
+   * @param maxAgeMs how old the answer may be; a second unless given, 0 = as of now
+   */
+  isOwnAddress(host: string, maxAgeMs?: number): boolean;
   /** Rejects with HostError when bind fails. */
   datagram(options: DatagramOptions): Promise<DatagramSocket>;
   /**

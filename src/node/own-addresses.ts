@@ -1,9 +1,10 @@
 /**
- * Which addresses are this machine's own, each asked for at most once a second: multicast echoes have us ask for every
- * datagram, and addresses come and go.
+ * Which addresses are this machine's own. Multicast echoes have us ask for every datagram, so an answer is kept for a
+ * moment, and addresses come and go, so for no longer.
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { parseIpv4Text } from '../wire/index.ts';
 import { nodeClock } from './clock.ts';
 
 /** An answer holds for so long. */
@@ -14,7 +15,7 @@ const LOCAL_TABLE = '/proc/net/fib_trie';
 
 interface Kept {
   readonly isOwn: boolean;
-  readonly untilMs: number;
+  readonly askedMs: number;
 }
 
 export class OwnAddresses {
@@ -27,40 +28,53 @@ export class OwnAddresses {
     this.#now = now;
   }
 
-  has(host: string): boolean {
+  has(host: string, maxAgeMs = KEPT_MS): boolean {
     const now = this.#now();
     const kept = this.#kept.get(host);
-    if (kept !== undefined && now < kept.untilMs) return kept.isOwn;
+    if (kept !== undefined && now - kept.askedMs < maxAgeMs) return kept.isOwn;
     if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
-    const answer = { isOwn: this.#ask(host), untilMs: now + KEPT_MS };
+    const answer = { isOwn: this.#ask(host), askedMs: now };
     this.#kept.set(host, answer);
     return answer.isOwn;
   }
 }
 
-function isOwn(host: string): boolean {
+/** As of now. */
+export function isOwn(host: string): boolean {
+  const address = parseIpv4Text(host);
+  if (address !== undefined && address >>> 24 === 127) return true;
   for (const addresses of Object.values(networkInterfaces())) {
-    if (addresses?.some(({ address }) => address === host) === true) return true;
+    if (addresses?.some(({ address: own }) => own === host) === true) return true;
   }
-  return isInLocalTable(host);
+  return address !== undefined && isInLocalTable(address);
 }
 
-/** Node lists no interface without carrier, and a datagram that leaves by one comes back all the same. */
-function isInLocalTable(host: string): boolean {
+/**
+ * Node lists no interface without carrier, and a datagram that leaves by one comes back all the same; routes of type
+ * `local` make whole networks our own.
+ */
+function isInLocalTable(address: number): boolean {
   try {
-    const text = readFileSync(LOCAL_TABLE, 'latin1');
-    const entry = `-- ${host}\n`;
-    for (let at = text.indexOf(entry); at >= 0; at = text.indexOf(entry, at + 1)) {
-      if (
-        text
-          .slice(at + entry.length)
-          .trimStart()
-          .startsWith('/32 host LOCAL')
-      )
-        return true;
-    }
+    return isLocal(readFileSync(LOCAL_TABLE, 'latin1'), address);
   } catch {
     // Without procfs Node's list is all there is.
+    return false;
+  }
+}
+
+/** @param table the kernel's text: prefixes, each followed by the lengths and types it has */
+export function isLocal(table: string, address: number): boolean {
+  let prefix = 0;
+  for (const line of table.split('\n')) {
+    const leaf = /^\s*\|-- (\S+)$/.exec(line)?.[1];
+    if (leaf !== undefined) {
+      prefix = parseIpv4Text(leaf) ?? 0;
+      continue;
+    }
+    const length = /^\s*\/(\d+) host LOCAL$/.exec(line)?.[1];
+    if (length === undefined) continue;
+    const mask = length === '0' ? 0 : (-1 << (32 - Number(length))) >>> 0;
+    if ((address & mask) >>> 0 === prefix) return true;
   }
   return false;
 }

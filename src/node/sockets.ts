@@ -39,8 +39,8 @@ export class NodeSockets implements Sockets {
     return NodeListener.listen(this.#context, at, options);
   }
 
-  isOwnAddress(host: string): boolean {
-    return this.#own.has(host);
+  isOwnAddress(host: string, maxAgeMs?: number): boolean {
+    return this.#own.has(host, maxAgeMs);
   }
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {

@@ -37,6 +37,8 @@ export function isLoopbackOrAny(address: IpAddress): boolean {
   return address[0] === 0 && address[1] === 0 && address[2] === 0 && (address[3] ?? 0) <= 1;
 }
 
+/** 0.0.0.0/8 is nobody's destination (RFC 1122 3.2.1.3); a socket would take 0.0.0.0 for loopback. */
+export const isThisHost = (address: number): boolean => address >>> 24 === 0;
 export const isIpv4Multicast = (address: number): boolean => address >>> 28 === 0xe;
 export const IPV4_BROADCAST = 0xffff_ffff;
 

@@ -11,10 +11,12 @@ import {
   isIpv4,
   isIpv4Multicast,
   isLoopbackOrAny,
+  isThisHost,
   parseAddress,
   toInetAddress,
 } from './address.ts';
 import { inNetwork, type StackConfig } from './config.ts';
+import type { Denial, EgressPolicy } from './egress-policy.ts';
 import type { IpAddress, UnreachableReason } from './ip-layer.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -23,31 +25,47 @@ export class Destinations {
   readonly #config: StackConfig;
   readonly #resolver: Resolver;
   readonly #isBroadcast: (address: number) => boolean;
+  readonly #policy: EgressPolicy;
+  readonly #drop: (reason: string) => void;
   readonly #hostAlias: IpAddress;
 
   /** @param isBroadcast whether an IPv4 address means all guests. */
-  constructor(config: StackConfig, resolver: Resolver, isBroadcast: (address: number) => boolean) {
+  constructor(
+    config: StackConfig,
+    resolver: Resolver,
+    policy: EgressPolicy,
+    { isBroadcast, drop }: { isBroadcast: (address: number) => boolean; drop: (reason: string) => void },
+  ) {
     this.#config = config;
     this.#resolver = resolver;
+    this.#policy = policy;
     this.#isBroadcast = isBroadcast;
+    this.#drop = drop;
     this.#hostAlias = ipv4Address(config.host);
   }
 
-  /** See IpLayer. */
+  /** See IpLayer. What the policy denies is counted. */
   route(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): InetAddress | undefined {
-    const { restrict, host, dns } = this.#config;
-    if (restrict || !isIpv4(destination)) return undefined;
-    const address = ipv4Of(destination);
-    if (address === host) return { family: 'ipv4', host: LOOPBACK, port };
-    if (address === dns) return port === DNS_PORT ? this.#nameServer(protocol) : undefined;
-    if (address === IPV4_BROADCAST && protocol === 'udp') return { family: 'ipv4', host: LOOPBACK, port };
-    if (this.#isBroadcast(address) || isIpv4Multicast(address)) return undefined;
-    return toInetAddress(destination, port);
+    const to = this.#find(destination, protocol, port);
+    const denial = to === undefined ? undefined : this.#denial(to, destination, protocol);
+    if (denial === undefined) return to;
+    this.#drop(denial);
+    return undefined;
   }
 
   /** What a guest is told where route() leads nowhere; see IpLayer. */
-  refusal(): UnreachableReason | undefined {
-    return this.#config.restrict ? undefined : 'network';
+  refusal(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): UnreachableReason | undefined {
+    if (this.#config.restrict) return undefined;
+    // What the policy denies looks like a closed port.
+    if (this.#find(destination, protocol, port) === undefined) return 'network';
+    return protocol === 'tcp' ? undefined : 'port';
+  }
+
+  /** Whether echo requests may go there. */
+  mayPing(destination: IpAddress): boolean {
+    const denial = this.#policy.denial(toInetAddress(destination, 0), 'icmp');
+    if (denial !== undefined) this.#drop(denial);
+    return denial === undefined;
   }
 
   /** See UdpLayer. */
@@ -61,6 +79,23 @@ export class Destinations {
     if (parsed === undefined || !isIpv4(parsed) || isLoopbackOrAny(parsed)) return this.#hostAlias;
     // The guest would look for it on its own wire, or take it for another guest.
     return inNetwork(this.#config, ipv4Of(parsed)) ? this.#hostAlias : parsed;
+  }
+
+  #find(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): InetAddress | undefined {
+    const { restrict, host, dns } = this.#config;
+    if (restrict || !isIpv4(destination)) return undefined;
+    const address = ipv4Of(destination);
+    if (address === host) return { family: 'ipv4', host: LOOPBACK, port };
+    if (address === dns) return port === DNS_PORT ? this.#nameServer(protocol) : undefined;
+    if (address === IPV4_BROADCAST && protocol === 'udp') return { family: 'ipv4', host: LOOPBACK, port };
+    if (this.#isBroadcast(address) || isIpv4Multicast(address) || isThisHost(address)) return undefined;
+    return toInetAddress(destination, port);
+  }
+
+  #denial(to: InetAddress, destination: IpAddress, protocol: 'tcp' | 'udp'): Denial | undefined {
+    if (ipv4Of(destination) !== this.#config.dns) return this.#policy.denial(to, protocol);
+    // The host's resolver is asked also where guests may not go, but a monitor is none.
+    return protocol === 'tcp' && this.#policy.isMonitor(to) ? 'denied-monitor' : undefined;
   }
 
   #nameServer(protocol: 'tcp' | 'udp'): InetAddress | undefined {

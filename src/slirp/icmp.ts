@@ -28,7 +28,7 @@ import {
   ipv4FlagsAndOffset,
   PROTOCOL_ICMP,
 } from '../wire/index.ts';
-import { ipv4Address, ipv4Of } from './address.ts';
+import { ipv4Address, ipv4Of, isThisHost } from './address.ts';
 import type { StackConfig } from './config.ts';
 import { sameAddress } from './flow-table.ts';
 import type { IpAddress, IpPacket, UnreachableReason } from './ip-layer.ts';
@@ -126,7 +126,7 @@ export class Icmp {
       this.#hooks.drop('restricted');
       return;
     }
-    const routable = !this.#output.isBroadcast(destination) && destination >>> 28 < 0xe;
+    const routable = !this.#output.isBroadcast(destination) && destination >>> 28 < 0xe && !isThisHost(destination);
     const onNetwork = (destination & this.#config.mask) >>> 0 === this.#config.network;
     const outside = routable && !onNetwork;
     if (outside && this.#hooks.relayEcho(packet)) return;

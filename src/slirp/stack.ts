@@ -37,6 +37,7 @@ import { Destinations } from './destinations.ts';
 import { DhcpServer } from './dhcp-server.ts';
 import { DnsForwarder } from './dns-forwarder.ts';
 import { EchoRelay } from './echo-relay.ts';
+import type { EgressPolicy } from './egress-policy.ts';
 import { Icmp } from './icmp.ts';
 import type { GuestPath, IpAddress, IpPacket, ReasonAbout, TcpTransport, UnreachableReason } from './ip-layer.ts';
 import { fillPacket, Ipv4Input, newPacket } from './ipv4-input.ts';
@@ -76,7 +77,14 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   #closed = false;
 
   /** @param createTcp makes the TCP half on top of this layer. */
-  constructor(config: StackConfig, port: Port, host: Host, log: Log, createTcp: (layer: UdpLayer) => T) {
+  constructor(
+    config: StackConfig,
+    port: Port,
+    host: Host,
+    log: Log,
+    policy: EgressPolicy,
+    createTcp: (layer: UdpLayer) => T,
+  ) {
     this.config = config;
     this.host = host;
     this.#port = port;
@@ -87,7 +95,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#output = new Ipv4Output(config, port, host.clock, this.busyGuests);
     const output = this.#output;
     const isBroadcast = (address: number): boolean => output.isBroadcast(address);
-    this.#destinations = new Destinations(config, host.resolver, isBroadcast);
+    this.#destinations = new Destinations(config, host.resolver, policy, { isBroadcast, drop });
     this.#neighbours = new NeighbourTable(host.clock, host.timers, host.random.u32(), {
       ask: (neighbour) => output.ask(ipv4Of(neighbour.guest)),
       send: (neighbour, frame) => output.sendWaiting(neighbour, frame),
@@ -98,7 +106,10 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#input = new Ipv4Input(config, isBroadcast, this.#reassembler, drop);
     this.#arp = new ArpResponder(config, output, this.#neighbours, drop);
     this.echo = new EchoRelay(this);
-    this.#icmp = new Icmp(config, output, host.clock, { drop, relayEcho: (packet) => this.echo.input(packet) });
+    this.#icmp = new Icmp(config, output, host.clock, {
+      drop,
+      relayEcho: (packet) => this.#destinations.mayPing(packet.destination) && this.echo.input(packet),
+    });
     this.#dhcp = new DhcpServer(config, output, { clock: host.clock, log, neighbours: this.#neighbours, drop });
     this.#dns = new DnsForwarder(this);
     this.udp = new UdpStack(this);
@@ -171,8 +182,8 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     return this.#destinations.route(destination, protocol, port);
   }
 
-  refusal(): UnreachableReason | undefined {
-    return this.#destinations.refusal();
+  refusal(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): UnreachableReason | undefined {
+    return this.#destinations.refusal(destination, protocol, port);
   }
 
   replySource(destination: IpAddress): IpAddress {

@@ -14,6 +14,7 @@ import type {
   NetdevFactory,
   Network,
   Port,
+  ProtectedAddresses,
   Trace,
 } from '../net/index.ts';
 import { QapiError } from '../qapi/index.ts';
@@ -48,6 +49,7 @@ export interface RegistryEnvironment {
   readonly trace: Trace;
   readonly descriptors: PassedDescriptors;
   readonly emit: (name: string, data: Record<string, unknown>) => void;
+  readonly protectedAddresses: ProtectedAddresses;
 }
 
 export class NetdevRegistry {
@@ -129,6 +131,7 @@ export class NetdevRegistry {
       trace: this.env.trace,
       signal: abort.signal,
       emit: this.env.emit,
+      protectedAddresses: this.env.protectedAddresses,
       openChild: (name, create, kick) => this.openChild(children, name, create, kick),
       takeDescriptor: (text) => (fromMonitor ? descriptors.take(text) : descriptors.takeNumber(text)),
       joinHub: (hubId, netdev) => network.joinHub(endpoint, hubId, netdev),

@@ -9,6 +9,7 @@ import {
   type Host,
   Network,
   noTrace,
+  ProtectedAddresses,
   type Trace,
 } from '../net/index.ts';
 import { type JsonObject, type JsonValue, parseNetdevArgument, QapiError, Schema } from '../qapi/index.ts';
@@ -56,6 +57,8 @@ export class Yard implements QmpTarget {
   readonly version: VersionInfo;
   /** Named by getfd, used by `fd=` options. */
   readonly descriptors: PassedDescriptors;
+  /** Where its monitors listen on TCP. */
+  readonly protectedAddresses = new ProtectedAddresses();
   private readonly events: EventBus;
   private closing: Promise<void> | undefined;
   /** What `quit` does once it is answered. */
@@ -81,6 +84,7 @@ export class Yard implements QmpTarget {
       descriptors: this.descriptors,
       drivers: environment.drivers,
       emit: (name, data) => this.emit(name, data),
+      protectedAddresses: this.protectedAddresses,
     });
   }
 

@@ -14,6 +14,7 @@ import {
 } from '../../src/net/client.ts';
 import { Frame } from '../../src/net/frame.ts';
 import type { Host } from '../../src/net/host.ts';
+import { ProtectedAddresses } from '../../src/net/protected-addresses.ts';
 import { noTrace } from '../../src/net/trace.ts';
 import { QapiError } from '../../src/qapi/error.ts';
 
@@ -74,6 +75,7 @@ export interface RecordedChild {
 }
 
 export interface RecordingContext extends NetdevContext {
+  readonly protectedAddresses: ProtectedAddresses;
   readonly port: RecordingPort;
   /** `NAME data` of each event, data as JSON. */
   readonly events: string[];
@@ -92,6 +94,7 @@ export function createRecordingContext(host: Host, id = 'n0'): RecordingContext 
     log: host.log,
     trace: noTrace,
     signal: controller.signal,
+    protectedAddresses: new ProtectedAddresses(),
     events,
     children,
     abort: () => controller.abort(),

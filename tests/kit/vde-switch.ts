@@ -32,7 +32,7 @@ export class UnixDatagrams {
       can: { ...inner.can, unixDatagram: true },
       connect: (to, options) => inner.connect(to, options),
       listen: (at, options) => inner.listen(at, options),
-      isOwnAddress: (host) => inner.isOwnAddress(host),
+      isOwnAddress: (host, maxAgeMs) => inner.isOwnAddress(host, maxAgeMs),
       ping: (family) => inner.ping(family),
       adopt: (descriptor) => inner.adopt(descriptor),
       datagram: async (options) => {

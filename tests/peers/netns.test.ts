@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { loadNative } from '../../src/node/native/load.ts';
@@ -13,6 +13,10 @@ import { describePeer } from '../kit/peers.ts';
 const root = new URL('../..', import.meta.url).pathname;
 const NOBODY = 65534;
 const LIMIT_MS = 20_000;
+
+const ownAddress = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
 interface Outcome {
   readonly status: number | null;
@@ -98,12 +102,31 @@ describePeer(
     ])('a command of %s', (_, uid) => {
       it('reaches the host, and ends with its own status', async () => {
         const { stdout, stderr, status } = await start(
-          ['--', 'sh', '-c', `curl -sS --max-time 10 http://10.0.2.2:${port}/; exit 7`],
+          ['--host-loopback', '--', 'sh', '-c', `curl -sS --max-time 10 http://10.0.2.2:${port}/; exit 7`],
           uid,
         ).ended;
         expect(stderr).toBe('');
         expect(stdout).toBe('of the host');
         expect(status).toBe(7);
+      });
+
+      it('does not reach services on the loopback of the host', async () => {
+        const refused = `curl -sS --max-time 10 http://10.0.2.2:${port}/; echo $?`;
+        const { stdout, stderr } = await start(['--', 'sh', '-c', refused], uid).ended;
+        expect(stdout).toBe('7\n');
+        expect(stderr).toMatch(/refused|connect to/);
+      });
+
+      it.skipIf(ownAddress === undefined)('reaches other addresses of the host, unless they are denied', async () => {
+        const service = createServer((_, response) => response.end('of the host'));
+        await new Promise<void>((resolve) => service.listen(0, ownAddress, resolve));
+        const url = `http://${ownAddress}:${(service.address() as AddressInfo).port}/`;
+        try {
+          expect((await start(['--', ...fetched(url)], uid).ended).stdout).toBe('of the host');
+          expect((await start(['--deny', 'host', '--', ...fetched(url)], uid).ended).status).toBe(7);
+        } finally {
+          service.close();
+        }
       });
 
       it('finds the name server, alone has it, and is root there', async () => {
@@ -151,7 +174,10 @@ describePeer(
           free.once('listening', () => resolve(free.address() as AddressInfo));
         });
         await new Promise((resolve) => free.close(resolve));
-        const one = start(['--publish', `127.0.0.1:${published}:80`, '--', 'bash', '-c', server], uid);
+        const one = start(
+          ['--host-loopback', '--publish', `127.0.0.1:${published}:80`, '--', 'bash', '-c', server],
+          uid,
+        );
         await expect.poll(() => answer(published), { timeout: LIMIT_MS }).toBe('of the namespace');
         one.child.kill('SIGTERM');
         expect((await one.ended).status).toBe(143);
@@ -164,7 +190,7 @@ describePeer(
           // A server that begins, or still ends the last test, refuses the next: with -J that may be told by the text alone.
           const once = 'got=$("$@") && echo "$got" | grep sum_received > /dev/null';
           const retry = `try() { for i in $(seq 50); do ${once} && break; sleep 0.1; done; echo "$got"; }; try ${to}; try ${to} -R`;
-          const { stdout } = await start(['--', 'sh', '-c', retry], uid).ended;
+          const { stdout } = await start(['--host-loopback', '--', 'sh', '-c', retry], uid).ended;
           const rates = [...stdout.matchAll(/"sum_received":\s*\{[^}]*"bits_per_second":\s*([\d.e+]+)/g)].map(
             ([, rate]) => Number(rate),
           );
@@ -186,7 +212,7 @@ describePeer(
       afterAll(() => namespace?.close());
 
       it('by name: programs there reach the host; a signal ends it and takes the tap along', async () => {
-        const one = start([namespace.name]);
+        const one = start([namespace.name, '--host-loopback']);
         expect(await one.ready()).toMatch(/tap0 is 10\.0\.2\.15, this host 10\.0\.2\.2, name server 10\.0\.2\.3/);
         expect((await namespace.exec(...fetched(`http://10.0.2.2:${port}/`))).stdout).toBe('of the host');
         one.child.kill('SIGTERM');
@@ -201,7 +227,7 @@ describePeer(
           one.child.kill('SIGKILL');
           await one.ended;
         }
-        const last = start([namespace.name]);
+        const last = start([namespace.name, '--host-loopback']);
         await last.ready();
         expect((await namespace.exec(...fetched(`http://10.0.2.2:${port}/`))).stdout).toBe('of the host');
       });
@@ -217,7 +243,12 @@ describePeer(
       });
 
       it('runs a command in it', async () => {
-        const { stdout, status } = await start([namespace.name, '--', ...fetched(`http://10.0.2.2:${port}/`)]).ended;
+        const { stdout, status } = await start([
+          namespace.name,
+          '--host-loopback',
+          '--',
+          ...fetched(`http://10.0.2.2:${port}/`),
+        ]).ended;
         expect(status).toBe(0);
         expect(stdout).toBe('of the host');
       });
@@ -262,7 +293,7 @@ describePeer(
         });
         try {
           await new Promise((resolve) => holder.stdout?.once('data', resolve));
-          const one = start([String(holder.pid)], uid.uid);
+          const one = start([String(holder.pid), '--host-loopback'], uid.uid);
           await one.ready();
           const inside = spawn(
             'nsenter',
@@ -292,6 +323,7 @@ describePeer(
       [['--mtu', '1', '--', 'true'], /--mtu 1: expected a number from 68/],
       [['--publish', '80', '--', 'true'], /--publish 80: expected \[ADDRESS:\]HOSTPORT:PORT/],
       [['--tap', 'a/b', '--', 'true'], /--tap a\/b/],
+      [['--deny', 'all', '--', 'true'], /--deny all: expected 'host'/],
       [['--net', 'rubbish', '--', 'true'], /--net rubbish: Failed to parse/],
       [['--ready-fd', '77', '--', 'true'], /--ready-fd 77: no such descriptor was given/],
       [['--'], /there is no command after --/],

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Endpoint, Frame, Network } from '../../src/net/index.ts';
+import { type Endpoint, Frame, Network, ProtectedAddresses } from '../../src/net/index.ts';
 import { createTap, createUserNetdev } from '../../src/netdevs/index.ts';
 import { createDevice } from '../../src/netdevs/tap/index.ts';
 import { createNodeHost, type NodeHost } from '../../src/node/index.ts';
@@ -68,6 +68,7 @@ function context(id: string, endpoint: Endpoint) {
     trace: () => {},
     signal: new AbortController().signal,
     emit: () => {},
+    protectedAddresses: new ProtectedAddresses(),
     openChild: none,
     takeDescriptor: (text: string) => Number(text),
     joinHub: none,

@@ -1,7 +1,7 @@
 /** l2tpv3 and vde through the suite of net clients, on the in-memory network. */
 import type { NetClient, NetdevContext } from '../../src/net/client.ts';
 import type { Host, InetAddress } from '../../src/net/host.ts';
-import { type Endpoint, Network } from '../../src/net/index.ts';
+import { type Endpoint, Network, ProtectedAddresses } from '../../src/net/index.ts';
 import { createL2tpv3, createVde } from '../../src/netdevs/index.ts';
 import { type NetdevPair, netdevCompliance } from '../kit/compliance/netdev.ts';
 import { createDatagramPeer } from '../kit/datagram-peer.ts';
@@ -34,6 +34,7 @@ async function start(
     trace: () => {},
     signal: new AbortController().signal,
     emit: () => {},
+    protectedAddresses: new ProtectedAddresses(),
     openChild: unused,
     takeDescriptor: unused,
     joinHub: unused,

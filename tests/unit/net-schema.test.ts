@@ -84,6 +84,8 @@ describe('net.json', () => {
       ...(entity.kind === 'enum' ? entity.values.filter(isOurs).map((v) => `${entity.name}.${v.name}`) : []),
     ]);
     expect(conditional.filter((name) => !name.startsWith('q_obj_'))).toEqual([
+      'NetdevUserOptions.host-loopback',
+      'NetdevUserOptions.host-addresses',
       'NetdevAFXDPOptions.map-path',
       'NetdevAFXDPOptions.map-start-index',
       'NetdevStreamOptions.reconnect-ms',

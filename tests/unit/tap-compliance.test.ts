@@ -1,5 +1,5 @@
 /** tap through the suite of net clients, on a kernel in memory: with a header, without, and with several queues. */
-import { type Endpoint, Network } from '../../src/net/index.ts';
+import { type Endpoint, Network, ProtectedAddresses } from '../../src/net/index.ts';
 import { createTap } from '../../src/netdevs/index.ts';
 import type { NetdevTapOptions } from '../../src/schema/net.ts';
 import { type NetdevPair, netdevCompliance } from '../kit/compliance/netdev.ts';
@@ -39,6 +39,7 @@ async function pair(options: NetdevTapOptions): Promise<NetdevPair> {
       trace: () => {},
       signal: new AbortController().signal,
       emit: () => {},
+      protectedAddresses: new ProtectedAddresses(),
       openChild: () => {
         throw new RangeError('no children here');
       },

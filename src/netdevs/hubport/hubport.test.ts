@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createTestHost } from '../../../tests/kit/host.ts';
 import { frameBytes, openProbe, plainFrame } from '../../../tests/kit/probe.ts';
-import { type Endpoint, Network } from '../../net/index.ts';
+import { type Endpoint, Network, ProtectedAddresses } from '../../net/index.ts';
 import type { NetdevHubPortOptions } from '../../schema/net.ts';
 import { createHubport } from './index.ts';
 
@@ -18,6 +18,7 @@ function setup() {
       trace: () => {},
       signal: new AbortController().signal,
       emit: () => {},
+      protectedAddresses: new ProtectedAddresses(),
       openChild: () => expect.unreachable('no children'),
       takeDescriptor: () => {
         throw new RangeError('no descriptors in this test');

@@ -1,7 +1,7 @@
 /** From the options of netdev `user` to what the stack needs: QEMU's defaults, checks, order and texts (net/slirp.c). */
 import { QapiError } from '../../qapi/error.ts';
 import type { NetdevUserOptions } from '../../schema/net.ts';
-import type { StackConfig } from '../../slirp/index.ts';
+import type { EgressRules, StackConfig } from '../../slirp/index.ts';
 import { DHCP_FILE_LENGTH, dnsLabels, inetAton } from '../../wire/index.ts';
 import { checkGuestForward, type HostForwardRule, parseHostForward } from './forward-rules.ts';
 import { checkIpv6Options } from './ipv6-options.ts';
@@ -16,6 +16,7 @@ const MAX_BOOTFILE = DHCP_FILE_LENGTH - 1;
 
 export interface UserConfig {
   readonly stack: StackConfig;
+  readonly egress: EgressRules;
   readonly ipv6: boolean;
   /** In the order in which they are set up: the last one written first. */
   readonly hostForwards: readonly HostForwardRule[];
@@ -57,6 +58,10 @@ export function parseUserOptions(options: NetdevUserOptions): UserConfig {
       tftpServerName: options['tftp-server-name'],
       bootfile: options.bootfile,
       dnsSearch: search,
+    },
+    egress: {
+      hostLoopback: options['host-loopback'] ?? true,
+      hostAddresses: options['host-addresses'] ?? true,
     },
     ipv6,
     hostForwards,

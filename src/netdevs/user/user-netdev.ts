@@ -6,7 +6,7 @@
 import type { Lease, NetClient, NetdevContext, UsernetControl } from '../../net/client.ts';
 import { type Frame, OFFLOAD_CHECKSUM, OFFLOAD_TSO4 } from '../../net/frame.ts';
 import type { NetdevUserOptions } from '../../schema/net.ts';
-import { TcpStack, type TcpStackOptions, UserStack, virtualMac } from '../../slirp/index.ts';
+import { EgressPolicy, TcpStack, type TcpStackOptions, UserStack, virtualMac } from '../../slirp/index.ts';
 import { formatIpv4, formatMac } from '../../wire/index.ts';
 import { parseHostForward } from './forward-rules.ts';
 import { HostForwards } from './forwards.ts';
@@ -23,7 +23,15 @@ export async function createUserNetdev(options: NetdevUserOptions, context: Netd
   if (config.ipv6) log.debug('IPv6 is not available yet: only IPv4 is served', { netdev: context.id });
   const traceStates: TcpStackOptions['trace'] = (flow, from, to) =>
     context.trace('tcp-state', context.id, () => `${flow.guestPort} ${from} ${to}`);
-  const stack = new UserStack(config.stack, port, host, log, (layer) => new TcpStack(layer, { trace: traceStates }));
+  const policy = new EgressPolicy(config.egress, context.protectedAddresses, host.sockets, log);
+  const stack = new UserStack(
+    config.stack,
+    port,
+    host,
+    log,
+    policy,
+    (layer) => new TcpStack(layer, { trace: traceStates }),
+  );
   const forwards = new HostForwards(stack, log, context.id);
   try {
     for (const rule of config.hostForwards) {

@@ -11,7 +11,7 @@ import type {
   StreamSocket,
 } from '../../net/index.ts';
 import { hostError, toHostError } from '../errno.ts';
-import { OwnAddresses } from '../own-addresses.ts';
+import { isOwn, OwnAddresses } from '../own-addresses.ts';
 import type { ConnectOptions } from '../stream-origin.ts';
 import { adopt } from './adopt.ts';
 import type { NativeContext } from './context.ts';
@@ -31,7 +31,7 @@ export class NativeSockets implements Sockets {
     udp: true,
   };
   readonly #context: NativeContext;
-  readonly #own = new OwnAddresses((host) => canBind(this.#context, host));
+  readonly #own = new OwnAddresses((host) => canBind(this.#context, host) && isOwn(host));
 
   constructor(context: NativeContext) {
     this.#context = context;
@@ -56,8 +56,8 @@ export class NativeSockets implements Sockets {
     return NativeListener.listen(this.#context, at, options);
   }
 
-  isOwnAddress(host: string): boolean {
-    return this.#own.has(host);
+  isOwnAddress(host: string, maxAgeMs?: number): boolean {
+    return this.#own.has(host, maxAgeMs);
   }
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {

@@ -1,7 +1,7 @@
 /** Pairs for the suite of net clients: a netdev that needs only sockets, and a program at its far side. */
 import type { NetClient, NetdevContext } from '../../../src/net/client.ts';
 import type { SocketAddress, Sockets, StreamSocket } from '../../../src/net/host.ts';
-import { type Endpoint, Network } from '../../../src/net/index.ts';
+import { type Endpoint, Network, ProtectedAddresses } from '../../../src/net/index.ts';
 import { createDatagramPeer } from '../datagram-peer.ts';
 import { FarStream } from '../far-stream.ts';
 import type { TestHost } from '../host.ts';
@@ -37,6 +37,7 @@ export async function start(test: TestHost, driver: string, create: Create): Pro
     trace: () => {},
     signal: new AbortController().signal,
     emit: () => {},
+    protectedAddresses: new ProtectedAddresses(),
     openChild: (name, make) => {
       const child = network.open(name, 'stream', { isNetdev: true });
       child.attach(make(child));

@@ -5,6 +5,7 @@
 import type { NetClient, SendResult } from '../../../src/net/client.ts';
 import { FRAME_NEEDS_CHECKSUM, Frame } from '../../../src/net/frame.ts';
 import type { DatagramSocket, InetAddress, Listener } from '../../../src/net/host.ts';
+import type { ProtectedAddresses } from '../../../src/net/protected-addresses.ts';
 import { createUserNetdev } from '../../../src/netdevs/user/index.ts';
 import type { NetdevUserOptions } from '../../../src/schema/net.ts';
 import { newBatch } from '../../../src/slirp/udp-sender.ts';
@@ -38,6 +39,7 @@ export interface World {
   readonly test: TestHost;
   readonly port: CheckingPort;
   readonly client: NetClient;
+  readonly protectedAddresses: ProtectedAddresses;
   /** Gives the stack a frame from a guest, by port 1 unless said; the memory is overwritten afterwards. */
   give(frame: Uint8Array, ingress?: number): void;
   /** What the stack sent since the last call. */
@@ -67,6 +69,7 @@ export async function createWorld(options: NetdevUserOptions = {}, prepare?: (te
     test,
     port,
     client,
+    protectedAddresses: context.protectedAddresses,
     give,
     take,
     exchange: async (bytes, ms = 300) => {
@@ -168,6 +171,23 @@ export function udpFrame(
   const pseudo = w.ipv4PseudoSum(options.source ?? GUEST, options.destination ?? HOST);
   w.emitUdp(payload, 0, sourcePort, destinationPort, bytes.length, pseudo);
   return ipv4Frame(w.PROTOCOL_UDP, payload, options);
+}
+
+/** A TCP segment without options. */
+export function tcpSegment(
+  ports: readonly [source: number, destination: number],
+  flags: number,
+  numbers: { seq?: number; ack?: number; data?: Uint8Array } = {},
+  options: Parameters<typeof ipv4Frame>[2] = {},
+): Uint8Array {
+  const { seq = 1000, ack = 0, data = new Uint8Array(0) } = numbers;
+  const segment = new Uint8Array(20 + data.length);
+  w.emitTcpHeader(segment, 0, ports[0], ports[1], seq, ack, 20, flags, 65_535);
+  segment.set(data, 20);
+  const pseudo =
+    w.ipv4PseudoSum(options.source ?? GUEST, options.destination ?? HOST) + w.PROTOCOL_TCP + segment.length;
+  w.put16(segment, 16, w.checksum(segment, 0, segment.length, pseudo));
+  return ipv4Frame(w.PROTOCOL_TCP, segment, options);
 }
 
 export function arpFrame(
