@@ -16,7 +16,7 @@ export { VERSION } from './version.ts';
 export * from './yard/api.ts';
 
 export interface YardOptions extends LibraryYardOptions {
-  /** Where messages go. Default: nowhere. */
+  /** Where messages go. Default: nowhere. What it throws is caught: the next line says in `lost` how many were. */
   readonly log?: Log | undefined;
 }
 

@@ -6,6 +6,7 @@ import {
   type BatchLoop,
   type BatchPhase,
   type BatchTask,
+  guardedLog,
   type Host,
   HostError,
   type Log,
@@ -46,7 +47,7 @@ export function createBrowserHost(options: BrowserHostOptions = {}): Host & { cl
       lookup: () => Promise.reject(new HostError('EAI_NONAME', 'Name or service not known')),
     },
     files: { read: () => Promise.reject(unavailable('files')) },
-    log: options.log ?? silentLog,
+    log: options.log === undefined ? silentLog : guardedLog(options.log),
     get kernel(): never {
       throw unavailable('devices');
     },

@@ -4,6 +4,7 @@ export * from './client.ts';
 export * from './drop-reasons.ts';
 export { Endpoint, type EndpointOptions } from './endpoint.ts';
 export * from './frame.ts';
+export { guardedLog } from './guarded-log.ts';
 export { createGuestPort, type GuestPort, type GuestPortOptions } from './guest-port.ts';
 export * from './host.ts';
 export type { Hub } from './hub.ts';

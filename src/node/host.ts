@@ -1,5 +1,17 @@
 /** The Host on plain Node. */
-import type { BatchLoop, Clock, Files, Host, Kernel, Log, Random, Resolver, Sockets, Timers } from '../net/index.ts';
+import {
+  type BatchLoop,
+  type Clock,
+  type Files,
+  guardedLog,
+  type Host,
+  type Kernel,
+  type Log,
+  type Random,
+  type Resolver,
+  type Sockets,
+  type Timers,
+} from '../net/index.ts';
 import { AddressTable } from './address.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { nodeClock } from './clock.ts';
@@ -70,6 +82,7 @@ export class NodeHost implements Host {
     sendErrors: 0,
     lostDescriptors: 0,
     callbackErrors: 0,
+    logErrors: 0,
   };
   readonly #timers: NodeTimers;
   readonly #loop: NodeBatchLoop;
@@ -79,8 +92,8 @@ export class NodeHost implements Host {
 
   /** @throws HostError ENOTSUP when `native` is demanded and the addon does not load. */
   constructor(options: NodeHostOptions = {}) {
-    const log = options.log ?? silentLog;
     const { counters } = this;
+    const log = options.log === undefined ? silentLog : guardedLog(options.log, () => counters.logErrors++);
     const onError = (error: unknown): void => {
       counters.callbackErrors++;
       log.error('a callback threw', { error });

@@ -51,4 +51,6 @@ export interface NodeHostCounters {
   lostDescriptors: number;
   /** Exceptions thrown by callbacks of other rooms: each is logged as an error. */
   callbackErrors: number;
+  /** Lines that the log's owner failed to take. */
+  logErrors: number;
 }
