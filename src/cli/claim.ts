@@ -48,7 +48,7 @@ export async function claimName(makeDirectory: () => string): Promise<Claim> {
       makeDirectory();
       continue;
     }
-    const rival = findRival(directory);
+    const rival = findRival(directory, unlinkIfThere);
     if (rival === undefined) break;
     unlinkIfThere(file);
     if (rival.running || Date.now() > deadline) throw new NameTakenError(rival.pid);
@@ -65,17 +65,18 @@ export async function claimName(makeDirectory: () => string): Promise<Claim> {
   };
 }
 
-/** The pid of the yard that holds the name, if one does. */
+/** The pid of the yard that holds the name, if one does. Changes nothing. */
 export function holderOf(directory: string): number | undefined {
   try {
-    return findRival(directory)?.pid;
+    return findRival(directory, () => {})?.pid;
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined;
     throw error;
   }
 }
 
-function findRival(directory: string): Rival | undefined {
+/** @param onDead gets the claims of processes that are gone */
+function findRival(directory: string, onDead: (path: string) => void): Rival | undefined {
   let found: Rival | undefined;
   for (const name of readdirSync(directory)) {
     const match = PATTERN.exec(name);
@@ -84,7 +85,7 @@ function findRival(directory: string): Rival | undefined {
     if (pid === process.pid) continue;
     const path = join(directory, name);
     if (!isAlive(pid, Number(match[2]))) {
-      unlinkIfThere(path);
+      onDead(path);
       continue;
     }
     const running = readIfThere(path)?.startsWith('running') === true;

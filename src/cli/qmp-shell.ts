@@ -27,20 +27,23 @@ export async function qmpShell(session: QmpSession): Promise<void> {
     }
     input.close();
   })();
-  process.stdout.write("Commands and key=value arguments complete with TAB; 'exit' or Ctrl-D ends.\n");
+  process.stdout.write(
+    "TAB completes commands and their arguments; 'help' explains; 'quit' or Ctrl-D leaves the shell.\n",
+  );
   input.prompt();
   for await (const line of input) {
     const words = splitWords(line);
     const [command, ...rest] = words;
-    if (command === 'exit') break;
-    if (command !== undefined) {
+    if (rest.length === 0 && (command === 'exit' || command === 'quit')) break;
+    if (command === 'help') process.stdout.write(`${shellHelp(schema, rest[0])}\n`);
+    else if (command !== undefined) {
       try {
         process.stdout.write(`${prettyReply(await runWords(session, command, rest, schema))}\n`);
       } catch (error) {
         if (!(error instanceof QmpError || error instanceof QapiError)) throw error;
         process.stdout.write(`${error instanceof QmpError ? `${error.class}: ` : ''}${error.message}\n`);
-        const reason = error.data?.['reason'];
-        if (typeof reason === 'string') process.stdout.write(`${reason}\n`);
+        const further = error instanceof QapiError ? error.hint : error.data?.['reason'];
+        if (typeof further === 'string') process.stdout.write(`${further}\n`);
       }
     }
     input.prompt();
@@ -48,6 +51,19 @@ export async function qmpShell(session: QmpSession): Promise<void> {
   input.close();
   await events[Symbol.asyncDispose]();
   await printing;
+}
+
+/** What `help` and `help COMMAND` print. */
+export function shellHelp(schema: ServerSchema, command: string | undefined): string {
+  const names = schema.commandNames().sort();
+  if (command !== undefined) return names.includes(command) ? schema.usage(command) : `There is no command ${command}`;
+  return [
+    ...names.map((name) => `  ${schema.usage(name)}`),
+    '',
+    'An argument is KEY=VALUE; keys of nested ones have dots (addr.type=unix), lists repeat their key',
+    '(hostfwd=tcp:127.0.0.1:2222-:22), and quotes keep blanks. COMMAND {...} takes the arguments as JSON.',
+    "'quit', 'exit' or Ctrl-D leaves the shell; the program at the other end runs on ('netyard stop' ends a yard).",
+  ].join('\n');
 }
 
 /** Blank-separated; single or double quotes keep blanks, and `{...}` runs to the end of the line. */
@@ -68,7 +84,10 @@ export function complete(schema: ServerSchema, line: string): [string[], string]
   const done = last === '' ? words : words.slice(0, -1);
   const [command, ...chosen] = done;
   if (command === undefined)
-    return [matching([...schema.commandNames(), 'exit'], last).map((name) => `${name} `), last];
+    return [
+      matching([...new Set([...schema.commandNames(), 'exit', 'help', 'quit'])], last).map((name) => `${name} `),
+      last,
+    ];
   const equals = last.indexOf('=');
   if (equals >= 0) {
     const key = last.slice(0, equals);

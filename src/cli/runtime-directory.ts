@@ -25,10 +25,14 @@ export function runtimeDirectory(name: string): string {
   return join(runtimeRoot(), name);
 }
 
-/** Names of the yards that have a directory, running or left behind. */
-export function knownNames(): string[] {
-  const root = runtimeRoot();
-  return existsSync(root) ? readdirSync(root).sort() : [];
+/** Names of the yards that have a directory under a root, running or left behind. */
+export function namesIn(root: string): string[] {
+  try {
+    return readdirSync(root).filter(isName).sort();
+  } catch {
+    // Not there, or not ours to look into.
+    return [];
+  }
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;

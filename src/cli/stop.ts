@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { holderOf } from './claim.ts';
 import { DEFAULT_NAME, ownDirectory } from './runtime-directory.ts';
 import { CommandLineError } from './scan-options.ts';
-import { isAddress } from './target.ts';
+import { isAddress, notRunning } from './target.ts';
 
 const STOP_LIMIT_MS = 10_000;
 const POLL_MS = 20;
@@ -15,7 +15,7 @@ export async function stopYard(name: string = DEFAULT_NAME): Promise<void> {
   }
   const directory = ownDirectory(name);
   const pid = holderOf(directory);
-  if (pid === undefined) throw new CommandLineError(`no yard named '${name}' is running`);
+  if (pid === undefined) throw notRunning(name);
   process.kill(pid, 'SIGTERM');
   for (let waited = 0; waited < STOP_LIMIT_MS; waited += POLL_MS) {
     if (holderOf(directory) !== pid) {

@@ -144,10 +144,10 @@ const QMP_HELP = `
 examples:
   netyard qmp query-net-clients
   netyard qmp lab set_link name=l0.0 up=false
-  netyard qmp netdev_add type=user id=u1 hostfwd.0.str=tcp:127.0.0.1:2222-:22
+  netyard qmp netdev_add type=user id=u1 hostfwd=tcp:127.0.0.1:2222-:22
   netyard qmp netdev_add '{"type": "hubport", "id": "h0", "hubid": 0}'
   netyard qmp /run/qemu.sock query-status
-  netyard qmp                             a shell: TAB completes, events are printed as they come
+  netyard qmp                             a shell: TAB completes, help explains, quit leaves it
 `;
 
 const NETNS_HELP = `

@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type QmpSession } from '../node/qmp.ts';
 import { holderOf } from './claim.ts';
-import { DEFAULT_NAME, isName, knownNames, ownDirectory, QMP_SOCKET, runtimeDirectory } from './runtime-directory.ts';
+import { DEFAULT_NAME, isName, ownDirectory, QMP_SOCKET, runtimeDirectory, runtimeRoot } from './runtime-directory.ts';
 import { CommandLineError } from './scan-options.ts';
+import { runningIn, yardsElsewhere } from './yards-elsewhere.ts';
 
 /** A monitor that does not greet within this time is not going to. */
 const CONNECT_LIMIT_MS = 5000;
@@ -32,15 +33,22 @@ export async function connectTo(target: string = DEFAULT_NAME): Promise<QmpSessi
 
 const startOf = (name: string): string => (name === DEFAULT_NAME ? 'netyard' : `netyard -name ${name}`);
 
+/** With where it looked, and what runs elsewhere. */
+export function notRunning(name: string): CommandLineError {
+  const root = runtimeRoot();
+  const running = runningIn(root);
+  const advice = running.length === 0 ? `start it with '${startOf(name)}'` : `those that run are ${running.join(', ')}`;
+  const elsewhere = yardsElsewhere().map(({ root: other, xdg, names }) => {
+    const way = xdg === undefined ? 'XDG_RUNTIME_DIR not set' : `XDG_RUNTIME_DIR=${xdg}`;
+    return `in ${other} (${way}) there runs ${names.join(', ')}`;
+  });
+  return new CommandLineError([`no yard named '${name}' is running in ${root}: ${advice}`, ...elsewhere].join('\n'));
+}
+
 function socketOf(name: string): string {
   const directory = ownDirectory(name);
   const pid = holderOf(directory);
-  if (pid === undefined) {
-    const running = knownNames().filter((other) => holderOf(runtimeDirectory(other)) !== undefined);
-    throw new CommandLineError(
-      `no yard named '${name}' is running: ${running.length === 0 ? `start it with '${startOf(name)}'` : `those that run are ${running.join(', ')}`}`,
-    );
-  }
+  if (pid === undefined) throw notRunning(name);
   const path = join(directory, QMP_SOCKET);
   if (!existsSync(path)) {
     throw new CommandLineError(

@@ -168,6 +168,27 @@ test('netyard stop ends a yard and waits for it', async () => {
   expect((await netyard(['stop', 'halt'])).status).toBe(1);
 });
 
+test('the shell of netyard qmp explains itself, and quit leaves it and not the yard', async () => {
+  const yard = await startDaemon({ name: 'shell', runtime });
+  const shell = spawn(process.execPath, [PROGRAM, 'qmp', 'shell'], {
+    env: { ...process.env, XDG_RUNTIME_DIR: runtime },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let said = '';
+  shell.stdout.on('data', (bytes) => {
+    said += String(bytes);
+  });
+  const add = 'netdev_add type=user id=u1 net=10.9.0.0/24 hostfwd=tcp:127.0.0.1:0-:22';
+  shell.stdin.write(`help set_link\nset_link alice on\n${add}\nquit\nquery-status\n`);
+  const [status] = (await once(shell, 'exit')) as [number];
+  expect(status).toBe(0);
+  expect(said).toContain('set_link name=TEXT up=on|off');
+  expect(said).toContain('write: set_link name=alice up=on');
+  expect(said).not.toContain('running');
+  expect(await yard.qmp.execute('query-net-forwards', { id: 'u1' })).toMatchObject([{ 'guest-port': 22 }]);
+  expect(await yard.end()).toBe(0);
+});
+
 test('quit over QMP ends the program', async () => {
   const yard = await startDaemon({ name: 'quit', runtime });
   await yard.qmp.execute('quit');
