@@ -22,6 +22,7 @@ const HELP = `npm run bench:compare -- [options]
   --rounds N          measurements of each program, in turn (5)
   --seconds N         length of one measurement (3)
   --quick             one round of one second: shows that it works, not how fast
+  --attacks NAME,...  of the benchmark 'hostile': only these
   --strict            status 1 unless every demand holds
   --list, --help
 `;
@@ -29,6 +30,7 @@ const HELP = `npm run bench:compare -- [options]
 const OPTIONS = {
   help: { type: 'boolean', default: false },
   only: { type: 'string' },
+  attacks: { type: 'string' },
   rounds: { type: 'string' },
   seconds: { type: 'string' },
   quick: { type: 'boolean', default: false },
@@ -111,7 +113,14 @@ for (const one of chosen) {
   world = new World();
   const progress = (line: string): void => void process.stderr.write(`  ${one.name} ${line}\n`);
   try {
-    const report = await one.run({ world, rounds, seconds, quick: values.quick, progress });
+    const report = await one.run({
+      world,
+      rounds,
+      seconds,
+      quick: values.quick,
+      attacks: values.attacks?.split(','),
+      progress,
+    });
     reports.push(report);
     process.stdout.write(printReport(report));
   } catch (error) {

@@ -4,7 +4,9 @@ import { frameBytes, openProbe, type Probe, plainFrame } from '../../tests/kit/p
 import { BUSY } from './client.ts';
 import type { Host } from './host.ts';
 import { Network } from './network.ts';
-import { MAX_DEBT_MS, MIN_QUANTUM_MS, QUANTUM_MS, ROUND_MS } from './turns.ts';
+import { MAX_DEBT_MS, MIN_QUANTUM_US, QUANTUM_US, ROUND_US } from './turns.ts';
+
+const QUANTUM_MS = QUANTUM_US / 1000;
 
 /** Sources behind a switch with a `user` port; a frame to station 9, there, costs `cost` milliseconds. */
 function setup(sources: number) {
@@ -82,7 +84,7 @@ describe('turns', () => {
 
   it('become shorter when many are busy, so that a round stays short', () => {
     const { test, at, probes } = setup(60);
-    at.charge = MIN_QUANTUM_MS / 2;
+    at.charge = MIN_QUANTUM_US / 1000 / 2;
     at.cost = at.charge;
     const starts: number[] = [];
     for (const [i, probe] of probes.entries()) {
@@ -95,7 +97,7 @@ describe('turns', () => {
     test.runUntilIdle();
     const rounds = starts.slice(1).map((start, i) => start - (starts[i] as number));
     expect(rounds.length).toBe(5);
-    expect(Math.max(...rounds.slice(1))).toBeLessThanOrEqual(ROUND_MS + 1);
+    expect(Math.max(...rounds.slice(1))).toBeLessThanOrEqual(ROUND_US / 1000 + 1);
   });
 
   it('end with their port', () => {

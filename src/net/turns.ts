@@ -8,14 +8,14 @@
  * others had theirs, it has the next quantum, less what it overdrew. So a frame of a quiet guest waits for one quantum of
  * each busy one at most, and a busy one that is alone loses nothing but a poll of the loop in between.
  *
- * Limits: QUANTUM_MS a turn; of many busy ones ROUND_MS together, MIN_QUANTUM_MS each. What one overdraws is capped at
+ * Limits: QUANTUM_US a turn; of many busy ones ROUND_US together, MIN_QUANTUM_US each. What one overdraws is capped at
  * MAX_DEBT_MS: a source is never stopped for long because a single step of it was slow.
  */
 import { type BatchTask, FLUSH, type Host } from './host.ts';
 
-export const QUANTUM_MS = 0.5;
-export const ROUND_MS = 4;
-export const MIN_QUANTUM_MS = 0.05;
+export const QUANTUM_US = 500;
+export const ROUND_US = 4000;
+export const MIN_QUANTUM_US = 50;
 export const MAX_DEBT_MS = 20;
 /** Frames between two looks at the clock, which costs a third of a cheap frame. */
 const LOOK_EVERY = 16;
@@ -30,7 +30,7 @@ export class Turns implements BatchTask {
   #running: Turn | undefined;
   /** Batches of the loop so far. */
   #batch = 0;
-  #quantum = QUANTUM_MS;
+  #quantum = QUANTUM_US / 1000;
 
   constructor(host: Host) {
     this.#host = host;
@@ -92,7 +92,7 @@ export class Turns implements BatchTask {
   #nextRound(): void {
     this.#batch++;
     const waiting = this.#stopped.splice(0);
-    this.#quantum = Math.max(MIN_QUANTUM_MS, Math.min(QUANTUM_MS, ROUND_MS / waiting.length));
+    this.#quantum = Math.max(MIN_QUANTUM_US, Math.min(QUANTUM_US, ROUND_US / waiting.length)) / 1000;
     for (const turn of waiting) turn.next();
   }
 }

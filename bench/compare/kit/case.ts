@@ -8,6 +8,8 @@ export interface CaseContext {
   readonly seconds: number;
   /** Fewer and smaller cells: shows that everything works, not how fast it is. */
   readonly quick: boolean;
+  /** Of the hostile guest; undefined = all. */
+  readonly attacks?: readonly string[] | undefined;
   progress(line: string): void;
 }
 
