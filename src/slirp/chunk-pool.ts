@@ -1,20 +1,25 @@
 /**
  * The memory of the user stack: chunks in which bytes from host sockets stay until the guest acknowledges them, headers
  * being written in front of them. One pool per yard, capped. Last freed, first used: the warm chunk goes out again. Memory
- * kept elsewhere (out-of-order data) is reserved here, so that one cap bounds both.
+ * kept elsewhere (out-of-order data) is reserved here, so that one cap bounds both, and each ingress has its share of it.
  *
- * Large chunks are for sockets that have more than a small one takes: every read of a socket sends its peer an ACK, and in
- * one read of 512 KiB instead of eight the byte costs a third less of the processor.
+ * Large chunks are for sockets that have more than a usual one takes: every read of a socket sends its peer an ACK, and in
+ * one read of 512 KiB instead of eight the byte costs a third less of the processor. Small ones are for what a read brought
+ * that was short: many flows with a few bytes each must not hold 64 KiB each.
  */
+import { Shares } from './shares.ts';
 
 export const CHUNK_BYTES = 65_536;
 export const LARGE_CHUNK_BYTES = 524_288;
+/** Smallest first. */
+export const SMALL_CHUNKS = [1024, 4096, 16_384] as const;
 /** Room in front of the payload: Ethernet with two tags, IPv6, a TCP header of any length. */
 export const CHUNK_HEADROOM = 128;
 /** Unless said otherwise: 1024 chunks. */
 export const POOL_BYTES = 64 * 1024 * 1024;
-/** Free chunks of either size kept for the next burst; more are left to the collector. */
+/** Free chunks of each size kept for the next burst; more are left to the collector. */
 const KEPT_BYTES = 4 * 1024 * 1024;
+const SIZES = [...SMALL_CHUNKS, CHUNK_BYTES, LARGE_CHUNK_BYTES];
 
 /** A run of sent or unsent bytes of one flow: bytes[start..end), the first of which has sequence number `seq`. */
 export class Chunk {
@@ -38,45 +43,57 @@ export interface PoolWaiter {
   relieve(): void;
 }
 
-/** Whoever has a share of the pool. */
+/** Whoever takes of the pool: the port its guest came in by says of which share. */
 export interface PoolUser {
-  /** Bytes, of chunks and reserved ones. */
-  held: number;
+  readonly ingress: number;
 }
 
 export class ChunkPool {
-  readonly limitBytes: number;
-  readonly #small: Chunk[] = [];
-  readonly #large: Chunk[] = [];
-  #usedBytes = 0;
+  readonly #shares: Shares;
+  readonly #free: readonly Chunk[][] = SIZES.map(() => []);
   #peakBytes = 0;
   #refused = 0;
   readonly #waiting = new Set<PoolWaiter>();
 
   constructor(limitBytes = POOL_BYTES) {
-    this.limitBytes = limitBytes;
+    this.#shares = new Shares(limitBytes);
+  }
+
+  get limitBytes(): number {
+    return this.#shares.cap;
   }
 
   get usedBytes(): number {
-    return this.#usedBytes;
+    return this.#shares.used;
   }
 
   get peakBytes(): number {
     return this.#peakBytes;
   }
 
-  /** Requests that found the pool exhausted. */
+  /** Requests that found the pool, or the share, exhausted. */
   get refused(): number {
     return this.#refused;
   }
 
   get freeBytes(): number {
-    return this.limitBytes - this.#usedBytes;
+    return this.#shares.free;
   }
 
-  /** An empty chunk of one of the two sizes, or undefined when the pool is exhausted. */
-  take(size: number): Chunk | undefined {
-    if (!this.reserve(size)) return undefined;
+  heldBy(ingress: number): number {
+    return this.#shares.heldBy(ingress);
+  }
+
+  /** Who holds nothing yet may have one chunk of usual size, should the pool be ever so small. */
+  allows(ingress: number, bytes: number): boolean {
+    const shares = this.#shares;
+    if (shares.allows(ingress, bytes)) return true;
+    return bytes <= CHUNK_BYTES && bytes <= shares.free && shares.heldBy(ingress) === 0;
+  }
+
+  /** An empty chunk of one of the sizes, or undefined when there is none left for this ingress. */
+  take(size: number, ingress: number): Chunk | undefined {
+    if (!this.reserve(size, ingress)) return undefined;
     const chunk = this.#freeOf(size).pop() ?? new Chunk(size);
     chunk.start = CHUNK_HEADROOM;
     chunk.end = CHUNK_HEADROOM;
@@ -84,35 +101,43 @@ export class ChunkPool {
     return chunk;
   }
 
-  give(chunk: Chunk): void {
+  /** @param ingress who took it, or whom it was moved to. */
+  give(chunk: Chunk, ingress: number): void {
     chunk.next = undefined;
     const { size } = chunk;
     const free = this.#freeOf(size);
     if (free.length * size < KEPT_BYTES) free.push(chunk);
-    this.release(size);
+    this.release(size, ingress);
   }
 
   #freeOf(size: number): Chunk[] {
-    return size === CHUNK_BYTES ? this.#small : this.#large;
+    return this.#free[SIZES.indexOf(size)]!;
   }
 
   /** Accounts for memory kept outside of chunks. */
-  reserve(bytes: number): boolean {
-    if (this.#usedBytes + bytes > this.limitBytes) {
+  reserve(bytes: number, ingress: number): boolean {
+    if (!this.allows(ingress, bytes)) {
       this.#refused++;
       return false;
     }
-    this.#usedBytes += bytes;
-    if (this.#usedBytes > this.#peakBytes) this.#peakBytes = this.#usedBytes;
+    this.#shares.take(ingress, bytes);
+    if (this.usedBytes > this.#peakBytes) this.#peakBytes = this.usedBytes;
     return true;
   }
 
-  release(bytes: number): void {
-    this.#usedBytes -= bytes;
+  release(bytes: number, ingress: number): void {
+    this.#shares.give(ingress, bytes);
     if (this.#waiting.size === 0 || this.freeBytes < CHUNK_BYTES) return;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const waiter of waiting) waiter.relieve();
+  }
+
+  /** What a guest holds comes in by another port now, or by none. */
+  move(bytes: number, from: number, to: number): void {
+    if (bytes === 0 || from === to) return;
+    this.#shares.give(from, bytes);
+    this.#shares.take(to, bytes);
   }
 
   /** `waiter` is called once, when bytes have become free. */

@@ -23,7 +23,7 @@ describe('Assembler', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const pool = new ChunkPool();
-        const user = { held: 0 };
+        const user = { ingress: 1 };
         const assembler = new Assembler(pool, user);
         const held = new Uint8Array(SPACE + 200);
         let next = 0;
@@ -52,17 +52,17 @@ describe('Assembler', () => {
             next += taken;
           }
           checkBlocks(assembler, held);
-          expect(user.held).toBe(pool.usedBytes);
+          expect(assembler.reservedBytes).toBe(pool.usedBytes);
         }
         assembler.clear();
-        expect([pool.usedBytes, user.held]).toEqual([0, 0]);
+        expect([pool.usedBytes, assembler.reservedBytes]).toEqual([0, 0]);
       }),
       { numRuns: 100 },
     );
   });
 
   it('reports the latest block first, and each once', () => {
-    const assembler = new Assembler(new ChunkPool(), { held: 0 });
+    const assembler = new Assembler(new ChunkPool(), { ingress: 1 });
     const bytes = new Uint8Array(10);
     for (const from of [100, 200, 300, 400, 500]) assembler.insert(at(from), bytes, 0, 10);
     const blocks = new Uint32Array(8);
@@ -76,26 +76,27 @@ describe('Assembler', () => {
 
   it('is capped in pieces and bytes, and in what the pool has', () => {
     const pool = new ChunkPool();
-    const many = new Assembler(pool, { held: 0 });
+    const many = new Assembler(pool, { ingress: 1 });
     const bytes = new Uint8Array(65536);
     for (let i = 0; i < 2 * MAX_PIECES; i++) many.insert(at(10 + 2 * i), bytes, 0, 1);
     expect(many.pieces).toBe(MAX_PIECES);
     expect(many.refusedBytes).toBe(MAX_PIECES);
     many.clear();
-    const large = new Assembler(pool, { held: 0 });
+    const large = new Assembler(pool, { ingress: 1 });
     for (let i = 0; i < 100; i++) large.insert(at(1 + 65537 * i), bytes, 0, 65536);
     expect(pool.usedBytes).toBeLessThanOrEqual(MAX_PIECE_BYTES);
     expect(large.refusedBytes).toBe(100 * 65536 - MAX_PIECE_BYTES);
     large.clear();
-    const poor = new Assembler(new ChunkPool(4096), { held: 0 });
+    const poor = new Assembler(new ChunkPool(4096), { ingress: 1 });
     poor.insert(at(1), bytes, 0, 2048);
     poor.insert(at(5000), bytes, 0, 10);
     expect(poor.heldBytes).toBe(2048);
   });
 
-  it('is capped in what its guest may hold, with that of the other flows; what ends leaves room', () => {
+  it('is capped in what its port may hold, with that of the other flows; what ends leaves room', () => {
     const pool = new ChunkPool(8 * 2048);
-    const user = { held: 2048 };
+    pool.reserve(2048, 1);
+    const user = { ingress: 1 };
     const [one, two] = [new Assembler(pool, user), new Assembler(pool, user)];
     const bytes = new Uint8Array(2049);
     one.insert(at(10), bytes, 0, 1);
@@ -104,13 +105,13 @@ describe('Assembler', () => {
     two.insert(at(20), bytes, 0, 1);
     // Longer than what the piece in front of it has room for.
     two.insert(at(11), bytes, 0, 2049);
-    expect([user.held, pool.usedBytes, two.pieces, two.refusedBytes]).toEqual([4 * 2048, 3 * 2048, 1, 1 + 2049]);
+    expect([pool.usedBytes, two.pieces, two.refusedBytes]).toEqual([4 * 2048, 1, 1 + 2049]);
     one.clear();
     one.clear();
     two.insert(at(11), bytes, 0, 2049);
-    expect([user.held, two.heldBytes]).toEqual([3 * 2048, 2050]);
+    expect([pool.usedBytes, two.heldBytes]).toEqual([3 * 2048, 2050]);
     two.trim(at(5000));
-    expect([user.held, pool.usedBytes]).toEqual([2048, 0]);
+    expect(pool.heldBy(1)).toBe(2048);
   });
 });
 

@@ -3,14 +3,14 @@
  * front is filled. Pieces are disjoint and sorted; a piece that touches its successor stays apart (the bytes need not
  * move), but both are one block of a SACK option.
  *
- * Limits: pieces and bytes; bytes are reserved from the pool, within the guest's share of it. What does not fit is not
+ * Limits: pieces and bytes; bytes are reserved from the pool, within the share of the guest's port. What does not fit is not
  * stored, which TCP allows: the guest sends it again (RFC 2018 §8).
  */
 import { type StreamSocket, WOULD_BLOCK } from '../net/host.ts';
 import { MAX_SACK_BLOCKS, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax, seqMin } from '../wire/index.ts';
 
 import type { ChunkPool, PoolUser } from './chunk-pool.ts';
-import { PIECES_LEAVE_FREE, PIECES_SHARE } from './tcp-limits.ts';
+import { PIECES_OF_FREE } from './tcp-limits.ts';
 
 /** Enough for a 4 MiB window with every other segment of a burst lost at MTU 65520, and cheap to walk. */
 export const MAX_PIECES = 256;
@@ -63,6 +63,11 @@ export class Assembler {
   begins(seq: number): boolean {
     const first = this.#pieces[0];
     return first !== undefined && seqLe(first.start, seq) && seqGt(first.end, seq);
+  }
+
+  /** Bytes of the pool. */
+  get reservedBytes(): number {
+    return this.#reserved;
   }
 
   /** Bytes held, gaps not counted. */
@@ -214,20 +219,19 @@ export class Assembler {
   }
 
   #reserve(size: number): boolean {
-    const { limitBytes, freeBytes } = this.#pool;
-    if (this.#reserved + size > MAX_PIECE_BYTES || this.#user.held + size > limitBytes * PIECES_SHARE) return false;
-    if (freeBytes - size < limitBytes * PIECES_LEAVE_FREE) return false;
-    if (!this.#pool.reserve(size)) return false;
+    const pool = this.#pool;
+    const { ingress } = this.#user;
+    const left = pool.freeBytes - size;
+    if (this.#reserved + size > MAX_PIECE_BYTES || pool.heldBy(ingress) + size > PIECES_OF_FREE * left) return false;
+    if (!pool.reserve(size, ingress)) return false;
     this.#reserved += size;
-    this.#user.held += size;
     return true;
   }
 
   #unreserve(piece: Piece): void {
     const size = piece.bytes.length;
     this.#reserved -= size;
-    this.#user.held -= size;
-    this.#pool.release(size);
+    this.#pool.release(size, this.#user.ingress);
   }
 
   #remember(seq: number): void {

@@ -1,17 +1,21 @@
 /**
  * Bytes between a flow's socket and its guest: read into chunks of the pool, behind the place for their headers, and
- * freed when the guest has acknowledged them. Small reads share a chunk; an idle flow holds none.
+ * freed when the guest has acknowledged them. Short reads are moved to small chunks, or behind one another; an idle flow holds none.
  */
 import { SOCKET_FAILED, WOULD_BLOCK } from '../net/host.ts';
 import { seqAdd, seqDiff, seqMin } from '../wire/index.ts';
-import { CHUNK_BYTES, CHUNK_HEADROOM, type Chunk, LARGE_CHUNK_BYTES } from './chunk-pool.ts';
+import { CHUNK_BYTES, CHUNK_HEADROOM, type Chunk, LARGE_CHUNK_BYTES, SMALL_CHUNKS } from './chunk-pool.ts';
+import { ORPHANS } from './shares.ts';
 import type { TcpCore } from './tcp-core.ts';
-import { hostFailed } from './tcp-end.ts';
+import { abort, hostFailed } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
-import { GUEST_SHARE, MAX_WINDOW } from './tcp-limits.ts';
+import { MAX_WINDOW } from './tcp-limits.ts';
 
 /** A chunk's last bytes are not worth a read. */
 const WORTH_READING = 4096;
+/** What a read brought is moved to less memory up to this length, and up to the second one while memory is plentiful. */
+const MOST_MOVED = 16_384 - CHUNK_HEADROOM;
+const MOST_MOVED_LIGHTLY = 4096 - CHUNK_HEADROOM;
 
 /** Reads up to `wanted` bytes behind the buffered ones. Returns the bytes read; 0 for none, whatever the reason. */
 export function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
@@ -22,8 +26,9 @@ export function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
   if (length <= 0) return 0;
   let chunk = flow.tail;
   let space = spaceOf(chunk, flow.mss);
+  let fresh: Chunk | undefined;
   if (chunk === undefined || (space < length && space < WORTH_READING)) {
-    const fresh = takeChunk(core, flow, length);
+    fresh = takeChunk(core, flow, length);
     if (fresh !== undefined) {
       chunk = fresh;
       space = spaceOf(chunk, flow.mss);
@@ -35,19 +40,56 @@ export function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
   if (length > space) length = space;
   const n = socket.readInto(chunk.bytes, chunk.end, length);
   if (n > 0) {
-    if (chunk.end === chunk.start) chunk.seq = flow.bufferEnd;
     chunk.end += n;
+    if (chunk === fresh) append(flow, n < length ? small(core, flow, fresh, n) : fresh);
     flow.bufferEnd = seqAdd(flow.bufferEnd, n);
     if (n < length) flow.readable = false;
     flow.hasMore = n === length;
     return n;
   }
-  releaseEmptyTail(core, flow);
+  if (fresh !== undefined) giveBack(core, flow, fresh);
   flow.readable = false;
   if (n === 0) flow.hostEnd = true;
   else if (n === SOCKET_FAILED) hostFailed(core, flow);
   else if (n !== WOULD_BLOCK) core.ip.drop('tcp-read');
   return 0;
+}
+
+/** The chunk's bytes are the flow's last. Undefined: they are already behind those of the last one. */
+function append(flow: TcpFlow, chunk: Chunk | undefined): void {
+  if (chunk === undefined) return;
+  chunk.seq = flow.bufferEnd;
+  if (flow.tail === undefined) flow.head = chunk;
+  else flow.tail.next = chunk;
+  flow.tail = chunk;
+}
+
+/**
+ * A read that was short: its bytes move to where they take less memory, behind the last ones or to a small chunk, if that
+ * costs little, or much of the pool is taken. Undefined: they are behind the last ones.
+ */
+function small(core: TcpCore, flow: TcpFlow, chunk: Chunk, length: number): Chunk | undefined {
+  const { pool } = core;
+  if (length > (pool.usedBytes > pool.limitBytes >> 2 ? MOST_MOVED : MOST_MOVED_LIGHTLY)) return chunk;
+  const { bytes, start, end } = chunk;
+  const { tail } = flow;
+  if (tail !== undefined && tail.end + length <= tail.size) {
+    tail.bytes.set(bytes.subarray(start, end), tail.end);
+    tail.end += length;
+    giveBack(core, flow, chunk);
+    return undefined;
+  }
+  const taken = takeSize(core, flow, smallSize(length));
+  if (taken === undefined) return chunk;
+  taken.bytes.set(bytes.subarray(start, end), taken.end);
+  taken.end += length;
+  giveBack(core, flow, chunk);
+  return taken;
+}
+
+function smallSize(length: number): number {
+  for (const size of SMALL_CHUNKS) if (length + CHUNK_HEADROOM <= size) return size;
+  return CHUNK_BYTES;
 }
 
 /** What can be read behind a chunk's bytes, whole segments in all. */
@@ -69,30 +111,21 @@ function takeChunk(core: TcpCore, flow: TcpFlow, wanted: number): Chunk | undefi
 
 function takeSize(core: TcpCore, flow: TcpFlow, size: number): Chunk | undefined {
   const { pool } = core;
-  const { record } = flow;
-  if (record.held + size > pool.limitBytes * GUEST_SHARE && (record.held > 0 || size > CHUNK_BYTES)) return undefined;
   if (flow.held > 0 && flow.held + size - CHUNK_BYTES > pool.freeBytes) return undefined;
-  const chunk = pool.take(size);
-  if (chunk === undefined) return undefined;
-  chunk.seq = flow.bufferEnd;
-  if (flow.tail === undefined) flow.head = chunk;
-  else flow.tail.next = chunk;
-  flow.tail = chunk;
-  flow.held += size;
-  record.held += size;
+  if (!pool.allows(flow.ingress, size)) reclaim(core, flow.ingress, size);
+  const chunk = pool.take(size, flow.ingress);
+  if (chunk !== undefined) flow.held += size;
   return chunk;
 }
 
-/** A chunk taken for a read that brought nothing: an idle flow holds none. */
-function releaseEmptyTail(core: TcpCore, flow: TcpFlow): void {
-  const tail = flow.tail;
-  if (tail === undefined || tail.end > tail.start) return;
-  let before: Chunk | undefined;
-  for (let at = flow.head; at !== undefined && at !== tail; at = at.next) before = at;
-  if (before === undefined) flow.head = undefined;
-  else before.next = undefined;
-  flow.tail = before;
-  giveBack(core, flow, tail);
+/** What guests hold whose port is gone gives way to those that are there. */
+function reclaim(core: TcpCore, ingress: number, bytes: number): void {
+  const { pool, table } = core;
+  for (let flow = table.oldestOf(ORPHANS); flow !== undefined; flow = table.oldestOf(ORPHANS)) {
+    if (pool.heldBy(ORPHANS) === 0 || pool.allows(ingress, bytes)) return;
+    core.counters.evicted++;
+    abort(core, flow, true);
+  }
 }
 
 /** Frees what the guest has acknowledged. */
@@ -115,8 +148,7 @@ export function releaseAcknowledged(core: TcpCore, flow: TcpFlow): void {
 
 function giveBack(core: TcpCore, flow: TcpFlow, chunk: Chunk): void {
   flow.held -= chunk.size;
-  flow.record.held -= chunk.size;
-  core.pool.give(chunk);
+  core.pool.give(chunk, flow.ingress);
 }
 
 /** Rounded down to full segments, at least one. */

@@ -1,23 +1,15 @@
 /** ACKs that a peer could make us send without end, at limited rates. */
 import type { TcpCore } from './tcp-core.ts';
 import type { TcpFlow } from './tcp-flow.ts';
-import { CHALLENGE_ACKS, DUBIOUS_ACKS, DUBIOUS_PERIOD_MS } from './tcp-limits.ts';
+import { DUBIOUS_ACKS, DUBIOUS_PERIOD_MS } from './tcp-limits.ts';
 import { acknowledge } from './tcp-output.ts';
-
-const CHALLENGE_PERIOD_MS = 1000;
 
 /** RFC 5961 §7: a limit per flow, and one for all. */
 export function challenge(core: TcpCore, flow: TcpFlow): void {
-  const now = core.now();
-  if (now - core.challengeAt >= CHALLENGE_PERIOD_MS) {
-    core.challengeAt = now;
-    core.challengeCount = 0;
-  }
-  if (core.challengeCount >= CHALLENGE_ACKS) {
+  if (!core.challenges.take(flow.ingress, core.now())) {
     core.ip.drop('tcp-challenge-limit');
     return;
   }
-  core.challengeCount++;
   core.counters.challengeAcks++;
   dubious(core, flow);
 }

@@ -4,16 +4,20 @@
  */
 import { Frame } from '../net/frame.ts';
 import { createTcpOptions } from '../wire/index.ts';
+import { ChallengeLimit } from './challenge-limit.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { FlowTable, sameAddress } from './flow-table.ts';
 import type { IpAddress, IpLayer } from './ip-layer.ts';
+import { ParkedFlows } from './parked-flows.ts';
 import { TcpCounters } from './tcp-counters.ts';
-import type { GuestRecord, TcpFlow, TcpState } from './tcp-flow.ts';
+import type { TcpFlow, TcpState } from './tcp-flow.ts';
 import { NEVER } from './tcp-flow.ts';
+import { Handshakes } from './tcp-handshakes.ts';
 import { IsnGenerator } from './tcp-isn.ts';
 import { LastWords } from './tcp-last-words.ts';
 import { MAX_CONNECTING, MAX_FLOWS } from './tcp-limits.ts';
 import { Rounds } from './tcp-rounds.ts';
+import { Starving } from './tcp-starving.ts';
 import { TimeWait } from './tcp-time-wait.ts';
 
 export interface TcpStackOptions {
@@ -37,12 +41,11 @@ export class TcpCore {
   readonly timeWait: TimeWait;
   readonly lastWords: LastWords;
   readonly options: TcpStackOptions;
-  readonly maxFlows: number;
-  readonly maxConnecting: number;
-  readonly guests = new Map<string, GuestRecord>();
   /** Flows whose handshake is not over: guests' to the outside, and forwards' to guests. */
-  connecting = 0;
-  dialing = 0;
+  readonly connecting: Handshakes;
+  readonly dialing: Handshakes;
+  readonly parked = new ParkedFlows();
+  readonly challenges = new ChallengeLimit();
   closed = false;
 
   /** The one frame everything goes out with, room for headers without payload, and bytes that a header displaces. */
@@ -52,13 +55,11 @@ export class TcpCore {
   readonly blocks = new Uint32Array(8);
   /** Options of the segment at hand. */
   readonly segmentOptions = createTcpOptions();
-  challengeCount = 0;
-  challengeAt = 0;
 
-  readonly #starving: TcpFlow[] = [];
+  readonly #starving: Starving;
   /** Connections come in runs: one guest, one server. */
-  #recentGuest: GuestRecord | undefined;
-  #keptAddress: IpAddress = new Uint32Array(4);
+  #keptGuest: IpAddress = new Uint32Array(4);
+  #keptRemote: IpAddress = new Uint32Array(4);
 
   constructor(ip: IpLayer, options: TcpStackOptions) {
     this.ip = ip;
@@ -69,8 +70,12 @@ export class TcpCore {
     this.rounds = new Rounds(ip.host.loop, () => this.now());
     this.lastWords = new LastWords(ip.host.timers, () => this.now());
     this.timeWait = new TimeWait(ip.host.timers, () => this.now());
-    this.maxFlows = options.maxFlows ?? MAX_FLOWS;
-    this.maxConnecting = options.maxConnecting ?? MAX_CONNECTING;
+    this.connecting = new Handshakes(options.maxConnecting ?? MAX_CONNECTING);
+    this.dialing = new Handshakes(options.maxConnecting ?? MAX_CONNECTING);
+    this.#starving = new Starving(this.pool, ip.host.loop, (flow) => {
+      flow.starving = false;
+      this.rounds.schedule(flow);
+    });
   }
 
   now(): number {
@@ -95,72 +100,63 @@ export class TcpCore {
   park(flow: TcpFlow): void {
     if (flow.parked) return;
     flow.parked = true;
-    flow.record.parked.push(flow);
+    this.parked.add(flow);
     this.counters.parked++;
   }
 
-  unpark(record: GuestRecord): void {
-    for (const flow of record.parked) {
+  /** The way to this guest is clear again. */
+  unpark(guest: IpAddress): void {
+    for (const flow of this.parked.take(guest)) {
       flow.parked = false;
-      if (flow.state !== 'CLOSED') this.rounds.schedule(flow);
+      this.rounds.schedule(flow);
     }
-    record.parked.length = 0;
   }
 
   /** The pool had nothing for this flow: it is scheduled when there is. */
   starve(flow: TcpFlow): void {
     if (flow.starving) return;
     flow.starving = true;
-    this.#starving.push(flow);
+    this.#starving.add(flow);
     this.counters.starved++;
-    this.pool.wait(this);
   }
 
-  /** The pool has room again. */
-  relieve(): void {
-    const waiting = this.#starving.splice(0);
-    for (const flow of waiting) {
-      flow.starving = false;
-      if (flow.state !== 'CLOSED') this.rounds.schedule(flow);
-    }
+  /** A copy of a borrowed address that nobody changes; flows of the same one share it. */
+  keptGuest(address: IpAddress): IpAddress {
+    if (!sameAddress(this.#keptGuest, address)) this.#keptGuest = address.slice();
+    return this.#keptGuest;
   }
 
-  /** A copy of a borrowed address that nobody changes; flows to the same one share it. */
-  keptAddress(address: IpAddress): IpAddress {
-    if (!sameAddress(this.#keptAddress, address)) this.#keptAddress = address.slice();
-    return this.#keptAddress;
+  keptRemote(address: IpAddress): IpAddress {
+    if (!sameAddress(this.#keptRemote, address)) this.#keptRemote = address.slice();
+    return this.#keptRemote;
   }
 
-  guestRecord(guest: IpAddress): GuestRecord {
-    const recent = this.#recentGuest;
-    if (recent !== undefined && recent.flows > 0 && sameAddress(recent.address, guest)) return recent;
-    const key = guestKey(guest);
-    let record = this.guests.get(key);
-    if (record === undefined) {
-      record = { address: guest.slice(), key, flows: 0, connecting: 0, dialing: 0, held: 0, parked: [] };
-      this.guests.set(key, record);
-    }
-    this.#recentGuest = record;
-    return record;
-  }
-
-  register(flow: TcpFlow): void {
+  /** A flow begins. @param owner whose share of the handshakes under way it takes. */
+  register(flow: TcpFlow, owner: number): void {
     this.table.add(flow);
-    flow.record.flows++;
-    this.#count(flow, 1);
+    this.#handshakes(flow).begin(flow, owner);
   }
 
   /** The handshake is over, or was given up. */
   settled(flow: TcpFlow): void {
-    if (!flow.connecting) return;
-    flow.connecting = false;
-    this.#count(flow, -1);
+    this.#handshakes(flow).end(flow);
   }
 
-  #count(flow: TcpFlow, by: number): void {
-    const stage = flow.forwarded ? 'dialing' : 'connecting';
-    flow.record[stage] += by;
-    this[stage] += by;
+  /**
+   * The guest comes in by this port now (after a live migration it is another one), and what its flow holds is of that
+   * port's share. Only for what the guest alone can have sent.
+   */
+  follow(flow: TcpFlow, ingress: number): void {
+    if (flow.ingress === ingress) return;
+    if (flow.starving) this.#starving.remove(flow);
+    this.pool.move(flow.held + flow.assembler.reservedBytes, flow.ingress, ingress);
+    if (!flow.forwarded) this.connecting.move(flow, ingress);
+    this.table.move(flow, ingress);
+    if (flow.starving) this.#starving.add(flow);
+  }
+
+  #handshakes(flow: TcpFlow): Handshakes {
+    return flow.forwarded ? this.dialing : this.connecting;
   }
 
   /** Frees all that a flow holds but its socket, which the caller has closed or reset. */
@@ -174,14 +170,10 @@ export class TcpCore {
     flow.quote = undefined;
     this.releaseBuffers(flow);
     this.table.remove(flow);
-    const { record } = flow;
-    record.flows--;
-    if (flow.parked) {
-      flow.parked = false;
-      const at = record.parked.indexOf(flow);
-      if (at >= 0) record.parked.splice(at, 1);
-    }
-    if (record.flows === 0) this.guests.delete(record.key);
+    if (flow.parked) this.parked.remove(flow);
+    flow.parked = false;
+    if (flow.starving) this.#starving.remove(flow);
+    flow.starving = false;
   }
 
   releaseBuffers(flow: TcpFlow): void {
@@ -189,13 +181,9 @@ export class TcpCore {
     while (flow.head !== undefined) {
       const chunk = flow.head;
       flow.head = chunk.next;
-      this.pool.give(chunk);
+      flow.held -= chunk.size;
+      this.pool.give(chunk, flow.ingress);
     }
     flow.tail = undefined;
-    flow.record.held -= flow.held;
-    flow.held = 0;
   }
 }
-
-/** A guest's address as a map key: used when flows begin and when a guest resumes, not per segment. */
-export const guestKey = (guest: IpAddress): string => `${guest[0]}.${guest[1]}.${guest[2]}.${guest[3]}`;

@@ -41,29 +41,16 @@ export type TcpState =
   | 'LAST-ACK'
   | 'TIME-WAIT';
 
-/** What all flows of one guest share. */
-export interface GuestRecord extends PoolUser {
-  readonly address: IpAddress;
-  readonly key: string;
-  flows: number;
-  /** Of these, with a handshake under way: to the outside, and of forwards. */
-  connecting: number;
-  dialing: number;
-  /** Flows that wait until the way to this guest is clear. */
-  readonly parked: TcpFlow[];
-}
-
 /** No deadline. */
 export const NEVER = Number.POSITIVE_INFINITY;
 
-export class TcpFlow implements FlowNode<TcpFlow> {
+export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   readonly guest: IpAddress;
   readonly guestPort: number;
   /** As the guest sees it. */
   readonly remote: IpAddress;
   readonly remotePort: number;
   readonly path: GuestPath;
-  readonly record: GuestRecord;
   /** A connection from the host that a forward accepted. */
   readonly forwarded: boolean;
   ingress = 0;
@@ -73,7 +60,8 @@ export class TcpFlow implements FlowNode<TcpFlow> {
   newer: TcpFlow | undefined;
 
   state: TcpState = 'CLOSED';
-  connecting = true;
+  /** Whose share of the handshakes under way it has, while its own is. */
+  handshakeOwner = 0;
   tos = 0;
   /** The guest's SYN, for an ICMP error while the host connects. */
   quote: Uint8Array | undefined;
@@ -177,7 +165,6 @@ export class TcpFlow implements FlowNode<TcpFlow> {
     remote: IpAddress,
     remotePort: number,
     path: GuestPath,
-    record: GuestRecord,
     forwarded: boolean,
     pool: ChunkPool,
   ) {
@@ -186,9 +173,8 @@ export class TcpFlow implements FlowNode<TcpFlow> {
     this.remote = remote;
     this.remotePort = remotePort;
     this.path = path;
-    this.record = record;
     this.forwarded = forwarded;
-    this.assembler = new Assembler(pool, record);
+    this.assembler = new Assembler(pool, this);
   }
 }
 

@@ -35,6 +35,7 @@ export class TcpForwards {
   readonly #core: TcpCore;
   readonly #entries: Entry[] = [];
   #nextPort = 0;
+  #added = 0;
 
   constructor(core: TcpCore) {
     this.#core = core;
@@ -65,7 +66,9 @@ export class TcpForwards {
       guestPort: rule.guestPort,
     };
     const guest = rule.guestAddress.slice();
-    listener.onConnection = (socket) => this.#accept(socket, guest, rule.guestPort);
+    // From 1 on, as owners of shares are.
+    const number = ++this.#added;
+    listener.onConnection = (socket) => this.#accept(socket, number, guest, rule.guestPort);
     this.#entries.push({ forward, listener });
     return forward;
   }
@@ -88,7 +91,7 @@ export class TcpForwards {
     await Promise.all(entries.map(({ listener }) => listener.close()));
   }
 
-  #accept(socket: StreamSocket, guest: IpAddress, guestPort: number): void {
+  #accept(socket: StreamSocket, forward: number, guest: IpAddress, guestPort: number): void {
     const core = this.#core;
     const from = socket.remoteAddress;
     const unnamed = from === undefined || !isInet(from);
@@ -96,7 +99,7 @@ export class TcpForwards {
       ? core.ip.guestView({ family: 'ipv4', host: addressText(LOOPBACK), port: 0 })
       : core.ip.guestView(from);
     const port = this.#freePort(guest, guestPort, remote, unnamed ? 0 : from.port);
-    if (core.closed || port === 0 || !dialGuest(core, socket, guest, guestPort, remote, port)) socket.reset();
+    if (core.closed || port === 0 || !dialGuest(core, socket, forward, guest, guestPort, remote, port)) socket.reset();
   }
 
   /** The client's own port unless that 4-tuple is in use, which two clients behind one view can make it. */

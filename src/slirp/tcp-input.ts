@@ -104,8 +104,10 @@ function whileConnecting(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
     abort(core, flow, false);
     return;
   }
-  if ((flags & (TCP_SYN | TCP_ACK | TCP_FIN)) === TCP_SYN && seq !== flow.irs)
-    takeSyn(flow, packet, core.segmentOptions);
+  if ((flags & (TCP_SYN | TCP_ACK | TCP_FIN)) !== TCP_SYN) return;
+  core.connecting.repeated(flow);
+  if (seq === flow.irs) core.follow(flow, packet.ingress);
+  else takeSyn(flow, packet, core.segmentOptions);
 }
 
 /** SYN-SENT of a forward (RFC 9293 §3.10.7.3). */
@@ -125,6 +127,7 @@ function dialed(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
     return;
   }
   if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0) return;
+  core.follow(flow, packet.ingress);
   takeSyn(flow, packet, core.segmentOptions);
   if (!acknowledged) {
     core.setState(flow, 'SYN-RECEIVED');
@@ -185,6 +188,7 @@ function synchronized(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
     challenge(core, flow);
     return;
   }
+  core.follow(flow, packet.ingress);
   const options = core.segmentOptions;
   if (headerLength === TCP_HEADER_LENGTH) options.sackCount = 0;
   else parseTcpOptions(bytes, at, headerLength, options);

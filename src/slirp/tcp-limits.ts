@@ -4,14 +4,13 @@
 export const MAX_FLOWS = 16_384;
 /** Host connects under way; and as many dials towards guests. */
 export const MAX_CONNECTING = 1024;
-/** No guest takes more than this part of either, or of the pool, so that another one still gets through. */
-export const GUEST_SHARE = 0.75;
 /**
- * Out-of-order data, which may be refused (RFC 2018, 8), takes less: half of the pool for a guest, so that it can download
- * as well, and nothing while less than a quarter is free, whoever and under how many addresses it is.
+ * Out-of-order data, which may be refused (RFC 2018, 8), takes less of the pool than other bytes: one port may hold as much
+ * as it leaves free, so that its guests can download as well, and others find room for theirs.
  */
-export const PIECES_SHARE = 0.5;
-export const PIECES_LEAVE_FREE = 0.25;
+export const PIECES_OF_FREE = 1;
+/** A dial that its guest has not answered for so long gives way to a new one. Its SYN was sent twice by then. */
+export const DIAL_PATIENCE_MS = 2000;
 /** Entries looked at when a new flow needs the place of an old one. */
 export const EVICTION_DEPTH = 64;
 /** A flow unused for this long may have to give way to a new one. */
@@ -79,7 +78,7 @@ export const WINDOW_CHECK_MS = 20;
 /** ACKs to segments that carry nothing acceptable, per flow and half second (RFC 5961 §7; two peers must not ping-pong). */
 export const DUBIOUS_ACKS = 10;
 export const DUBIOUS_PERIOD_MS = 500;
-/** Challenge ACKs of the whole stack per second. */
+/** Challenge ACKs of the whole stack per second; each port has its share. */
 export const CHALLENGE_ACKS = 100;
 /** Bytes of a guest's SYN kept to be quoted by an ICMP error. */
 export const QUOTE_BYTES = 128;

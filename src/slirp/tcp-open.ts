@@ -6,9 +6,13 @@
  * A connection that a forward accepted: the guest gets a SYN; nothing is read from the socket before it has answered, but
  * an error of it ends the dial at once. Its end does not: who sent a request and closed that half waits for the answer.
  *
- * Caps on flows and on those still connecting, in all and per guest; the latter apart for each direction, as strangers at
- * a forward must not keep the guest from the outside. At the cap the longest unused flow gives way if it has been silent
- * for a minute; otherwise the new one is refused. TIME-WAIT has a cap of its own.
+ * Caps on flows and on those still connecting, with a share for each port that guests come in by; the latter apart for each
+ * direction, as strangers at a forward must not keep the guest from the outside. Beyond its share,
+ *   a connect takes the place of the one whose SYN was last repeated longest ago. Its program has most likely given up;
+ *   if not, the next repetition begins anew.
+ *   a dial takes the place of the oldest that has not been answered for a while; without one the client is refused.
+ *   a flow takes the place of the longest unused one if that has been silent for a minute; else it is refused.
+ * What belonged to a port that is gone gives way first, whatever its age. TIME-WAIT has a cap of its own.
  */
 import type { StreamSocket } from '../net/host.ts';
 import {
@@ -22,18 +26,18 @@ import {
   tcpWindow,
 } from '../wire/index.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
-import { STRANGERS } from './shares.ts';
+import { ORPHANS, STRANGERS } from './shares.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { abort } from './tcp-end.ts';
-import { type GuestRecord, NEVER, TcpFlow } from './tcp-flow.ts';
+import { NEVER, TcpFlow } from './tcp-flow.ts';
 import { attachSocket, watch } from './tcp-host.ts';
 import {
   CONNECT_TIMEOUT_MS,
   DEFAULT_MSS_IPV4,
   DEFAULT_MSS_IPV6,
+  DIAL_PATIENCE_MS,
   EVICTION_DEPTH,
   EVICTION_IDLE_MS,
-  GUEST_SHARE,
   INITIAL_RTO_MS,
   INITIAL_WINDOW,
   KEEPALIVE_IDLE_MS,
@@ -60,9 +64,13 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
     else refuseStray(core, packet, guestPort, remotePort);
     return;
   }
-  const record = admit(core, source, packet.ingress, 'connecting');
-  if (record === undefined) return;
-  const flow = createFlow(core, guestPort, destination, remotePort, record, packet.ingress);
+  const { ingress } = packet;
+  if (!mayAdd(core, ingress)) return;
+  for (let loser = core.connecting.loser(ingress); loser !== undefined; loser = core.connecting.loser(ingress)) {
+    core.ip.drop('tcp-connecting-limit');
+    abort(core, loser, false);
+  }
+  const flow = createFlow(core, source, guestPort, destination, remotePort, ingress, ingress);
   flow.tos = packet.tos & ~ECN_BITS;
   takeSyn(flow, packet, core.segmentOptions);
   core.setState(flow, 'SYN-SENT');
@@ -102,18 +110,21 @@ function answerGuest(core: TcpCore, flow: TcpFlow): void {
   beginHandshake(core, flow);
 }
 
-/** An accepted connection dials `guest`. False: at a cap, the caller resets it. */
+/**
+ * An accepted connection dials `guest`. False: at a cap, the caller resets it.
+ * @param forward whose share of the dials it takes.
+ */
 export function dialGuest(
   core: TcpCore,
   socket: StreamSocket,
+  forward: number,
   guest: IpAddress,
   guestPort: number,
   remote: IpAddress,
   remotePort: number,
 ): boolean {
-  const record = admit(core, guest, STRANGERS, 'dialing');
-  if (record === undefined) return false;
-  const flow = createFlow(core, guestPort, remote, remotePort, record, STRANGERS);
+  if (!mayDial(core, forward) || !mayAdd(core, STRANGERS)) return false;
+  const flow = createFlow(core, guest, guestPort, remote, remotePort, STRANGERS, forward);
   flow.hostConnected = true;
   core.counters.accepted++;
   attachSocket(core, flow, socket, () => {});
@@ -159,56 +170,57 @@ export function established(core: TcpCore, flow: TcpFlow): void {
   core.rounds.schedule(flow);
 }
 
-/** Room for one more flow of this guest, perhaps in place of an old one. */
-function admit(
-  core: TcpCore,
-  guest: IpAddress,
-  ingress: number,
-  stage: 'connecting' | 'dialing',
-): GuestRecord | undefined {
-  const record = core.guestRecord(guest);
-  let refused: string | undefined;
-  if (core[stage] >= core.maxConnecting || record[stage] >= core.maxConnecting * GUEST_SHARE) {
-    refused = `tcp-${stage}-limit`;
-  } else if (core.table.size >= core.maxFlows || record.flows >= core.maxFlows * GUEST_SHARE) {
-    if (!evict(core, ingress)) refused = 'tcp-flow-limit';
+/** Room for one more dial of this forward, perhaps in place of one that its guest leaves unanswered. */
+function mayDial(core: TcpCore, forward: number): boolean {
+  for (let loser = core.dialing.loser(forward); loser !== undefined; loser = core.dialing.loser(forward)) {
+    core.ip.drop('tcp-dialing-limit');
+    if (core.now() - loser.startedAt < DIAL_PATIENCE_MS) return false;
+    abort(core, loser, true);
   }
-  if (refused === undefined) return core.guestRecord(guest);
-  core.ip.drop(refused);
-  if (record.flows === 0) core.guests.delete(record.key);
-  return undefined;
+  return true;
 }
 
-function evict(core: TcpCore, ingress: number): boolean {
-  let flow = core.table.loser(ingress) ?? core.table.oldestOf(ingress);
+/** Room for one more flow of this port, perhaps in place of an old one. */
+function mayAdd(core: TcpCore, ingress: number): boolean {
+  for (let loser = core.table.loser(ingress); loser !== undefined; loser = core.table.loser(ingress)) {
+    const flow = loser.ingress === ORPHANS ? loser : longSilent(core, loser);
+    if (flow === undefined) {
+      core.ip.drop('tcp-flow-limit');
+      return false;
+    }
+    core.counters.evicted++;
+    abort(core, flow, true);
+  }
+  return true;
+}
+
+/** The first of `flow` and those used after it that has been silent for long. */
+function longSilent(core: TcpCore, flow: TcpFlow | undefined): TcpFlow | undefined {
   const idleSince = core.now() - EVICTION_IDLE_MS;
   for (let i = 0; i < EVICTION_DEPTH && flow !== undefined; i++, flow = flow.newer) {
-    if (flow.heardAt < idleSince) {
-      core.counters.evicted++;
-      abort(core, flow, true);
-      return true;
-    }
+    if (flow.heardAt < idleSince) return flow;
   }
-  return false;
+  return undefined;
 }
 
 function createFlow(
   core: TcpCore,
+  guest: IpAddress,
   guestPort: number,
   remote: IpAddress,
   remotePort: number,
-  record: GuestRecord,
   ingress: number,
+  handshakeOwner: number,
 ): TcpFlow {
   const forwarded = ingress === STRANGERS;
-  const remoteAddress = core.keptAddress(remote);
-  const path = core.ip.openPath(record.address, remoteAddress);
-  const flow = new TcpFlow(record.address, guestPort, remoteAddress, remotePort, path, record, forwarded, core.pool);
+  const [ours, theirs] = [core.keptGuest(guest), core.keptRemote(remote)];
+  const path = core.ip.openPath(ours, theirs);
+  const flow = new TcpFlow(ours, guestPort, theirs, remotePort, path, forwarded, core.pool);
   flow.ingress = ingress;
   flow.timer = core.ip.host.timers.create(() => onTimer(core, flow));
   flow.startedAt = core.now();
   flow.heardAt = flow.startedAt;
-  core.register(flow);
+  core.register(flow, handshakeOwner);
   return flow;
 }
 

@@ -329,7 +329,7 @@ describe('TcpStack', () => {
     guest.vanish();
   });
 
-  it('leaves some of the pool to another guest, whatever the number of flows', async () => {
+  it('leaves some of the pool to the guest of another port, whatever the number of flows', async () => {
     const pool = new ChunkPool(8 * CHUNK_BYTES);
     const world = createWorld({ pool });
     const servers = await serve(world);
@@ -338,7 +338,7 @@ describe('TcpStack', () => {
     for (const server of servers) server.send(randomBytes(100_000));
     world.test.advance(100);
     expect(pool.usedBytes).toBe(6 * CHUNK_BYTES);
-    const other = connect(world, { guest: ipv4Address(0x0a000210), guestPort: 6000 });
+    const other = connect(world, { guest: ipv4Address(0x0a000210), ingress: 2, guestPort: 6000 });
     const bytes = randomBytes(500_000);
     servers[20]?.send(bytes);
     world.test.advance(1000);
@@ -346,7 +346,7 @@ describe('TcpStack', () => {
     for (const guest of guests) guest.vanish();
   });
 
-  it('leaves some of the pool to another guest, whatever a guest sends out of order, under two addresses', async () => {
+  it('leaves some of the pool to other ports, whatever guests send out of order, under two addresses', async () => {
     const pool = new ChunkPool(8 * CHUNK_BYTES);
     const world = createWorld({ pool });
     const servers = await serve(world);
@@ -364,9 +364,9 @@ describe('TcpStack', () => {
       }
       return pool.usedBytes / CHUNK_BYTES;
     });
-    expect(used).toEqual([4, 6]);
-    expect(world.stack.statistics()['tcp.outOfOrderRefused']).toBe(600 - 192);
-    const other = connect(world, { guest: ipv4Address(0x0a000210), guestPort: 6000 });
+    expect(used).toEqual([4, 4]);
+    expect(world.stack.statistics()['tcp.outOfOrderRefused']).toBe(600 - 128);
+    const other = connect(world, { guest: ipv4Address(0x0a000210), ingress: 2, guestPort: 6000 });
     const bytes = randomBytes(500_000);
     servers[6]?.send(bytes);
     world.test.advance(1000);
@@ -473,6 +473,7 @@ describe('TcpStack', () => {
     expect(world.link.drops).toEqual({ 'tcp-connecting-limit': 7 });
     world.link.inject({
       guest: ipv4Address(0x0a000210),
+      ingress: 2,
       remote: HOST_ALIAS,
       remotePort: 80,
       guestPort: 1,

@@ -12,7 +12,8 @@ import { isInet } from '../net/host.ts';
 import { seqDiff } from '../wire/index.ts';
 import { addressText } from './address.ts';
 import type { IpAddress, IpLayer, IpPacket } from './ip-layer.ts';
-import { guestKey, TcpCore, type TcpStackOptions } from './tcp-core.ts';
+import { ORPHANS } from './shares.ts';
+import { TcpCore, type TcpStackOptions } from './tcp-core.ts';
 import { abort } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { type ForwardRule, TcpForwards } from './tcp-forward.ts';
@@ -42,13 +43,15 @@ export class TcpStack {
 
   /** The way to `guest` is clear again after BUSY: its flows go on. */
   resumeGuest(guest: IpAddress): void {
-    const record = this.#core.guests.get(guestKey(guest));
-    if (record !== undefined) this.#core.unpark(record);
+    this.#core.unpark(guest);
   }
 
   /** The port is gone: what its guests hold gives way first from now on. */
   ingressGone(ingress: number): void {
-    this.#core.table.orphan(ingress);
+    const core = this.#core;
+    for (let flow = core.table.oldestOf(ingress); flow !== undefined; flow = core.table.oldestOf(ingress)) {
+      core.follow(flow, ORPHANS);
+    }
   }
 
   /**
@@ -83,16 +86,14 @@ export class TcpStack {
 
   /** Counters and gauges; keys begin with `tcp.`. */
   statistics(): Record<string, number> {
-    const { counters, pool, table, timeWait, connecting, dialing, guests } = this.#core;
+    const { counters, pool, table, timeWait, connecting, dialing, parked } = this.#core;
     const result: Record<string, number> = {};
     for (const [name, value] of Object.entries(counters)) result[`tcp.${name}`] = value as number;
-    let parked = 0;
-    for (const record of guests.values()) parked += record.parked.length;
     result['tcp.flows'] = table.size;
     result['tcp.timeWait'] = timeWait.size;
-    result['tcp.connecting'] = connecting;
-    result['tcp.dialing'] = dialing;
-    result['tcp.parkedNow'] = parked;
+    result['tcp.connecting'] = connecting.size;
+    result['tcp.dialing'] = dialing.size;
+    result['tcp.parkedNow'] = parked.size;
     result['tcp.poolBytes'] = pool.usedBytes;
     result['tcp.poolPeakBytes'] = pool.peakBytes;
     result['tcp.poolRefused'] = pool.refused;

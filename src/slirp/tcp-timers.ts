@@ -51,7 +51,7 @@ function onRetransmit(core: TcpCore, flow: TcpFlow, now: number): void {
     flow.rexmitAt = now + Math.max(flow.rto, PARK_CHECK_MS);
     if (flow.parked && !core.ip.busyGuests.has(flow.guest)) {
       if (flightSize(flow) === 0) flow.rexmitAt = NEVER;
-      core.unpark(flow.record);
+      core.unpark(flow.guest);
     }
     return;
   }

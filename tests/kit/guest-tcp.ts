@@ -20,6 +20,8 @@ export interface GuestTcpOptions {
   guestPort: number;
   /** The link's guest unless given. */
   guest?: IpAddress;
+  /** The port it comes in by. */
+  ingress?: number;
   /** Begins here; near the wrap by default. */
   iss?: number;
   mss?: number;
@@ -78,6 +80,7 @@ export class GuestTcp {
       sack: true,
       window: 262_144,
       guest: link.guest,
+      ingress: 1,
       ...options,
     };
     this.#iss = this.options.iss;
@@ -324,6 +327,7 @@ export class GuestTcp {
     const answer = this.state === 'open';
     this.link.send({
       guest: this.options.guest,
+      ingress: this.options.ingress,
       remote: this.options.remote,
       guestPort: this.options.guestPort,
       remotePort: this.options.remotePort,
@@ -341,6 +345,7 @@ export class GuestTcp {
     const window = Math.min(65535, Math.max(0, this.options.window - this.#held) >> shift);
     const fields = {
       guest: this.options.guest,
+      ingress: this.options.ingress,
       remote: this.options.remote,
       guestPort: this.options.guestPort,
       remotePort: this.options.remotePort,

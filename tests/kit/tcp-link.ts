@@ -39,6 +39,8 @@ export interface LinkFaults {
 
 export interface SegmentFields {
   guest?: IpAddress;
+  /** The port it comes in by: 1 unless given. */
+  ingress?: number;
   remote: IpAddress;
   guestPort: number;
   remotePort: number;
@@ -366,7 +368,7 @@ export function buildPacket(defaultGuest: IpAddress, fields: SegmentFields): { b
     transportOffset: at,
     transportLength,
     sourceMac: 0x525400123456,
-    ingress: 1,
+    ingress: fields.ingress ?? 1,
     source: guest.slice(),
     destination: fields.remote.slice(),
     toGroup: false,
