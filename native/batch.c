@@ -11,7 +11,7 @@
 
 #define MOST 64
 #define STRIDE 128
-#define CONTROL 96
+#define CONTROL 128
 /* Of a message that the kernel cuts. */
 #define MOST_SEGMENTED 65000
 #ifndef UDP_SEGMENT
@@ -19,7 +19,7 @@
 #endif
 
 typedef struct {
-  ny_window bytes, addresses, ttl, tos;
+  ny_window bytes, addresses, locals, ttl, tos; /* locals.data NULL: not wanted */
   int32_t *offset, *length, *address_length;
   size_t capacity;
 } batch;
@@ -38,8 +38,13 @@ static bool read_batch(napi_env env, napi_value object, batch *b) {
   if (!property(env, object, "addresses", &v) || !ny_bytes(env, v, &b->addresses)) return false;
   if (!property(env, object, "ttl", &v) || !ny_bytes(env, v, &b->ttl)) return false;
   if (!property(env, object, "tos", &v) || !ny_bytes(env, v, &b->tos)) return false;
+  napi_valuetype type;
+  b->locals = (ny_window){NULL, 0};
+  if (!property(env, object, "locals", &v) || napi_typeof(env, v, &type) != napi_ok) return false;
+  if (type != napi_undefined && !ny_bytes(env, v, &b->locals)) return false;
   if (lengths < b->capacity || names < b->capacity || b->ttl.length < b->capacity || b->tos.length < b->capacity ||
-      b->addresses.length / STRIDE < b->capacity) {
+      b->addresses.length / STRIDE < b->capacity ||
+      (b->locals.data != NULL && b->locals.length / STRIDE < b->capacity)) {
     napi_throw_range_error(env, NULL, "the batch's arrays differ in length");
     return false;
   }
@@ -66,6 +71,33 @@ static void append(struct msghdr *message, int level, int type, const void *valu
   message->msg_controllen += CMSG_SPACE(size);
 }
 
+/* Whether datagram `i` leaves from an address of ours that is said; it may lie anywhere. */
+static bool has_local(const batch *b, size_t i, sa_family_t family) {
+  if (b->locals.data == NULL) return false;
+  sa_family_t is;
+  memcpy(&is, b->locals.data + i * STRIDE + offsetof(struct sockaddr, sa_family), sizeof is);
+  return is == family;
+}
+
+static bool same_local(const batch *b, size_t i, size_t j) {
+  return b->locals.data == NULL ||
+         memcmp(b->locals.data + i * STRIDE, b->locals.data + j * STRIDE, sizeof(struct sockaddr_in6)) == 0;
+}
+
+static void append_local(struct msghdr *m, const uint8_t *local, bool v6) {
+  if (v6) {
+    struct sockaddr_in6 from;
+    memcpy(&from, local, sizeof from);
+    struct in6_pktinfo info = {.ipi6_addr = from.sin6_addr, .ipi6_ifindex = from.sin6_scope_id};
+    append(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+  } else {
+    struct sockaddr_in from;
+    memcpy(&from, local, sizeof from);
+    struct in_pktinfo info = {.ipi_spec_dst = from.sin_addr};
+    append(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+  }
+}
+
 typedef struct {
   struct mmsghdr messages[MOST];
   struct iovec iov[MOST];
@@ -78,7 +110,7 @@ static bool follows(const batch *b, size_t first, size_t next) {
   int32_t names = b->address_length[first];
   return b->length[next - 1] == b->length[first] && b->length[next] > 0 && b->length[next] <= b->length[first] &&
          b->address_length[next] == names && b->ttl.data[next] == b->ttl.data[first] &&
-         b->tos.data[next] == b->tos.data[first] &&
+         b->tos.data[next] == b->tos.data[first] && same_local(b, first, next) &&
          memcmp(b->addresses.data + next * STRIDE, b->addresses.data + first * STRIDE, (size_t)names) == 0;
 }
 
@@ -112,6 +144,7 @@ static unsigned compose(const batch *b, size_t first, size_t end, bool v6, bool 
     int ttl = b->ttl.data[i], tos = b->tos.data[i];
     if (ttl != 0) append(m, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_HOPLIMIT : IP_TTL, &ttl, sizeof ttl);
     if (tos != 0) append(m, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &tos, sizeof tos);
+    if (has_local(b, i, v6 ? AF_INET6 : AF_INET)) append_local(m, b->locals.data + i * STRIDE, v6);
     uint16_t size = (uint16_t)b->length[i];
     if (run > 1) append(m, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
     if (m->msg_controllen == 0) m->msg_control = NULL;
@@ -164,8 +197,25 @@ static napi_value send_batch(napi_env env, napi_callback_info info) {
   return ny_number(env, datagrams);
 }
 
+/* The address of ours that a datagram came to (IP_PKTINFO), as a sockaddr without a port. */
+static void note_local(batch *b, size_t i, const struct cmsghdr *c) {
+  if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+    struct in_pktinfo info;
+    memcpy(&info, CMSG_DATA(c), sizeof info);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = info.ipi_spec_dst};
+    memcpy(b->locals.data + i * STRIDE, &to, sizeof to);
+  } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+    struct in6_pktinfo info;
+    memcpy(&info, CMSG_DATA(c), sizeof info);
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = info.ipi6_addr};
+    if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) to.sin6_scope_id = info.ipi6_ifindex;
+    memcpy(b->locals.data + i * STRIDE, &to, sizeof to);
+  }
+}
+
 static void note_control(batch *b, size_t i, struct msghdr *m) {
   b->ttl.data[i] = b->tos.data[i] = 0;
+  if (b->locals.data != NULL) memset(b->locals.data + i * STRIDE, 0, sizeof(struct sockaddr_in6));
   for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
     int value = 0;
     size_t size = c->cmsg_len - CMSG_LEN(0);
@@ -175,6 +225,7 @@ static void note_control(batch *b, size_t i, struct msghdr *m) {
       b->ttl.data[i] = (uint8_t)value;
     if ((v6 && c->cmsg_type == IPV6_TCLASS) || (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS))
       b->tos.data[i] = (uint8_t)value;
+    if (b->locals.data != NULL) note_local(b, i, c);
   }
 }
 

@@ -1,7 +1,7 @@
 /* The addon's entry: system calls for netyard's Node host, and no policy (README.md). */
 #include "netyard.h"
 
-#define ABI 2
+#define ABI 3
 
 napi_value ny_number(napi_env env, int64_t value) {
   napi_value result;

@@ -192,6 +192,11 @@ export interface DatagramBatch {
   readonly length: Int32Array;
   /** Source (receive) or destination (send; undefined = the connected peer). */
   readonly peer: (SocketAddress | undefined)[];
+  /**
+   * The address of ours that a datagram came to (receive), or leaves from (send; undefined = the kernel's choice); its port
+   * means nothing. Of sockets opened with `localAddresses`, on hosts that know; others leave it alone.
+   */
+  readonly local?: (SocketAddress | undefined)[];
   /** TTL/hop limit and TOS to send with; 0 = the default. */
   readonly ttl: Uint8Array;
   readonly tos: Uint8Array;
@@ -338,6 +343,8 @@ export interface DatagramOptions {
    */
   readonly usableBy?: string;
   readonly multicast?: Multicast;
+  /** Fills and heeds `local` of batches. Without the native layer it does nothing. */
+  readonly localAddresses?: boolean;
   /** Raw IP of this protocol number instead of UDP. IPv4 datagrams are received with their IP header (raw(7)). */
   readonly rawProtocol?: number;
 }

@@ -16,6 +16,7 @@ export class EchoRequest {
   /** As the guest wrote to it. */
   destination: IpAddress = NOWHERE;
   peer: InetAddress;
+  readonly local = undefined;
   /** For ICMP errors. */
   quote: Uint8Array | undefined;
   quoteLength = 0;

@@ -7,14 +7,7 @@
  */
 import type { Flow } from '../net/client.ts';
 import { Frame } from '../net/frame.ts';
-import {
-  type DatagramBatch,
-  type DatagramSocket,
-  HostError,
-  isInet,
-  type SocketAddress,
-  type Timer,
-} from '../net/host.ts';
+import { type DatagramSocket, HostError, isInet, type SocketAddress, type Timer } from '../net/host.ts';
 import {
   emitIcmp,
   ICMP_ECHO_REPLY,
@@ -32,7 +25,7 @@ import { isForGuest, MAX_RECORDS, newRecord } from './icmp-record.ts';
 import type { GuestPath, IpAddress, IpPacket } from './ip-layer.ts';
 import { ORPHANS } from './shares.ts';
 import type { UdpLayer } from './udp-layer.ts';
-import { newBatch, UdpSender } from './udp-sender.ts';
+import { newBatch, type UdpBatch, UdpSender } from './udp-sender.ts';
 
 export const MAX_FLOWS = 256;
 export const IDLE_MS = 240_000;
@@ -52,7 +45,7 @@ const OUT_OF_SOCKETS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUF
 interface Buffers {
   readonly sender: UdpSender;
   readonly arena: Uint8Array;
-  readonly batch: DatagramBatch;
+  readonly batch: UdpBatch;
 }
 
 export class EchoRelay {
@@ -204,7 +197,7 @@ export class EchoRelay {
   ): void {
     this.#requests++;
     flow.sentAt = this.#layer.host.clock.now();
-    this.#memory().sender.add(socket, bytes, offset, length, request.peer, request.ttl, request.tos);
+    this.#memory().sender.add(socket, bytes, offset, length, request, request.ttl, request.tos);
   }
 
   #memory(): Buffers {

@@ -27,6 +27,8 @@ export class UdpErrors {
     if (relayed || error === undefined) return;
     const flow = owner.last;
     const quote = flow?.quote;
+    // The address that the client wrote to may be gone: the next answer leaves from one that is there.
+    if (flow !== undefined) flow.local = undefined;
     this.#layer.drop(`udp-error-${error.code}`);
     if (flow === undefined || quote === undefined || error.code === 'EMSGSIZE') return;
     // Only a send that failed at once is told by its code alone.

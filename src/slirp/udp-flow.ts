@@ -1,5 +1,5 @@
 /** The two tables of the UDP NAT: flows by 4-tuple, and host sockets by guest endpoint. */
-import type { DatagramSocket, InetAddress } from '../net/host.ts';
+import type { DatagramSocket, InetAddress, SocketAddress } from '../net/host.ts';
 import type { FlowNode } from './flow-table.ts';
 import type { GuestPath, IpAddress, IpPacket } from './ip-layer.ts';
 import { quoteLength, quotePacket } from './packet-quote.ts';
@@ -21,6 +21,8 @@ export class UdpFlow implements FlowNode<UdpFlow> {
   readonly socket: UdpHostSocket;
   /** The remote endpoint as the host side sees it. */
   readonly peer: InetAddress;
+  /** Of a forward: the address of ours that the remote wrote to last; answers leave from it. */
+  local: SocketAddress | undefined;
   readonly path: GuestPath;
   usedAt: number;
   sentAt = Number.NEGATIVE_INFINITY;

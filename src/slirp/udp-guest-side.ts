@@ -3,7 +3,7 @@
  * payload where it was received. While a guest's port is busy, its sockets are not read.
  */
 import { Frame } from '../net/frame.ts';
-import { type DatagramSocket, isInet, type SocketAddress } from '../net/host.ts';
+import { type DatagramSocket, isInet } from '../net/host.ts';
 import { emitUdp, PROTOCOL_UDP, UDP_HEADER_LENGTH, UDP_MAX_PAYLOAD } from '../wire/index.ts';
 import { sameAddress } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
@@ -44,8 +44,9 @@ export class UdpGuestSide {
     for (let round = 0; round < RECEIVE_ROUNDS; round++) {
       const count = socket.receiveBatch(batch);
       for (let i = 0; i < count; i++) {
-        this.#deliver(owner, batch.peer[i], batch.offset[i] ?? 0, batch.length[i] ?? 0);
+        this.#deliver(owner, i);
         batch.peer[i] = undefined;
+        batch.local[i] = undefined;
         if (owner.socket !== socket) return;
       }
       if (count < RECEIVE_COUNT || this.#layer.busyGuests.has(owner.guest)) break;
@@ -70,8 +71,11 @@ export class UdpGuestSide {
     this.#parked.delete(owner);
   }
 
-  /** The datagram lies in the arena, `offset` behind HEADROOM; datagrams before it were delivered already. */
-  #deliver(owner: UdpHostSocket, from: SocketAddress | undefined, offset: number, length: number): void {
+  /** Headers are written in front of the datagram, over those before it: they were delivered already. */
+  #deliver(owner: UdpHostSocket, index: number): void {
+    const batch = this.#batch;
+    const from = batch.peer[index];
+    const length = batch.length[index] as number;
     if (from === undefined || !isInet(from) || length > UDP_MAX_PAYLOAD) {
       this.#layer.drop('udp-reply-invalid');
       return;
@@ -80,10 +84,11 @@ export class UdpGuestSide {
     if (flow === undefined) return;
     flow.usedAt = this.#layer.host.clock.now();
     flow.answered = true;
+    flow.local = batch.local[index];
     owner.last = flow;
     this.#flows.table.touch(flow);
     const { path } = flow;
-    const at = HEADROOM + offset - UDP_HEADER_LENGTH;
+    const at = HEADROOM + (batch.offset[index] as number) - UDP_HEADER_LENGTH;
     emitUdp(this.#arena, at, flow.remotePort, flow.guestPort, length, path.pseudoSum);
     path.writeHeaders(this.#arena, at, UDP_HEADER_LENGTH + length, PROTOCOL_UDP, flow.tos);
     const start = at - path.headroom;

@@ -68,7 +68,7 @@ export class UdpHostSide {
     }
     owner.last = flow;
     flow.sentAt = this.#host.clock.now();
-    this.#sender.add(socket, bytes, offset, length, flow.peer, ttl, tos);
+    this.#sender.add(socket, bytes, offset, length, flow, ttl, tos);
   }
 
   /** Resolves when the socket's port is free. */

@@ -3,6 +3,8 @@ import { createTestHost } from '../../tests/kit/host.ts';
 import type { DatagramBatch, DatagramSocket } from '../net/host.ts';
 import { UdpSender } from './udp-sender.ts';
 
+const WAY = { peer: { family: 'ipv4', host: '127.0.0.1', port: 9 }, local: undefined } as const;
+
 function setUp(takes = Number.POSITIVE_INFINITY) {
   const { loop } = createTestHost();
   const drops: string[] = [];
@@ -17,7 +19,7 @@ function setUp(takes = Number.POSITIVE_INFINITY) {
       },
     }) as unknown as DatagramSocket;
   const add = (to: DatagramSocket, byte: number, length = 1) =>
-    sender.add(to, new Uint8Array(length + 2).fill(byte), 1, length, undefined, 64, 0);
+    sender.add(to, new Uint8Array(length + 2).fill(byte), 1, length, WAY, 64, 0);
   return { loop, drops, sender, sends, socket, add };
 }
 

@@ -11,13 +11,24 @@ const COUNT = 256;
 const BATCH = 64;
 const NONE = -1;
 
-export function newBatch(bytes: Uint8Array, count: number): DatagramBatch {
+export interface UdpBatch extends DatagramBatch {
+  readonly local: (SocketAddress | undefined)[];
+}
+
+/** Where a datagram goes, and from which address of ours; undefined = the kernel's choice. */
+export interface Way {
+  readonly peer: SocketAddress;
+  readonly local: SocketAddress | undefined;
+}
+
+export function newBatch(bytes: Uint8Array, count: number): UdpBatch {
   return {
     bytes,
     count: 0,
     offset: new Int32Array(count),
     length: new Int32Array(count),
     peer: new Array<SocketAddress | undefined>(count).fill(undefined),
+    local: new Array<SocketAddress | undefined>(count).fill(undefined),
     ttl: new Uint8Array(count),
     tos: new Uint8Array(count),
   };
@@ -51,13 +62,12 @@ export class UdpSender {
     this.#drop = drop;
   }
 
-  /** @param peer undefined = the socket's own. */
   add(
     socket: DatagramSocket,
     bytes: Uint8Array,
     offset: number,
     length: number,
-    peer: SocketAddress | undefined,
+    way: Way,
     ttl: number,
     tos: number,
   ): void {
@@ -73,7 +83,8 @@ export class UdpSender {
     all.bytes.set(bytes.subarray(offset, offset + length), this.#bytes);
     all.offset[i] = this.#bytes;
     all.length[i] = length;
-    all.peer[i] = peer;
+    all.peer[i] = way.peer;
+    all.local[i] = way.local;
     all.ttl[i] = ttl;
     all.tos[i] = tos;
     this.#bytes += length;
@@ -89,13 +100,14 @@ export class UdpSender {
     }
     if (this.#used > 1) this.#places.clear();
     all.peer.fill(undefined, 0, all.count);
+    all.local.fill(undefined, 0, all.count);
     all.count = 0;
     this.#used = 0;
     this.#bytes = 0;
     this.#current = undefined;
   }
 
-  /** The socket is going, or changes its peer: what waits for it is sent first. */
+  /** The socket is going: what waits for it is sent first. */
   flushOf(socket: DatagramSocket): void {
     for (let place = 0; place < this.#used; place++) {
       if (this.#chains[place]?.socket === socket) {
@@ -134,6 +146,7 @@ export class UdpSender {
         batch.offset[count] = all.offset[i] as number;
         batch.length[count] = all.length[i] as number;
         batch.peer[count] = all.peer[i];
+        batch.local[count] = all.local[i];
         batch.ttl[count] = all.ttl[i] as number;
         batch.tos[count] = all.tos[i] as number;
         count++;
@@ -142,6 +155,7 @@ export class UdpSender {
       const sent = Math.max(0, socket.sendBatch(batch));
       for (let lost = sent; lost < count; lost++) this.#drop('udp-host-full');
       batch.peer.fill(undefined, 0, count);
+      batch.local.fill(undefined, 0, count);
     }
     batch.count = 0;
   }

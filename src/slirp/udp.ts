@@ -93,7 +93,9 @@ export class UdpStack {
   /** Listens on a host port for a guest. Rejects with HostError. */
   async addForward(hostAddress: InetAddress, guestAddress: IpAddress, guestPort: number): Promise<UdpForward> {
     const owner = new UdpHostSocket(guestAddress, guestPort, STRANGERS, true);
-    const socket = await this.#layer.host.sockets.datagram({ family: hostAddress.family, bind: hostAddress });
+    const { family } = hostAddress;
+    const options = { family, bind: hostAddress, localAddresses: true };
+    const socket = await this.#layer.host.sockets.datagram(options);
     if (this.#closed) {
       await socket.close();
       throw new HostError('ECANCELED', 'Operation canceled');

@@ -72,6 +72,11 @@ export interface NativeBatch {
   readonly addresses: Uint8Array;
   /** Length of each address; 0 = none (send: the connected peer). */
   readonly addressLength: Int32Array;
+  /**
+   * The addresses of ours, as `addresses`, family 0 = none: that one leaves from (IP_PKTINFO), and that one came to, where
+   * the socket has that option on.
+   */
+  readonly locals?: Uint8Array | undefined;
   /** TTL or hop limit and TOS or traffic class; 0 = the default, or not known. */
   readonly ttl: Uint8Array;
   readonly tos: Uint8Array;

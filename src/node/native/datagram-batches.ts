@@ -20,6 +20,7 @@ export class ReceiveSlots implements NativeBatch {
   readonly length = new Int32Array(DATAGRAM_BUDGET);
   readonly addresses = new Uint8Array(DATAGRAM_BUDGET * SOCKADDR_BYTES);
   readonly addressLength = new Int32Array(DATAGRAM_BUDGET);
+  readonly locals = new Uint8Array(DATAGRAM_BUDGET * SOCKADDR_BYTES);
   readonly ttl = new Uint8Array(DATAGRAM_BUDGET);
   readonly tos = new Uint8Array(DATAGRAM_BUDGET);
   readonly #context: NativeContext;
@@ -68,6 +69,7 @@ export class ReceiveSlots implements NativeBatch {
       batch.length[taken] = length;
       const at = slot * SOCKADDR_BYTES;
       batch.peer[taken] = addresses.decode(this.addresses, at, this.addressLength[slot] as number);
+      if (batch.local !== undefined) batch.local[taken] = addresses.decode(this.locals, at, SOCKADDR_BYTES);
       used += length;
       taken++;
     }
@@ -80,6 +82,7 @@ export class ReceiveSlots implements NativeBatch {
 export class Leftovers {
   readonly #bytes: Uint8Array[] = [];
   readonly #peers: (SocketAddress | undefined)[] = [];
+  readonly #locals: (SocketAddress | undefined)[] = [];
 
   /** Copies the slots from `first` to `count`. */
   constructor(context: NativeContext, first: number, count: number) {
@@ -93,6 +96,7 @@ export class Leftovers {
       this.#bytes.push(receiveSlots.bytes.slice(slot * SLOT_BYTES, slot * SLOT_BYTES + length));
       const at = slot * SOCKADDR_BYTES;
       this.#peers.push(addresses.decode(receiveSlots.addresses, at, receiveSlots.addressLength[slot] as number));
+      this.#locals.push(addresses.decode(receiveSlots.locals, at, SOCKADDR_BYTES));
     }
   }
 
@@ -116,11 +120,13 @@ export class Leftovers {
       batch.offset[taken] = used;
       batch.length[taken] = bytes.length;
       batch.peer[taken] = this.#peers[seen];
+      if (batch.local !== undefined) batch.local[taken] = this.#locals[seen];
       used += bytes.length;
       taken++;
     }
     this.#bytes.splice(0, seen);
     this.#peers.splice(0, seen);
+    this.#locals.splice(0, seen);
     batch.count = taken;
     return taken;
   }
@@ -135,7 +141,10 @@ export class SendSlots implements NativeBatch {
   tos: Uint8Array = new Uint8Array(0);
   addresses = new Uint8Array(0);
   addressLength = new Int32Array(0);
+  locals: Uint8Array | undefined;
+  #locals = new Uint8Array(0);
   #peers: (SocketAddress | undefined)[] = [];
+  #sources: (SocketAddress | undefined)[] = [];
   readonly #context: NativeContext;
 
   constructor(context: NativeContext) {
@@ -155,6 +164,7 @@ export class SendSlots implements NativeBatch {
     this.length = batch.length;
     this.ttl = batch.ttl;
     this.tos = batch.tos;
+    this.locals = undefined;
     for (let i = 0; i < batch.count; i++) {
       const peer = connected ? undefined : batch.peer[i];
       if (peer === this.#peers[i]) continue;
@@ -162,6 +172,19 @@ export class SendSlots implements NativeBatch {
       if (encoded !== undefined) this.addresses.set(encoded, i * SOCKADDR_BYTES);
       this.addressLength[i] = encoded === undefined ? 0 : encoded.length;
       this.#peers[i] = peer;
+    }
+    if (batch.local !== undefined) this.#takeSources(batch.local, batch.count);
+  }
+
+  #takeSources(sources: readonly (SocketAddress | undefined)[], count: number): void {
+    for (let i = 0; i < count; i++) {
+      const source = sources[i];
+      if (source !== undefined) this.locals = this.#locals;
+      if (source === this.#sources[i]) continue;
+      const at = i * SOCKADDR_BYTES;
+      this.#locals.fill(0, at, at + SOCKADDR_BYTES);
+      if (source !== undefined) this.#locals.set(this.#context.addresses.encode(source), at);
+      this.#sources[i] = source;
     }
   }
 
@@ -174,6 +197,8 @@ export class SendSlots implements NativeBatch {
     this.addresses = new Uint8Array(capacity * SOCKADDR_BYTES);
     this.addressLength = new Int32Array(capacity);
     this.#peers = new Array<SocketAddress | undefined>(capacity).fill(undefined);
+    this.#locals = new Uint8Array(capacity * SOCKADDR_BYTES);
+    this.#sources = new Array<SocketAddress | undefined>(capacity).fill(undefined);
   }
 }
 

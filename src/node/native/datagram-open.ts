@@ -13,6 +13,7 @@ import {
   IP_ADD_MEMBERSHIP,
   IP_MULTICAST_IF,
   IP_MULTICAST_LOOP,
+  IP_PKTINFO,
   IP_RECVERR,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
@@ -22,6 +23,7 @@ import {
   IPV6_MULTICAST_IF,
   IPV6_MULTICAST_LOOP,
   IPV6_RECVERR,
+  IPV6_RECVPKTINFO,
   SO_REUSEADDR,
   SOCK_DGRAM,
   SOCK_FLAGS,
@@ -49,6 +51,7 @@ export async function openDatagram(context: NativeContext, options: DatagramOpti
       context.calls.setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     }
     if (family !== 'unix') receiveErrors(context, fd, family);
+    if (options.localAddresses === true) receiveLocals(context, fd, family);
     bindDatagram(context, fd, options);
     if (multicast !== undefined) join(context, fd, family === 'ipv6' ? 'ipv6' : 'ipv4', multicast);
     return fd;
@@ -92,6 +95,11 @@ function receiveErrors(context: NativeContext, fd: number, family: Family): void
   if (family === 'ipv6') context.calls.setsockoptInt(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
   // A dual-stack socket gets ICMP as well.
   context.calls.setsockoptInt(fd, IPPROTO_IP, IP_RECVERR, 1);
+}
+
+function receiveLocals(context: NativeContext, fd: number, family: Family | 'unix'): void {
+  if (family === 'ipv4') context.check(context.calls.setsockoptInt(fd, IPPROTO_IP, IP_PKTINFO, 1));
+  if (family === 'ipv6') context.check(context.calls.setsockoptInt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
 }
 
 /** Without an address to bind, inet sockets get a port, as node:dgram's do; unix and raw ones stay unnamed. */

@@ -132,6 +132,34 @@ describeNative('native datagrams', () => {
       ]);
     });
 
+    it.each(['127.0.0.1', '::1'])('know the address that was written to, and leave from it (%s)', async (host) => {
+      const family = host === '::1' ? 'ipv6' : 'ipv4';
+      const any = { family, host: family === 'ipv6' ? '::' : '0.0.0.0', port: 0 } as const;
+      const server = await open({ family, bind: any, localAddresses: true });
+      const client = await open({ family, bind: { ...any, host } });
+      const { port } = server.localAddress as { port: number };
+      const hosts = family === 'ipv6' ? [host] : [host, '127.7.7.7', '127.7.7.8'];
+      for (const to of hosts) client.sendBatch(batchOf({ family, host: to, port }, numbered(5), numbered(5)));
+      const batch = { ...createBatch(64), local: [] as (SocketAddress | undefined)[] };
+      server.onEvent = () => void server.receiveBatch(batch);
+      server.interest(true, false);
+      await until(() => batch.count === 2 * hosts.length);
+      const twice = hosts.flatMap((to) => [to, to]);
+      expect(batch.local.slice(0, batch.count)).toEqual(twice.map((to) => ({ family, host: to, port: 0 })));
+      expect(server.sendBatch(batch)).toBe(batch.count);
+      const answers = await receive(client, batch.count);
+      expect(answers.map(([, from]) => from)).toEqual(twice.map((to) => ({ family, host: to, port })));
+      // An address that is not ours: refused, and told.
+      const foreign = family === 'ipv6' ? '2001:db8::9' : '192.0.2.9';
+      const codes: (string | undefined)[] = [];
+      server.onEvent = (event) => void (event === 'error' && codes.push(server.takeError()?.code));
+      batch.local[0] = { family, host: foreign, port: 0 };
+      batch.count = 1;
+      expect(server.sendBatch(batch)).toBe(1);
+      await until(() => codes.length > 0);
+      expect(codes).toEqual([expect.any(String)]);
+    });
+
     it('tell a refusal with its ICMP record, connected or not, and send on', async () => {
       const gone = await open({ family: 'ipv4', bind: LOOPBACK });
       const to = gone.localAddress;

@@ -38,6 +38,7 @@ export const IPPROTO_ICMPV6 = 58;
 
 export const TCP_NODELAY = 1;
 
+export const IP_PKTINFO = 8;
 export const IP_RECVERR = 11;
 export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IP_MULTICAST_IF = 32;
@@ -49,6 +50,7 @@ export const IPV6_MULTICAST_LOOP = 19;
 export const IPV6_ADD_MEMBERSHIP = 20;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
 
 export const MSG_PEEK = 2;
 export const MSG_DONTWAIT = 0x40;

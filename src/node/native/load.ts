@@ -9,7 +9,7 @@ import { homeDirectory } from '../identity.ts';
 import type { NativeBinding } from './binding.ts';
 
 /** What native/module.c says as well. */
-const ABI = 2;
+const ABI = 3;
 
 export type Loaded =
   | { readonly binding: NativeBinding; readonly path: string }

@@ -19,6 +19,7 @@ const QUEUE_CAP = 1024;
 export interface Datagram {
   readonly bytes: Uint8Array;
   readonly from: InetAddress;
+  readonly to: InetAddress;
   readonly ttl: number;
   readonly tos: number;
 }
@@ -28,7 +29,14 @@ export type QueuedError = Partial<IcmpRecord> & Pick<IcmpRecord, 'type' | 'code'
 
 /** What the socket needs of the network it is on. */
 export interface DatagramRoute {
-  sendDatagram(socket: MemoryDatagram, to: InetAddress, bytes: Uint8Array, ttl: number, tos: number): void;
+  sendDatagram(
+    socket: MemoryDatagram,
+    to: InetAddress,
+    bytes: Uint8Array,
+    ttl: number,
+    tos: number,
+    local: InetAddress | undefined,
+  ): void;
   /** An error code to answer this send with, from the fault list. */
   sendFault(to: InetAddress): string | undefined;
   datagramGone(socket: MemoryDatagram): void;
@@ -40,6 +48,7 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
   readonly localAddress: InetAddress;
   readonly multicast: Multicast | undefined;
   readonly reuseAddress: boolean;
+  readonly localAddresses: boolean;
   #peer: InetAddress | undefined;
   #queue: Datagram[] = [];
   #error: HostError | undefined;
@@ -59,13 +68,14 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
     loop: VirtualLoop,
     route: DatagramRoute,
     localAddress: InetAddress,
-    options: { multicast: Multicast | undefined; reuseAddress: boolean; icmp: boolean },
+    options: { multicast: Multicast | undefined; reuseAddress: boolean; icmp: boolean; localAddresses?: boolean },
   ) {
     this.#loop = loop;
     this.#route = route;
     this.localAddress = localAddress;
     this.multicast = options.multicast;
     this.reuseAddress = options.reuseAddress;
+    this.localAddresses = options.localAddresses === true;
     if (options.icmp) this.nextError = (record) => this.#nextError(record);
   }
 
@@ -101,7 +111,9 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
       this.sendRoom--;
       const offset = batch.offset[sent] ?? 0;
       const bytes = batch.bytes.slice(offset, offset + (batch.length[sent] ?? 0));
-      this.#route.sendDatagram(this, to, bytes, batch.ttl[sent] || 64, batch.tos[sent] || 0);
+      const local = this.localAddresses ? batch.local?.[sent] : undefined;
+      const from = local !== undefined && isInet(local) ? local : undefined;
+      this.#route.sendDatagram(this, to, bytes, batch.ttl[sent] || 64, batch.tos[sent] || 0, from);
     }
     return sent;
   }
@@ -124,6 +136,7 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
       batch.offset[count] = offset;
       batch.length[count] = datagram.bytes.length;
       batch.peer[count] = datagram.from;
+      if (this.localAddresses && batch.local !== undefined) batch.local[count] = { ...datagram.to, port: 0 };
       batch.ttl[count] = datagram.ttl;
       batch.tos[count] = datagram.tos;
       offset += datagram.bytes.length;

@@ -134,11 +134,21 @@ export class MemoryNetwork {
     return from === to ? 0 : from.link.latencyMs + to.link.latencyMs;
   }
 
-  sendDatagram(from: MemoryHost, socket: MemoryDatagram, to: InetAddress, bytes: Uint8Array, ttl: number, tos: number) {
-    const source = isMulticast(to.host)
+  /** @param local of the sender's, as it asked to send from. */
+  sendDatagram(
+    from: MemoryHost,
+    socket: MemoryDatagram,
+    to: InetAddress,
+    bytes: Uint8Array,
+    ttl: number,
+    tos: number,
+    local?: InetAddress,
+  ): void {
+    let source = isMulticast(to.host)
       ? multicastSource(from, socket, to)
       : sourceAddress(from, socket.localAddress, to);
-    const datagram = { bytes, from: source, ttl, tos };
+    if (local !== undefined) source = { ...local, port: source.port };
+    const datagram = { bytes, from: source, to, ttl, tos };
     if (isMulticast(to.host)) {
       for (const host of this.hosts) {
         if (host === from && !(socket.multicast?.loopback ?? true)) continue;
@@ -191,7 +201,7 @@ export class MemoryNetwork {
     }
     this.#carry(from, host, () => {
       message[0] = to.family === 'ipv6' ? 129 : 0;
-      const reply = { bytes: message, from: { ...to, port: 0 }, ttl: 64, tos: 0 };
+      const reply = { bytes: message, from: { ...to, port: 0 }, to: socket.localAddress, ttl: 64, tos: 0 };
       this.loop.after(this.latency(host, from), () => socket.deliver(reply));
     });
   }

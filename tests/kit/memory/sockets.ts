@@ -149,15 +149,27 @@ export class MemorySockets implements Sockets, DatagramRoute {
       multicast: options.multicast,
       reuseAddress: reuse,
       icmp: this.#host.icmp,
+      localAddresses: options.localAddresses === true,
     });
     this.#host.datagrams.add(socket);
     this.open.add(socket);
     return socket;
   }
 
-  sendDatagram(socket: MemoryDatagram, to: InetAddress, bytes: Uint8Array, ttl: number, tos: number): void {
+  sendDatagram(
+    socket: MemoryDatagram,
+    to: InetAddress,
+    bytes: Uint8Array,
+    ttl: number,
+    tos: number,
+    local: InetAddress | undefined,
+  ): void {
+    if (local !== undefined && !isLoopback(local.host) && !this.#host.owns(local.host)) {
+      socket.raise('EINVAL');
+      return;
+    }
     if (this.#host.pings.has(socket)) this.#network.sendEcho(this.#host, socket, to, bytes, ttl);
-    else this.#network.sendDatagram(this.#host, socket, to, bytes, ttl, tos);
+    else this.#network.sendDatagram(this.#host, socket, to, bytes, ttl, tos, local);
   }
 
   sendFault(to: InetAddress): string | undefined {

@@ -114,7 +114,7 @@ describe('ping to the outside', () => {
       Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 1),
       Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 5),
     ]) {
-      socket?.deliver({ bytes, from, ttl: 64, tos: 0 });
+      socket?.deliver({ bytes, from, to: from, ttl: 64, tos: 0 });
     }
     await on.test.elapse(1);
     expect(on.take()).toEqual([]);

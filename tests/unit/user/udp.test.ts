@@ -207,6 +207,25 @@ describe('forwards', () => {
     expect(udpOf(on.take()[0])).toMatchObject({ source: NEIGHBOUR, sourcePort: 6000 });
   });
 
+  it('the answer leaves from the address that the client wrote to last, while the host has it', async () => {
+    const on = await open({ hostfwd: [{ str: 'udp::7777-:777' }] });
+    const { local } = on.test.network;
+    Object.assign(local, { addresses: ['198.51.100.1', '198.51.100.11'] });
+    const client = await peer(on, '198.51.100.2', 6000);
+    const ask = async (host: string): Promise<void> => {
+      client.send('ping', { family: 'ipv4', host, port: 7777 });
+      await on.test.elapse(10);
+      await on.exchange(udpFrame(777, 6000, 'pong', { destination: NEIGHBOUR }));
+    };
+    await ask('198.51.100.11');
+    await ask('198.51.100.1');
+    await ask('198.51.100.11');
+    Object.assign(local, { addresses: ['198.51.100.1'] });
+    for (let i = 0; i < 2; i++) await on.exchange(udpFrame(777, 6000, 'pong', { destination: NEIGHBOUR }));
+    const from = client.from.map(({ host, port }) => `${host}:${port}`);
+    expect(from).toEqual(['.11', '.1', '.11', '.1'].map((end) => `198.51.100${end}:7777`));
+  });
+
   it("clients in the guests' network are shown as the host, each under a port of its own", async () => {
     const on = await open({ hostfwd: [{ str: 'udp::7777-:777' }] });
     on.test.network.addHost('10.0.2.50');
