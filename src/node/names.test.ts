@@ -39,7 +39,7 @@ describe('errors', () => {
 });
 
 describe('resolver', () => {
-  it('a pipe in the place of resolv.conf names no servers, and nobody waits for its writer', () => {
+  it('a pipe in the place of resolv.conf names no servers but the local one, and nobody waits for its writer', () => {
     const path = join(directory, 'resolv.conf');
     execFileSync('mkfifo', [path]);
     // In a process of its own: a defect would hang the tests.
@@ -49,7 +49,17 @@ describe('resolver', () => {
       console.log(JSON.stringify(new NodeResolver(${JSON.stringify(path)}).servers()));`;
     const options = { timeout: 10_000, encoding: 'utf8' } as const;
     const shown = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], options);
-    expect(shown.stdout).toBe('[]\n');
+    expect(shown.stdout).toBe('[{"family":"ipv4","host":"127.0.0.1","port":53}]\n');
+  });
+
+  it('without a nameserver line, or without the file, it is the one on this machine', () => {
+    const path = join(directory, 'resolv.conf');
+    const local = [{ family: 'ipv4', host: '127.0.0.1', port: 53 }];
+    expect(new NodeResolver(path).servers()).toEqual(local);
+    writeFileSync(path, 'options edns0\n');
+    expect(new NodeResolver(path).servers()).toEqual(local);
+    writeFileSync(path, 'nameserver 192.0.2.1\n');
+    expect(new NodeResolver(path).servers()).toMatchObject([{ host: '192.0.2.1' }]);
   });
 
   it('reads the nameserver lines', () => {
@@ -65,9 +75,9 @@ describe('resolver', () => {
   it('reads the file again when it changed, at most once a second', async () => {
     const path = join(directory, 'resolv.conf');
     const resolver = new NodeResolver(path);
-    expect(resolver.servers()).toEqual([]);
+    const local = resolver.servers();
     writeFileSync(path, 'nameserver 192.0.2.1\n');
-    expect(resolver.servers()).toEqual([]);
+    expect(resolver.servers()).toBe(local);
     const later = new NodeResolver(path);
     expect(later.servers()[0]?.host).toBe('192.0.2.1');
     const same = later.servers();

@@ -8,6 +8,8 @@ const RESOLV_CONF = '/etc/resolv.conf';
 /** The file is looked at again at most this often. */
 const CHECK_MS = 1000;
 const DNS_PORT = 53;
+/** Where no server is named, or the file is missing, it is the one on this machine (resolv.conf(5)). */
+const LOCAL: readonly InetAddress[] = [{ family: 'ipv4', host: '127.0.0.1', port: DNS_PORT }];
 /** resolv.conf lists three; a few more do no harm, endless ones would. */
 const MAX_SERVERS = 8;
 const MAX_FILE_BYTES = 64 * 1024;
@@ -58,16 +60,17 @@ export class NodeResolver implements Resolver {
 
   #refresh(): void {
     try {
-      const found = statSync(this.#path);
-      const { mtimeMs, ino, size } = found;
+      const file = statSync(this.#path);
+      const { mtimeMs, ino, size } = file;
       const stamp = `${mtimeMs} ${ino} ${size}`;
       if (stamp === this.#stamp) return;
       // Reading a pipe would wait for a writer, and the whole yard with it.
-      if (!found.isFile()) throw hostError('EINVAL');
-      this.#servers = parseResolvConf(readFileSync(this.#path, 'utf8').slice(0, MAX_FILE_BYTES));
+      if (!file.isFile()) throw hostError('EINVAL');
+      const found = parseResolvConf(readFileSync(this.#path, 'utf8').slice(0, MAX_FILE_BYTES));
+      this.#servers = found.length === 0 ? LOCAL : found;
       this.#stamp = stamp;
     } catch {
-      this.#servers = [];
+      this.#servers = LOCAL;
       this.#stamp = '';
     }
   }

@@ -1,43 +1,58 @@
 /**
  * DNS over UDP for the virtual name server: queries go to the host's resolvers (RFC 5452 for what is checked).
  *
- * Theory of operation. Each query gets an identifier of our own at random and, for each attempt, a fresh socket
- * connected to one resolver, so an answer has to come from that address and port to a random port, with that identifier
- * and the same question. The guest's identifier is put back. After NEXT_SERVER_MS without an answer, or at once when a
- * resolver refuses, the next one in the host's order is asked; earlier sockets go on listening. A guest's repetition of
- * a query that is under way is absorbed. When every resolver refused, the guest gets ICMP port unreachable; when none
- * answered in ATTEMPTS attempts, the query is forgotten.
+ * Theory of operation. A query is sent to the host's first server under an identifier of our own (dns-sockets.ts). After
+ * NEXT_SERVER_MS without an answer, or at once when a server refuses (SERVFAIL, REFUSED, NOTIMP) or nobody listens there,
+ * the next one in the host's order is asked; earlier ones may still answer. A guest's repetition of a query that is under
+ * way is absorbed. When every server refused, the guest gets the last refusal, or ICMP port unreachable if nobody listens
+ * at any; when none answered in ATTEMPTS attempts, or the query has to give way, SERVFAIL.
  *
  * Messages are passed on as they are. Datagrams that are no queries are not taken: the caller treats them as any others.
  *
- * Limits: MAX_QUERIES under way (the oldest of the guest with most of them goes), one socket per attempt.
+ * Limits: MAX_QUERIES under way, of which each ingress has its share; beyond it the one gives way that its guest has not
+ * repeated for longest.
  */
 import { Frame } from '../net/frame.ts';
-import type { DatagramSocket, InetAddress, Timer } from '../net/host.ts';
-import { DNS_PORT, dnsId, emitUdp, PROTOCOL_UDP, put16, UDP_HEADER_LENGTH } from '../wire/index.ts';
-import { DNS_MAX_QUERY, DnsQuery, isAnswer, isQuery, sameQuestion } from './dns-query.ts';
-import { sameAddress } from './flow-table.ts';
-import { GuestPlaces } from './guest-places.ts';
-import type { IpAddress, IpPacket } from './ip-layer.ts';
+import type { InetAddress, Timer } from '../net/host.ts';
+import {
+  DNS_PORT,
+  dnsId,
+  dnsQuestionEnd,
+  dnsResponseCode,
+  emitUdp,
+  PROTOCOL_UDP,
+  put16,
+  UDP_HEADER_LENGTH,
+} from '../wire/index.ts';
+import {
+  ATTEMPTS,
+  DNS_MAX_QUERY,
+  DnsQuery,
+  emitFailure,
+  isAnswer,
+  isQuery,
+  isRefusal,
+  NEXT_SERVER_MS,
+  queryKey,
+  sameQuestion,
+} from './dns-query.ts';
+import { DnsSockets } from './dns-sockets.ts';
+import { FlowTable } from './flow-table.ts';
+import type { IpPacket } from './ip-layer.ts';
 import type { UdpLayer } from './udp-layer.ts';
-import { newBatch } from './udp-sender.ts';
 
-export const MAX_QUERIES = 256;
-export const NEXT_SERVER_MS = 2000;
-export const ATTEMPTS = 5;
+export const MAX_QUERIES = 4096;
+/** Room in front of an answer for the headers of either family. */
 const HEADROOM = 64;
-const ARENA = 65_536;
 
 export class DnsForwarder {
   readonly #layer: UdpLayer;
+  readonly #queries: FlowTable<DnsQuery>;
   /** In the order of their deadlines. */
-  readonly #queries = new Set<DnsQuery>();
-  readonly #places = new GuestPlaces();
+  readonly #due = new Set<DnsQuery>();
+  readonly #sockets: DnsSockets;
   readonly #timer: Timer;
-  readonly #pending = new Set<Promise<void>>();
-  readonly #arena = new Uint8Array(HEADROOM + ARENA);
-  readonly #receive = newBatch(this.#arena.subarray(HEADROOM), 1);
-  readonly #send = newBatch(new Uint8Array(DNS_MAX_QUERY), 1);
+  readonly #failure = new Uint8Array(HEADROOM + DNS_MAX_QUERY);
   readonly #frame = new Frame();
   #answered = 0;
   #failed = 0;
@@ -45,134 +60,106 @@ export class DnsForwarder {
 
   constructor(layer: UdpLayer) {
     this.#layer = layer;
+    this.#queries = new FlowTable(layer.host.random.u32(), MAX_QUERIES);
     this.#timer = layer.host.timers.create(() => this.#onTimer());
+    this.#sockets = new DnsSockets(layer.host, HEADROOM, {
+      answered: (query, bytes, at, length) => this.#onAnswer(query, bytes, at, length),
+      mismatch: () => layer.drop('dns-mismatch'),
+      unreachable: (query) => this.#refused(query),
+    });
   }
 
   /** A datagram to port 53 of the virtual name server. false = no query, not taken. */
   input(packet: IpPacket, guestPort: number, offset: number, length: number): boolean {
     if (this.#closed || !isQuery(packet.bytes, offset, offset + length)) return false;
     const message = packet.bytes.slice(offset, offset + length);
-    if (this.#isRepetition(packet, guestPort, message)) return true;
+    const questionEnd = dnsQuestionEnd(message, 0, length);
+    const key = queryKey(message, questionEnd);
+    const known = this.#queries.find(packet.source, guestPort, packet.destination, key);
+    if (known !== undefined) {
+      this.#queries.touch(known);
+      if (sameQuestion(known.message, known.questionEnd, message, 0, length)) return true;
+      this.#finish(known);
+    }
     const servers = this.#layer.host.resolver.servers();
     if (servers.length === 0) {
       this.#layer.drop('dns-no-server');
       this.#layer.sendUnreachable(packet, 'network');
       return true;
     }
-    if (this.#queries.size >= MAX_QUERIES) this.#evict(this.#places.loser(packet.source));
-    const query = new DnsQuery(packet, guestPort, message, this.#layer.host.random.u32() & 0xffff, servers);
-    this.#places.take(query.guest);
+    for (let l = this.#queries.loser(packet.ingress); l !== undefined; l = this.#queries.loser(packet.ingress)) {
+      this.#layer.drop('dns-evicted');
+      this.#giveUp(l);
+    }
+    const query = new DnsQuery(packet, guestPort, message, key, servers);
+    this.#queries.add(query);
     this.#attempt(query);
     return true;
   }
 
+  /** The port is gone: what its guests asked gives way first. */
+  ingressGone(ingress: number): void {
+    this.#queries.orphan(ingress);
+  }
+
   statistics(): Record<string, number> {
-    return { 'dns.queries': this.#queries.size, 'dns.answered': this.#answered, 'dns.failed': this.#failed };
+    return {
+      'dns.queries': this.#queries.size,
+      'dns.sockets': this.#sockets.size,
+      'dns.answered': this.#answered,
+      'dns.failed': this.#failed,
+    };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer.cancel();
-    for (const query of this.#queries) this.#finish(query);
-    while (this.#pending.size > 0) await Promise.all([...this.#pending]);
-  }
-
-  #isRepetition(packet: IpPacket, guestPort: number, message: Uint8Array): boolean {
-    const id = dnsId(message, 0);
-    for (const query of this.#queries) {
-      if (query.guestId !== id || query.guestPort !== guestPort || !sameAddress(query.guest, packet.source)) continue;
-      if (sameQuestion(query, message, 0, message.length)) return true;
-    }
-    return false;
-  }
-
-  #evict(guest: IpAddress): void {
-    for (const query of this.#queries) {
-      if (!sameAddress(query.guest, guest)) continue;
-      this.#layer.drop('dns-evicted');
-      this.#finish(query);
-      return;
-    }
+    for (const query of this.#due) this.#finish(query);
+    await this.#sockets.close();
   }
 
   #attempt(query: DnsQuery): void {
-    this.#queries.delete(query);
-    const server = query.servers[query.attempts % query.servers.length];
-    if (query.attempts >= ATTEMPTS || server === undefined) {
-      this.#failed++;
-      this.#finish(query);
+    this.#due.delete(query);
+    if (query.attempts >= ATTEMPTS) {
+      this.#giveUp(query);
       return;
     }
+    const server = query.servers[query.attempts % query.servers.length] as InetAddress;
     query.attempts++;
     query.deadline = this.#layer.host.clock.now() + NEXT_SERVER_MS;
-    this.#queries.add(query);
+    this.#due.add(query);
     if (this.#timer.deadlineMs === undefined) this.#timer.set(query.deadline);
-    this.#track(
-      this.#layer.host.sockets.datagram({ family: server.family }).then(
-        (socket) => this.#opened(query, socket, server),
-        () => this.#refused(query),
-      ),
-    );
+    this.#sockets.ask(query, server);
   }
 
-  #opened(query: DnsQuery, socket: DatagramSocket, server: InetAddress): void {
-    if (query.done) {
-      this.#track(socket.close());
-      return;
-    }
-    query.sockets.push(socket);
-    socket.onEvent = (event) => {
-      if (query.done) return;
-      if (event === 'readable') this.#readable(query, socket);
-      else if (event === 'error' && socket.takeError() !== undefined) this.#socketFailed(query, socket);
-    };
-    socket.interest(true, false);
-    try {
-      socket.connect(server);
-    } catch {
-      this.#socketFailed(query, socket);
-      return;
-    }
-    const batch = this.#send;
-    batch.bytes.set(query.message);
-    batch.length[0] = query.message.length;
-    batch.count = 1;
-    socket.sendBatch(batch);
-  }
-
-  #readable(query: DnsQuery, socket: DatagramSocket): void {
-    const batch = this.#receive;
-    while (!query.done && socket.receiveBatch(batch) > 0) {
-      const at = HEADROOM + (batch.offset[0] ?? 0);
-      this.#answer(query, at, batch.length[0] ?? 0);
-    }
-  }
-
-  #answer(query: DnsQuery, at: number, length: number): void {
-    const bytes = this.#arena;
-    if (!isAnswer(query, bytes, at, at + length)) {
+  #onAnswer(query: DnsQuery, bytes: Uint8Array, at: number, length: number): boolean {
+    if (!isAnswer(query.message, query.questionEnd, bytes, at, at + length)) {
       this.#layer.drop('dns-mismatch');
-      return;
+      return false;
     }
-    put16(bytes, at, query.guestId);
-    const path = this.#layer.openPath(query.guest, query.server);
+    if (isRefusal(bytes, at)) {
+      query.refusalCode = dnsResponseCode(bytes, at);
+      if (query.refusals + 1 < query.servers.length) {
+        this.#refused(query);
+        return true;
+      }
+    }
+    this.#answered++;
+    this.#finish(query);
+    this.#reply(query, bytes, at, length);
+    return true;
+  }
+
+  #reply(query: DnsQuery, bytes: Uint8Array, at: number, length: number): void {
+    put16(bytes, at, dnsId(query.message, 0));
+    const path = this.#layer.openPath(query.guest, query.remote);
     const udp = at - UDP_HEADER_LENGTH;
     emitUdp(bytes, udp, DNS_PORT, query.guestPort, length, path.pseudoSum);
     path.writeHeaders(bytes, udp, UDP_HEADER_LENGTH + length, PROTOCOL_UDP, query.tos);
-    this.#answered++;
-    this.#finish(query);
     path.send(this.#frame.setPlain(bytes, udp - path.headroom, path.headroom + UDP_HEADER_LENGTH + length));
   }
 
-  #socketFailed(query: DnsQuery, socket: DatagramSocket): void {
-    const index = query.sockets.indexOf(socket);
-    if (index < 0) return;
-    query.sockets.splice(index, 1);
-    socket.onEvent = () => {};
-    this.#track(socket.close());
-    this.#refused(query);
-  }
-
+  /** One server less: it would not answer, or cannot be asked. */
   #refused(query: DnsQuery): void {
     if (query.done) return;
     query.refusals++;
@@ -180,39 +167,40 @@ export class DnsForwarder {
       this.#attempt(query);
       return;
     }
-    // Earlier sockets may still answer; only when none is left the guest is told.
-    if (query.sockets.length > 0) return;
+    // An earlier one may still answer; only when none is left the guest is told.
+    if (this.#sockets.isWaiting(query)) return;
+    if (query.refusalCode >= 0) {
+      this.#giveUp(query);
+      return;
+    }
     this.#failed++;
-    this.#layer.sendUnreachableAbout(query.quote, query.quote.length, 'port');
     this.#finish(query);
+    this.#layer.sendUnreachableAbout(query.quote, query.quote.length, 'port');
+  }
+
+  #giveUp(query: DnsQuery): void {
+    this.#failed++;
+    this.#finish(query);
+    const code = query.refusalCode < 0 ? undefined : query.refusalCode;
+    const length = emitFailure(this.#failure, HEADROOM, query.message, query.questionEnd, code);
+    this.#reply(query, this.#failure, HEADROOM, length);
   }
 
   #finish(query: DnsQuery): void {
     query.done = true;
-    this.#queries.delete(query);
-    this.#places.give(query.guest);
-    if (this.#queries.size === 0) this.#timer.cancel();
-    for (const socket of query.sockets.splice(0)) {
-      socket.onEvent = () => {};
-      this.#track(socket.close());
-    }
-  }
-
-  #track(promise: Promise<void>): void {
-    this.#pending.add(promise);
-    const done = (): void => {
-      this.#pending.delete(promise);
-    };
-    promise.then(done, done);
+    this.#queries.remove(query);
+    this.#due.delete(query);
+    this.#sockets.forget(query);
+    if (this.#due.size === 0) this.#timer.cancel();
   }
 
   #onTimer(): void {
     const now = this.#layer.host.clock.now();
-    for (const query of this.#queries) {
+    for (const query of this.#due) {
       if (query.deadline > now) break;
       this.#attempt(query);
     }
-    const [next] = this.#queries;
+    const [next] = this.#due;
     if (next !== undefined) this.#timer.set(next.deadline);
   }
 }

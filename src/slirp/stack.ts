@@ -206,6 +206,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.echo.ingressGone(ingress);
     this.udp.ingressGone(ingress);
     this.tcp.ingressGone(ingress);
+    this.#dns.ingressGone(ingress);
   }
 
   leases(): LeaseSlot[] {

@@ -12,9 +12,15 @@ export const DNS_PORT = 53;
 export const DNS_RESPONSE = 0x8000;
 export const DNS_OPCODE_MASK = 0x7800;
 export const DNS_RECURSION_DESIRED = 0x0100;
+export const DNS_RECURSION_AVAILABLE = 0x0080;
+/** Response codes. */
+export const DNS_SERVFAIL = 2;
+export const DNS_NOTIMP = 4;
+export const DNS_REFUSED = 5;
 
 export const dnsId = (b: Uint8Array, o: number): number => u16(b, o);
 export const dnsFlags = (b: Uint8Array, o: number): number => u16(b, o + 2);
+export const dnsResponseCode = (b: Uint8Array, o: number): number => b[o + 3]! & 0x0f;
 export const dnsQuestionCount = (b: Uint8Array, o: number): number => u16(b, o + 4);
 export const dnsIsResponse = (b: Uint8Array, o: number): boolean => (b[o + 2]! & 0x80) !== 0;
 

@@ -1,6 +1,8 @@
 /** The virtual name server: forwarding, failover, and what answers are believed. */
 import { describe, expect, it } from 'vitest';
 import type { DatagramSocket, InetAddress } from '../../../src/net/host.ts';
+import { MAX_QUERIES } from '../../../src/slirp/dns-forwarder.ts';
+import { SOCKETS_EACH } from '../../../src/slirp/dns-sockets.ts';
 import { newBatch } from '../../../src/slirp/udp-sender.ts';
 import * as w from '../../../src/wire/index.ts';
 import { announce, DNS, GUEST, icmpOf, udpFrame, udpOf, type World } from './world.ts';
@@ -109,14 +111,18 @@ describe('dns', () => {
     expect(icmpOf(reply)).toMatchObject({ type: 3, code: 0 });
   });
 
-  it('gives up after five attempts, absorbing repetitions meanwhile', async () => {
+  it('gives up after five attempts with SERVFAIL, absorbing repetitions meanwhile', async () => {
     const on = await open(['127.0.0.53']);
     const seen = await server(on, '127.0.0.53', silent);
     on.give(ask(1));
     await on.test.elapse(500);
     on.give(ask(1));
     await on.test.elapse(20_000);
-    expect([seen.ids.length, on.take()]).toEqual([5, []]);
+    expect(seen.ids.length).toBe(5);
+    const replies = on.take().map(udpOf);
+    expect(replies.map(({ data }) => w.parseDns(data, 0, data.length))).toEqual([
+      { id: 1, flags: 0x8182, questionCount: 1, name: 'example.com', type: 1, class: 1 },
+    ]);
     expect(on.client.usernet?.statistics()).toMatchObject({ 'dns.queries': 0, 'dns.failed': 1 });
     on.give(ask(1));
     await on.test.elapse(10);
@@ -160,42 +166,143 @@ describe('dns', () => {
     expect((await on.exchange(ask(7), 100)).length).toBe(1);
   });
 
-  it('at most 256 queries are under way', async () => {
-    const on = await open(['127.0.0.53']);
-    await server(on, '127.0.0.53', silent);
-    for (let i = 0; i < 300; i++) on.give(ask(i, 5000 + i));
-    await on.test.elapse(10);
-    const statistics = on.client.usernet?.statistics() ?? {};
-    expect([statistics['dns.queries'], statistics['drop.dns-evicted']]).toEqual([256, 44]);
+  it.each([
+    ['SERVFAIL', 2],
+    ['NOTIMP', 4],
+    ['REFUSED', 5],
+  ])(
+    'a server that says %s is left for the next one at once; if that says so too, the guest hears it',
+    async (_, code) => {
+      const on = await open(['127.0.0.53', '127.0.0.54']);
+      const refuse: Answer = (bytes) => {
+        const reply = answered(bytes) as Uint8Array;
+        w.put16(reply, 2, 0x8180 | code);
+        return reply;
+      };
+      await server(on, '127.0.0.53', refuse);
+      let second: Answer = answered;
+      const seen = await server(on, '127.0.0.54', (bytes) => second(bytes));
+      const [reply] = await on.exchange(ask(1), 10);
+      expect(w.dnsFlags(udpOf(reply).data, 0)).toBe(0x8180);
+      second = refuse;
+      const [refusal] = await on.exchange(ask(2), 10);
+      expect([w.dnsId(udpOf(refusal).data, 0), w.dnsFlags(udpOf(refusal).data, 0)]).toEqual([2, 0x8180 | code]);
+      expect(seen.ids.length).toBe(2);
+      // One that says so, and one that is silent: nobody answers, and why is told.
+      second = silent;
+      expect(await on.exchange(ask(3), 1000)).toEqual([]);
+      const [late] = await on.exchange(ask(3), 20_000);
+      expect(w.dnsResponseCode(udpOf(late).data, 0)).toBe(code);
+    },
+  );
+
+  it('an answer that says there is no such name is an answer', async () => {
+    const on = await open(['127.0.0.53', '127.0.0.54']);
+    await server(on, '127.0.0.53', (bytes) => {
+      const reply = answered(bytes) as Uint8Array;
+      w.put16(reply, 2, 0x8183);
+      return reply;
+    });
+    const next = await server(on, '127.0.0.54', answered);
+    const [reply] = await on.exchange(ask(1), 10);
+    expect([w.dnsResponseCode(udpOf(reply).data, 0), next.ids.length]).toEqual([3, 0]);
   });
 
-  it('a guest that asks too much loses its own queries, not those of another', async () => {
+  it('2,000 names at once are answered, through few sockets with many ports and identifiers', async () => {
     const on = await open(['127.0.0.53']);
-    on.give(announce(OTHER_MAC, OTHER));
-    let silence = true;
-    await server(on, '127.0.0.53', (bytes) => (silence ? undefined : answered(bytes)));
-    const few = (id: number): Uint8Array =>
-      udpFrame(6000 + id, 53, query(id), { source: OTHER, mac: OTHER_MAC, destination: DNS });
-    for (let i = 0; i < 4; i++) on.give(few(i));
-    for (let i = 0; i < 300; i++) on.give(ask(i, 5000 + i));
-    // The table is full: the newcomer has the place of one of those who have most.
-    on.give(few(4));
+    const seen = await server(on, '127.0.0.53', answered);
+    let most = 0;
+    for (let i = 0; i < 2000; i++) {
+      on.give(ask(7, 5000 + i, `n${i}.example`));
+      most = Math.max(most, on.client.usernet?.statistics()['dns.sockets'] ?? 0);
+      // Less than what waits at the server's socket at most.
+      if (i % 500 === 499) await on.test.settle();
+    }
+    await on.test.elapse(100);
+    const names = on.take().map(udpOf);
+    expect(names.length).toBe(2000);
+    for (const { data, destinationPort } of names) {
+      expect(w.parseDns(data, 0, data.length)).toMatchObject({ id: 7, name: `n${destinationPort - 5000}.example` });
+    }
+    expect(most).toBe(SOCKETS_EACH);
+    expect(new Set(seen.from.map(({ port }) => port)).size).toBe(4 * SOCKETS_EACH);
+    expect(new Set(seen.ids).size).toBeGreaterThan(1900);
+    expect(on.client.usernet?.statistics()).toMatchObject({ 'dns.queries': 0, 'dns.sockets': 0 });
+  });
+
+  it('a port does not stay in use while there is always a query under way', async () => {
+    const on = await open(['127.0.0.53']);
+    const held: Uint8Array[] = [];
+    const seen = await server(on, '127.0.0.53', (bytes) => void held.push(bytes));
+    for (let i = 0; i < 1000; i++) {
+      on.give(ask(i, 5000, `n${i}.example`));
+      await on.test.elapse(10);
+    }
+    const early = new Set(seen.from.slice(0, 400).map(({ port }) => port));
+    const late = new Set(seen.from.slice(-400).map(({ port }) => port));
+    expect([...late].filter((port) => early.has(port))).toEqual([]);
+  });
+
+  it('where the host has no more sockets, those it has are shared', async () => {
+    const on = await open(['127.0.0.53']);
+    let answer: Answer = silent;
+    await server(on, '127.0.0.53', (bytes) => answer(bytes));
+    on.give(ask(1, 5000, 'first.example'));
+    await on.test.elapse(0);
+    answer = answered;
+    on.test.network.fail({ on: 'datagram', code: 'EMFILE' });
+    for (let i = 2; i < 50; i++) on.give(ask(i, 5000, `n${i}.example`));
+    await on.test.elapse(10);
+    expect(on.take().map((frame) => w.dnsResponseCode(udpOf(frame).data, 0))).toEqual(new Array(48).fill(0));
+  });
+
+  it('beyond its share a guest loses the query it has not repeated for longest, and hears SERVFAIL', async () => {
+    const on = await open(['127.0.0.53']);
+    await server(on, '127.0.0.53', silent);
+    const share = (MAX_QUERIES * 3) / 4;
+    for (let i = 0; i < share; i++) on.give(ask(i & 0xffff, 5000 + i));
+    on.give(ask(0, 5000));
+    for (let i = 0; i < 10; i++) on.give(ask(i, 60_000));
     await on.test.elapse(10);
     const statistics = on.client.usernet?.statistics() ?? {};
-    expect([statistics['dns.queries'], statistics['drop.dns-evicted']]).toEqual([256, 49]);
+    expect([statistics['dns.queries'], statistics['drop.dns-evicted']]).toEqual([share, 10]);
+    const lost = on.take().map(udpOf);
+    expect(lost.map(({ data }) => w.dnsResponseCode(data, 0))).toEqual(new Array(10).fill(2));
+    expect(lost.map(({ destinationPort }) => destinationPort)).toEqual(Array.from({ length: 10 }, (_, i) => 5001 + i));
+  });
+
+  it('whatever addresses one port invents, a guest behind another one is answered', async () => {
+    const on = await open(['127.0.0.53']);
+    on.give(announce(OTHER_MAC, OTHER), 2);
+    let silence = true;
+    await server(on, '127.0.0.53', (bytes) => (silence ? undefined : answered(bytes)));
+    const invented = (i: number): Uint8Array =>
+      udpFrame(1024 + (i % 60_000), 53, query(i & 0xffff), { source: 0x0a000220 + (i % 200), destination: DNS });
+    const asked = (id: number): Uint8Array =>
+      udpFrame(6000 + id, 53, query(id), { source: OTHER, mac: OTHER_MAC, destination: DNS });
+    for (let i = 0; i < 2 * MAX_QUERIES; i++) {
+      on.give(invented(i));
+      if (i % 1000 === 0) on.give(asked(i / 1000), 2);
+      if (i % 500 === 0) await on.test.settle();
+    }
     silence = false;
-    await on.test.elapse(2000);
-    const replies = on.take().map(udpOf);
-    const ports = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i);
-    expect(replies.map((reply) => reply.destinationPort).sort((a, b) => a - b)).toEqual([
-      ...ports(5049, 251),
-      ...ports(6000, 5),
-    ]);
-    expect(on.client.usernet?.statistics()['dns.queries']).toBe(0);
-    // What was answered counts for nobody any more.
+    await on.test.elapse(9000);
+    const mine = on
+      .take()
+      .filter((frame) => frame[12] === 8 && frame[13] === 0)
+      .map(udpOf)
+      .filter(({ destination }) => destination === OTHER);
+    expect(mine.map(({ data }) => w.dnsResponseCode(data, 0))).toEqual(new Array(mine.length).fill(0));
+    expect(mine.length).toBe(9);
+    // What a port that is gone had asked gives way first.
     silence = true;
-    for (let i = 0; i < 300; i++) on.give(few(i));
-    expect(on.client.usernet?.statistics()['dns.queries']).toBe(256);
+    for (let i = 0; i < MAX_QUERIES; i++) on.give(invented(i), 3);
+    on.client.ingressGone?.(3);
+    const before = on.client.usernet?.statistics()['drop.dns-evicted'] ?? 0;
+    for (let i = 0; i < (MAX_QUERIES * 3) / 4; i++) on.give(ask(i, 5000 + (i % 50_000)), 4);
+    await on.test.elapse(1);
+    const told = on.take().filter((frame) => frame[12] === 8 && frame[13] === 0 && udpOf(frame).destination === GUEST);
+    expect([told, (on.client.usernet?.statistics()['drop.dns-evicted'] ?? 0) > before]).toEqual([[], true]);
   });
 
   it('closing with queries under way leaves nothing', async () => {
