@@ -2,7 +2,7 @@
  * The way from one remote IPv4 address to one guest: headers from a template, and the guest's Ethernet address. Flows
  * have one each and there may be thousands: it holds no memory of its own.
  */
-import { type SendResult, TAKEN } from '../net/client.ts';
+import { DROPPED, type SendResult, TAKEN } from '../net/client.ts';
 import type { Frame } from '../net/frame.ts';
 import {
   ETHERNET_LENGTH,
@@ -86,8 +86,7 @@ export class Ipv4Path implements GuestPath {
     }
     const mac = neighbours.macOf(neighbour);
     if (mac === 0) {
-      neighbours.wait(neighbour, copyOf(frame));
-      return TAKEN;
+      return neighbours.wait(neighbour, copyOf(frame)) ? TAKEN : DROPPED;
     }
     // The frame's bytes are the caller's own, with our headers in them: completing those is no breach of the borrow.
     writeMac(frame.bytes, frame.offset, mac);

@@ -135,19 +135,20 @@ export class NeighbourTable {
     return neighbour.mac;
   }
 
-  /** Keeps a frame (already copied) until the address is known; asks for it. */
-  wait(neighbour: Neighbour, frame: WaitingFrame): void {
+  /** Keeps a frame (already copied) until the address is known; asks for it. False: too many wait. */
+  wait(neighbour: Neighbour, frame: WaitingFrame): boolean {
     if (neighbour.waiting.length >= MAX_WAITING || this.#waitingBytes + frame.bytes.length > MAX_WAITING_BYTES) {
       this.#hooks.drop('neighbour-queue-full');
-      return;
+      return false;
     }
     const now = this.#clock.now();
     neighbour.waiting.push(frame);
     this.#waitingBytes += frame.bytes.length;
-    if (this.#asking.has(neighbour)) return;
+    if (this.#asking.has(neighbour)) return true;
     this.#asking.add(neighbour);
     neighbour.waitingSince = now;
     this.#ask(neighbour, now);
+    return true;
   }
 
   ingressGone(ingress: number): void {

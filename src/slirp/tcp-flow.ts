@@ -62,6 +62,8 @@ export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   state: TcpState = 'CLOSED';
   /** Whose share of the handshakes under way it has, while its own is. */
   handshakeOwner = 0;
+  /** The last segment of the handshake went nowhere. */
+  unheard = false;
   tos = 0;
   /** The guest's SYN, for an ICMP error while the host connects. */
   quote: Uint8Array | undefined;

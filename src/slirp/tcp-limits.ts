@@ -49,6 +49,8 @@ export const MIN_TAIL_PROBE_MS = 10;
 export const TAIL_PROBE_DELAYED_ACK_MS = 60;
 /** Unanswered retransmissions, or window probes, before a guest counts as gone. */
 export const MAX_RETRIES = 15;
+/** A SYN that went nowhere is sent again after this long. */
+export const UNHEARD_RETRY_MS = 200;
 /** Connecting to the host, and the guest's handshake (libslirp: 75 s). */
 export const CONNECT_TIMEOUT_MS = 75_000;
 /** As libslirp: the guest side is a link of one hop, no old duplicates linger for minutes. */

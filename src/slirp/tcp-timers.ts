@@ -10,7 +10,7 @@
  * lifeAt     handshake limit, the longest silence before a keepalive (RFC 9293 §3.8.4), or how long a guest may leave
  *            unacknowledged what came before a reset.
  */
-import { BUSY } from '../net/client.ts';
+import { BUSY, DROPPED } from '../net/client.ts';
 import { seqAdd, seqDiff, TCP_ACK, TCP_SYN } from '../wire/index.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { abort, refuse } from './tcp-end.ts';
@@ -25,6 +25,7 @@ import {
   MAX_RTO_MS,
   MIN_CWND_SEGMENTS,
   PARK_CHECK_MS,
+  UNHEARD_RETRY_MS,
 } from './tcp-limits.ts';
 import { persistDelay, probeTail } from './tcp-output.ts';
 import { sendControl } from './tcp-segment.ts';
@@ -56,11 +57,13 @@ function onRetransmit(core: TcpCore, flow: TcpFlow, now: number): void {
     return;
   }
   if (flow.state === 'SYN-SENT' || flow.state === 'SYN-RECEIVED') {
-    flow.retries++;
-    flow.timing = false;
-    flow.rto = Math.min(flow.rto * 2, MAX_RTO_MS);
+    if (!flow.unheard) {
+      flow.retries++;
+      flow.timing = false;
+      flow.rto = Math.min(flow.rto * 2, MAX_RTO_MS);
+      core.counters.retransmitted++;
+    }
     flow.rexmitAt = now + flow.rto;
-    core.counters.retransmitted++;
     sendHandshake(core, flow);
     return;
   }
@@ -98,10 +101,19 @@ function onRetransmit(core: TcpCore, flow: TcpFlow, now: number): void {
   core.rounds.schedule(flow);
 }
 
-/** The segment that opens the connection towards the guest, first and again. */
+/**
+ * The segment that opens the connection towards the guest, first and again. One that nobody heard (the link is down, or too
+ * many frames wait for the guest's Ethernet address) is sent again soon, and says nothing about the guest.
+ */
 export function sendHandshake(core: TcpCore, flow: TcpFlow): void {
   const flags = flow.state === 'SYN-RECEIVED' ? TCP_SYN | TCP_ACK : TCP_SYN;
-  if (sendControl(core, flow, flow.iss, flags) === BUSY) core.park(flow);
+  const result = sendControl(core, flow, flow.iss, flags);
+  flow.unheard = result === DROPPED;
+  if (flow.unheard) {
+    flow.rexmitAt = core.now() + UNHEARD_RETRY_MS;
+    armTimer(flow);
+  }
+  if (result === BUSY) core.park(flow);
 }
 
 function onPersist(core: TcpCore, flow: TcpFlow, now: number): void {
