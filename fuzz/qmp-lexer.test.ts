@@ -11,6 +11,7 @@ import {
   parseJsonText,
   QmpServerSession,
   QmpSessionError,
+  SessionTurns,
   writeJson,
 } from '../src/qmp/index.ts';
 import { fuzzBudget, mutate, pick, seededRandom } from '../tests/kit/mutate.ts';
@@ -121,7 +122,10 @@ async function runSession(pieces: readonly Uint8Array[]): Promise<string> {
     resumeInput: () => {
       paused = false;
     },
-    later: (task: () => void) => void Promise.resolve().then(task),
+    turns: new SessionTurns(
+      () => 0,
+      (task) => void Promise.resolve().then(task),
+    ),
     queuedBytes: 0,
   };
   const closed = new Promise((resolve) => {

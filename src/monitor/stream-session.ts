@@ -1,6 +1,6 @@
 /** A QMP session on a byte stream of Node: socket or stdio. */
 import type { Readable, Writable } from 'node:stream';
-import { type QmpServerOptions, QmpServerSession, type QmpTarget } from '../qmp/index.ts';
+import { type QmpServerOptions, QmpServerSession, type QmpTarget, SessionTurns } from '../qmp/index.ts';
 import { HttpGuard } from './http-guard.ts';
 import type { MonitorContext } from './monitor.ts';
 import { NativeDuplex } from './native-duplex.ts';
@@ -10,6 +10,12 @@ import { type Client, isTcp } from './socket-device.ts';
 const FLUSH_LIMIT_MS = 500;
 /** A monitor that closes waits this long for a running command's answer. */
 const ANSWER_LIMIT_MS = 1000;
+
+/** All monitors of this thread share its loop. */
+const turns = new SessionTurns(
+  () => performance.now(),
+  (task) => void setImmediate(task),
+);
 
 export interface StreamPair {
   readonly input: Readable;
@@ -54,7 +60,7 @@ export class StreamSession {
           pair.end();
         },
         abort: () => pair.destroy(),
-        later: (task) => void setImmediate(task),
+        turns,
         ...(pair.takeDescriptor === undefined ? {} : { takeDescriptor: () => pair.takeDescriptor?.() }),
         pauseInput: () => input.pause(),
         resumeInput: () => input.resume(),

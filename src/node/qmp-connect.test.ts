@@ -4,7 +4,7 @@ import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { QmpServerSession } from '../qmp/index.ts';
+import { QmpServerSession, SessionTurns } from '../qmp/index.ts';
 import { connect } from './qmp.ts';
 import { socketAddress } from './qmp-connect.ts';
 
@@ -74,7 +74,10 @@ describe('connect', () => {
       send: (text) => void socket.write(text),
       close: () => void socket.end(),
       abort: () => void socket.destroy(),
-      later: (task) => void setImmediate(task),
+      turns: new SessionTurns(
+        () => performance.now(),
+        (task) => void setImmediate(task),
+      ),
       pauseInput: () => void socket.pause(),
       resumeInput: () => void socket.resume(),
       queuedBytes: 0,
@@ -86,7 +89,7 @@ describe('connect', () => {
   it('carries large values both ways', async () => {
     await serve(echoSession);
     await using session = await connect(path, { timeoutMs: 10_000 });
-    const text = 'é\n'.repeat(300_000);
+    const text = 'é\n'.repeat(120_000);
     expect(await session.call('echo', { text })).toEqual({ text });
   });
 

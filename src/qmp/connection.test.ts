@@ -6,6 +6,7 @@ import type { QmpError, QmpSessionError } from './errors.ts';
 import { createLocalSession } from './local-session.ts';
 import { QmpServerSession } from './server-session.ts';
 import type { QmpSession } from './session.ts';
+import { SessionTurns } from './session-turns.ts';
 import type { QmpEvent, QmpTarget } from './target.ts';
 import { type QmpTransport, type WebSocketLike, webSocketTransport } from './transport.ts';
 
@@ -79,7 +80,7 @@ function link(target: QmpTarget): { transport: QmpTransport; server: QmpServerSe
     abort: () => drop(),
     pauseInput: () => {},
     resumeInput: () => {},
-    later,
+    turns: new SessionTurns(() => 0, later),
     queuedBytes: 0,
   });
   later(() => server.start());

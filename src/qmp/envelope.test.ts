@@ -4,6 +4,7 @@ import { Schema } from '../qapi/index.ts';
 import { NETYARD_TABLE } from '../schema/net.ts';
 import { dictBucket } from './envelope.ts';
 import { QmpServerSession } from './server-session.ts';
+import { SessionTurns } from './session-turns.ts';
 
 describe('dictBucket', () => {
   it.each([
@@ -54,7 +55,10 @@ describe('the rows of QEMU 7.2.22 about the envelope', () => {
       send: (more: string) => {
         text += more;
       },
-      later: (task: () => void) => void Promise.resolve().then(task),
+      turns: new SessionTurns(
+        () => 0,
+        (task) => void Promise.resolve().then(task),
+      ),
       close: () => {},
       abort: () => {},
       pauseInput: () => {},

@@ -24,5 +24,6 @@ export type {
   QmpSession,
   WithBigint,
 } from './session.ts';
+export { SessionTurns } from './session-turns.ts';
 export type { QmpContext, QmpEvent, QmpTarget, VersionInfo } from './target.ts';
 export { type QmpTransport, type WebSocketLike, webSocketTransport } from './transport.ts';

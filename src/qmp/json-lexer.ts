@@ -56,9 +56,8 @@ export class JsonLexer {
     this.#maxToken = maxToken;
   }
 
-  /** Lexes from `start`; returns the index behind the last byte used, less than the length if the sink said stop. */
-  feed(bytes: Uint8Array, start: number): number {
-    const end = bytes.length;
+  /** Lexes from `start`; returns the index behind the last byte used, less than `end` if the sink said stop. */
+  feed(bytes: Uint8Array, start: number, end: number): number {
     let i = start;
     let tokenStart = i;
     while (i < end) {

@@ -82,9 +82,9 @@ export class JsonReader {
     this.#lexer = new JsonLexer((kind, bytes, start, end) => this.#token(kind, bytes, start, end), this.#maxBytes);
   }
 
-  /** Reads from `start`; returns the index of the first byte not read, the length unless the sink said stop. */
-  feed(bytes: Uint8Array, start = 0): number {
-    return this.#lexer.feed(bytes, start);
+  /** Reads from `start`; returns the index of the first byte not read, the end unless the sink said stop. */
+  feed(bytes: Uint8Array, start = 0, end = bytes.length): number {
+    return this.#lexer.feed(bytes, start, end);
   }
 
   /** End of input: an incomplete document is an error. */

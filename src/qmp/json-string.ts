@@ -1,21 +1,19 @@
 /** JSON string tokens to text (QEMU qobject/json-parser.c: both kinds of quote, `\'`, noncharacters refused). */
-import { decodeModifiedUtf8, isTextCodePoint } from './json-utf8.ts';
+import { appendModifiedUtf8, decodeModifiedUtf8, isTextCodePoint, TextBuilder } from './json-utf8.ts';
 
 const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
-/** Pieces between escapes are joined in groups, as each costs far more memory than its characters. */
-const MAX_PARTS = 1024;
 
-const SIMPLE_ESCAPES: ReadonlyMap<number, string> = new Map([
-  [0x22, '"'],
-  [0x27, "'"],
-  [0x5c, '\\'],
-  [0x2f, '/'],
-  [0x62, '\b'],
-  [0x66, '\f'],
-  [0x6e, '\n'],
-  [0x72, '\r'],
-  [0x74, '\t'],
+const SIMPLE_ESCAPES: ReadonlyMap<number, number> = new Map([
+  [0x22, 0x22],
+  [0x27, 0x27],
+  [0x5c, 0x5c],
+  [0x2f, 0x2f],
+  [0x62, 0x08],
+  [0x66, 0x0c],
+  [0x6e, 0x0a],
+  [0x72, 0x0d],
+  [0x74, 0x09],
 ]);
 
 export type StringResult = { readonly text: string } | { readonly error: string };
@@ -32,35 +30,25 @@ export function decodeString(bytes: Uint8Array, start: number, end: number): Str
     const text = decodeModifiedUtf8(bytes, from, last, false);
     return text === undefined ? INVALID_UTF8 : { text };
   }
-  let text = '';
-  let parts: string[] = [];
+  const builder = new TextBuilder(last - from);
   while (at < last) {
-    const plain = decodeModifiedUtf8(bytes, from, at, false);
-    if (plain === undefined) return INVALID_UTF8;
-    parts.push(plain);
+    if (!appendModifiedUtf8(builder, bytes, from, at, false)) return INVALID_UTF8;
     const letter = bytes[at + 1]!;
     if (letter === LOWER_U) {
       const cp = codePointAt(bytes, at, last);
       const size = cp > 0xffff ? 12 : 6;
       if (!isTextCodePoint(cp)) return { error: badEscape(bytes, at, Math.min(at + size, end)) };
-      parts.push(String.fromCodePoint(cp));
+      builder.append(cp);
       from = at + size;
     } else {
       const simple = SIMPLE_ESCAPES.get(letter);
       if (simple === undefined) return INVALID_ESCAPE;
-      parts.push(simple);
+      builder.append(simple);
       from = at + 2;
     }
     at = findBackslash(bytes, from, last);
-    if (parts.length >= MAX_PARTS) {
-      text += parts.join('');
-      parts = [];
-    }
   }
-  const rest = decodeModifiedUtf8(bytes, from, last, false);
-  if (rest === undefined) return INVALID_UTF8;
-  parts.push(rest);
-  return { text: text + parts.join('') };
+  return appendModifiedUtf8(builder, bytes, from, last, false) ? { text: builder.text() } : INVALID_UTF8;
 }
 
 /** Index of the next backslash, or `last`. Bounded by the token, which may be a small part of a large buffer. */

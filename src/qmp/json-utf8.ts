@@ -6,6 +6,8 @@
 const decoder = new TextDecoder('utf-8');
 /** Below this length a loop beats the call into the platform's decoder. */
 const SHORT = 32;
+/** As many arguments as one call takes without harm. */
+const MAX_UNITS = 4096;
 
 /** True for a code point that JSON text may contain: no surrogate, no noncharacter, at most U+10FFFF. */
 export function isTextCodePoint(cp: number): boolean {
@@ -35,18 +37,23 @@ export function decodeModifiedUtf8(
   let ascii = start;
   while (ascii < end && bytes[ascii]! < 0x80) ascii++;
   if (ascii === end) return asciiText(bytes, start, end);
+  const builder = new TextBuilder(end - start);
+  return appendModifiedUtf8(builder, bytes, start, end, replace) ? builder.text() : undefined;
+}
 
-  const parts: string[] = [asciiText(bytes, start, ascii)];
-  let units: number[] = [];
-  let i = ascii;
+/** As decodeModifiedUtf8, into a text that is being built; false where the result would be undefined. */
+export function appendModifiedUtf8(
+  builder: TextBuilder,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  replace: boolean,
+): boolean {
+  let i = start;
   while (i < end) {
-    if (units.length >= 4096) {
-      parts.push(String.fromCharCode(...units));
-      units = [];
-    }
     const lead = bytes[i]!;
     if (lead < 0x80) {
-      units.push(lead);
+      builder.append(lead);
       i++;
       continue;
     }
@@ -58,15 +65,44 @@ export function decodeModifiedUtf8(
       used++;
     }
     if (used < length || !isCanonical(cp, length) || !isTextCodePoint(cp)) {
-      if (!replace) return undefined;
+      if (!replace) return false;
       cp = 0xfffd;
     }
     i += used;
-    if (cp > 0xffff) units.push(0xd800 + ((cp - 0x10000) >> 10), 0xdc00 + (cp & 0x3ff));
-    else units.push(cp);
+    builder.append(cp);
   }
-  parts.push(String.fromCharCode(...units));
-  return parts.join('');
+  return true;
+}
+
+/** A long text out of single characters, without a piece of memory for each. */
+export class TextBuilder {
+  readonly #units: Uint16Array;
+  #count = 0;
+  #text = '';
+
+  /** @param expected about as many units are to come */
+  constructor(expected: number) {
+    this.#units = new Uint16Array(Math.max(2, Math.min(MAX_UNITS, expected)));
+  }
+
+  /** Adds a code point. */
+  append(cp: number): void {
+    if (this.#count + 2 > this.#units.length) this.#flush();
+    if (cp > 0xffff) {
+      this.#units[this.#count++] = 0xd800 + ((cp - 0x10000) >> 10);
+      this.#units[this.#count++] = 0xdc00 + (cp & 0x3ff);
+    } else this.#units[this.#count++] = cp;
+  }
+
+  text(): string {
+    this.#flush();
+    return this.#text;
+  }
+
+  #flush(): void {
+    this.#text += String.fromCharCode.apply(null, this.#units.subarray(0, this.#count) as unknown as number[]);
+    this.#count = 0;
+  }
 }
 
 /** Bytes of the sequence a lead byte announces; 1 for a byte that starts none. */

@@ -4,8 +4,21 @@
  */
 import { JsonDouble } from '../qapi/index.ts';
 import { formatDouble } from './json-number.ts';
+import { TextBuilder } from './json-utf8.ts';
 
 const INDENT = '    ';
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const LOWER_U = 0x75;
+const HEX_DIGITS = '0123456789ABCDEF';
+/** The letters of \b, \t, \n, \f and \r. */
+const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map([
+  [0x08, 0x62],
+  [0x09, 0x74],
+  [0x0a, 0x6e],
+  [0x0c, 0x66],
+  [0x0d, 0x72],
+]);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly the characters that need an escape
 const NEEDS_ESCAPE = /[\u0000-\u001f"\\\u007f-\uffff]/;
 
@@ -79,36 +92,26 @@ function writeDouble(value: number): string {
 
 function writeString(text: string): string {
   if (!NEEDS_ESCAPE.test(text)) return `"${text}"`;
-  let out = '"';
-  let plain = 0;
+  const out = new TextBuilder(text.length * 2);
+  out.append(QUOTE);
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
-    if (unit >= 0x20 && unit < 0x7f && unit !== 0x22 && unit !== 0x5c) continue;
-    out += text.slice(plain, i) + escapeUnit(text, unit, i);
-    plain = i + 1;
+    if (unit >= 0x20 && unit < 0x7f && unit !== QUOTE && unit !== BACKSLASH) out.append(unit);
+    else appendEscape(out, isLoneSurrogate(text, unit, i) ? 0xfffd : unit);
   }
-  return `${out}${text.slice(plain)}"`;
+  out.append(QUOTE);
+  return out.text();
 }
 
-function escapeUnit(text: string, unit: number, at: number): string {
-  switch (unit) {
-    case 0x22:
-      return '\\"';
-    case 0x5c:
-      return '\\\\';
-    case 0x08:
-      return '\\b';
-    case 0x0c:
-      return '\\f';
-    case 0x0a:
-      return '\\n';
-    case 0x0d:
-      return '\\r';
-    case 0x09:
-      return '\\t';
-    default:
-      return `\\u${(isLoneSurrogate(text, unit, at) ? 0xfffd : unit).toString(16).toUpperCase().padStart(4, '0')}`;
+function appendEscape(out: TextBuilder, unit: number): void {
+  out.append(BACKSLASH);
+  const letter = unit === QUOTE || unit === BACKSLASH ? unit : SHORT_ESCAPES.get(unit);
+  if (letter !== undefined) {
+    out.append(letter);
+    return;
   }
+  out.append(LOWER_U);
+  for (let shift = 12; shift >= 0; shift -= 4) out.append(HEX_DIGITS.charCodeAt((unit >> shift) & 15));
 }
 
 function isLoneSurrogate(text: string, unit: number, at: number): boolean {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject, JsonValue } from '../qapi/index.ts';
 import { QapiError } from '../qapi/index.ts';
-import { QmpServerSession } from './server-session.ts';
+import { MAX_REQUEST_BYTES, QmpServerSession } from './server-session.ts';
 import type { QmpCloseReason, QmpServerOptions } from './server-transport.ts';
+import { SessionTurns } from './session-turns.ts';
 import type { QmpEvent, QmpTarget } from './target.ts';
 
 const encoder = new TextEncoder();
@@ -79,13 +80,20 @@ class FakeWire {
   abort(): void {
     this.closed = 'abort';
   }
-  turns: (() => void)[] = [];
-  /** Turns follow by themselves unless held. */
+  waiting: (() => void)[] = [];
+  /** SessionTurns follow by themselves unless held; then each look at the clock takes its time. */
   holdTurns = false;
-  later(task: () => void): void {
-    if (this.holdTurns) this.turns.push(task);
-    else void Promise.resolve().then(task);
-  }
+  #now = 0;
+  readonly turns = new SessionTurns(
+    () => {
+      if (this.holdTurns) this.#now += 0.05;
+      return this.#now;
+    },
+    (task) => {
+      if (this.holdTurns) this.waiting.push(task);
+      else void Promise.resolve().then(task);
+    },
+  );
   pauseInput(): void {
     this.paused = true;
   }
@@ -296,9 +304,10 @@ describe('order and back-pressure', () => {
         .length;
       expect(answers).toBeLessThan(40);
       expect(wire.paused).toBe(true);
-      for (let turn = 0; turn < 20; turn++) {
-        expect(wire.turns.length).toBeLessThan(2);
-        wire.turns.shift()?.();
+      for (let turn = 0; wire.waiting.length > 0; turn++) {
+        expect(turn).toBeLessThan(200);
+        expect(wire.waiting).toHaveLength(1);
+        wire.waiting.shift()?.();
         await settle();
         const more = wire.take().length;
         expect(more).toBeLessThan(41);
@@ -307,6 +316,33 @@ describe('order and back-pressure', () => {
       expect(answers).toBe(300);
       expect(wire.paused).toBe(false);
     }
+  });
+
+  it('reads a long request in pieces, in turns of the loop', async () => {
+    const { say, wire } = await open({ enable: '[]' });
+    wire.holdTurns = true;
+    const text = '\\n'.repeat(200_000);
+    expect(await say(`{"execute":"echo","arguments":{"text":"${text}"}}`)).toEqual([]);
+    let turns = 0;
+    for (; wire.text === '' && turns < 1000; turns++) {
+      wire.waiting.shift()?.();
+      await settle();
+    }
+    expect(turns).toBeGreaterThan(1);
+    expect(wire.take()[0]).toHaveLength(`{"return": {"text": "${text}"}}`.length);
+  });
+
+  it('a request beyond the cap is refused while it is read, and the session goes on', async () => {
+    const { say, target } = await open({ enable: '[]' });
+    for (let sent = 0; sent <= MAX_REQUEST_BYTES; sent += 65_536) {
+      const answers = await say(sent === 0 ? `{"execute":"${'x'.repeat(65_525)}` : 'x'.repeat(65_536));
+      if (sent === MAX_REQUEST_BYTES) {
+        expect(answers).toEqual(['{"error": {"class": "GenericError", "desc": "JSON token size limit exceeded"}}']);
+      }
+    }
+    // What is left of it is no JSON.
+    expect((await say('\n{"execute":"echo"}')).at(-1)).toBe('{"return": null}');
+    expect(target.calls).toHaveLength(1);
   });
 
   it('disconnects a client that lets events pile up, and only that one', async () => {

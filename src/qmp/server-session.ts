@@ -8,8 +8,8 @@
  * Back-pressure: reading stops (bytes not yet parsed are kept, the transport is paused) while the queue is full (8
  * items with oob, otherwise one request at a time) or while the output is over its high-water mark; no request starts
  * then either. So only events can pile up at a client that does not read, and a client with too much queued is
- * disconnected. A client that sends many requests at once has them run in turns of the loop, so that frames and other
- * clients are served in between. Nobody else is affected.
+ * disconnected. What a client sends is read in pieces and run one by one as long as there is time in the turn of the loop
+ * (turns.ts), so that frames and other clients are served in between. Nobody else is affected.
  *
  * States: see request-runner.ts; while negotiating, events are neither sent nor kept. `end()` is the client's half-close:
  * what was received is answered, then the session closes.
@@ -27,8 +27,10 @@ import type { QmpTarget } from './target.ts';
 export const MAX_QUEUED_REQUESTS = 8;
 /** Out-of-band requests running at once. */
 const MAX_OOB_RUNNING = 8;
-/** Items started in one turn of the loop: some hundred microseconds of work. */
-const ITEMS_PER_TURN = 32;
+/** Bytes read before the time is looked at. */
+const PIECE_BYTES = 4096;
+/** A request, and so what a client can make us hold and repeat: QEMU takes 64 MiB. */
+export const MAX_REQUEST_BYTES = 1024 * 1024;
 /** Over this many unsent bytes no further request starts. */
 export const OUTPUT_HIGH_WATER = 1024 * 1024;
 /** Over this many unsent bytes the client is disconnected. */
@@ -49,8 +51,6 @@ export class QmpServerSession {
   #heldOffset = 0;
   #running = false;
   #oobRunning = 0;
-  /** Items started since the last turn that was waited for. */
-  #started = 0;
   #waitsForTurn = false;
   #ended = false;
   #closed = false;
@@ -63,10 +63,11 @@ export class QmpServerSession {
     this.#transport = transport;
     this.#options = options;
     this.#offered = options.oob === false ? [] : ['oob'];
-    this.#reader = new JsonReader({
-      value: (request) => this.#enqueue({ request }),
-      error: (text) => this.#enqueue({ error: text }),
-    });
+    const sink = {
+      value: (request: JsonValue) => this.#enqueue({ request }),
+      error: (text: string) => this.#enqueue({ error: text }),
+    };
+    this.#reader = new JsonReader(sink, { bytes: MAX_REQUEST_BYTES });
     this.#runner = new RequestRunner(target, this.#offered, this, {
       send: (message) => this.#send(message),
       negotiated: () => this.#subscribe(),
@@ -130,7 +131,7 @@ export class QmpServerSession {
       this.#finish('ended');
       return;
     }
-    if (this.#started >= ITEMS_PER_TURN) this.#waitForTurn();
+    if (this.#hasWork() && !this.#transport.turns.hasTime()) this.#waitForTurn();
     const pause = this.#held.length > 0;
     if (pause !== this.#inputPaused) {
       this.#inputPaused = pause;
@@ -142,20 +143,22 @@ export class QmpServerSession {
   #waitForTurn(): void {
     if (this.#waitsForTurn) return;
     this.#waitsForTurn = true;
-    this.#transport.later(() => {
+    this.#transport.turns.wait(() => {
       this.#waitsForTurn = false;
-      this.#started = 0;
       this.#advance();
     });
   }
 
   #isIdle(): boolean {
-    return this.#held.length === 0 && this.#queue.length === 0 && !this.#running && this.#oobRunning === 0;
+    return !this.#hasWork() && !this.#running && this.#oobRunning === 0;
+  }
+
+  #hasWork(): boolean {
+    return this.#held.length > 0 || this.#queue.length > 0;
   }
 
   #isFull(): boolean {
     if (this.#closed || this.#isOutputHigh() || this.#oobRunning >= MAX_OOB_RUNNING) return true;
-    if (this.#started >= ITEMS_PER_TURN) return true;
     return this.#runner.oob ? this.#queue.length >= MAX_QUEUED_REQUESTS : this.#running || this.#queue.length > 0;
   }
 
@@ -166,8 +169,8 @@ export class QmpServerSession {
   /** Parses held bytes until the queue is full; true if it did anything. */
   #parse(): boolean {
     const bytes = this.#held[0];
-    if (bytes === undefined || this.#isFull()) return false;
-    const next = this.#reader.feed(bytes, this.#heldOffset);
+    if (bytes === undefined || this.#isFull() || !this.#transport.turns.hasTime()) return false;
+    const next = this.#reader.feed(bytes, this.#heldOffset, Math.min(bytes.length, this.#heldOffset + PIECE_BYTES));
     this.#heldOffset = next;
     if (next >= bytes.length) {
       this.#held.shift();
@@ -178,7 +181,6 @@ export class QmpServerSession {
 
   #enqueue(item: Item): boolean {
     if (this.#runner.oob && 'request' in item && wantsOob(item.request)) {
-      this.#started++;
       this.#oobRunning++;
       void this.#runner.run(item.request).then(() => {
         this.#oobRunning--;
@@ -187,17 +189,16 @@ export class QmpServerSession {
     } else {
       this.#queue.push(item);
     }
-    return !this.#isFull();
+    return !this.#isFull() && this.#transport.turns.hasTime();
   }
 
   // Execution
 
   /** Starts the oldest queued item; true if there was one and it could start. */
   #runNext(): boolean {
-    if (this.#running || this.#isOutputHigh() || this.#started >= ITEMS_PER_TURN) return false;
-    const item = this.#queue.shift();
-    if (item === undefined) return false;
-    this.#started++;
+    if (this.#running || this.#queue.length === 0 || this.#isOutputHigh() || !this.#transport.turns.hasTime())
+      return false;
+    const item = this.#queue.shift()!;
     if ('error' in item) {
       this.#send({ error: { class: 'GenericError', desc: item.error } });
       return true;

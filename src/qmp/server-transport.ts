@@ -1,5 +1,7 @@
 /** What surrounds a server session: the wire it is given, and what its owner may say and hear. */
 
+import type { SessionTurns } from './session-turns.ts';
+
 /** The client's side of the wire, as a transport offers it. */
 export interface QmpServerTransport {
   /** ASCII text. Never blocks and never throws; what the wire does not take is queued. */
@@ -10,8 +12,8 @@ export interface QmpServerTransport {
   abort(): void;
   pauseInput(): void;
   resumeInput(): void;
-  /** Runs `task` in a later turn of the loop, after others had theirs. */
-  later(task: () => void): void;
+  /** The time of the loop, shared by all sessions on it. */
+  readonly turns: SessionTurns;
   /** See QmpContext. */
   takeDescriptor?(): number | undefined;
   /** Bytes given to send() that the wire has not taken. */

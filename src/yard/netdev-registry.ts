@@ -24,8 +24,8 @@ import type { PassedDescriptors } from './passed-descriptors.ts';
 
 /** A netdev_del replies after this long even if the driver still holds something. */
 const RELEASE_LIMIT_MS = 1000;
-/** As vhost-user and tap limit their queues (QEMU MAX_QUEUE_NUM), and far beyond any real yard. */
-const MAX_NETDEVS = 4096;
+/** A `user` netdev takes half a megabyte: all of them together stay below what a small machine has. */
+const MAX_NETDEVS = 512;
 
 /** Which drivers this program has: the rest of the schema's answers "not compiled into this binary". */
 export type DriverTable = { readonly [type: string]: NetdevFactory<never> };

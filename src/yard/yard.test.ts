@@ -126,6 +126,14 @@ describe('netdev_add', () => {
     expect((await failure(add({ type: 'user', id: 'hp0' }))).desc).toBe("Duplicate ID 'hp0'");
   });
 
+  it('refuses more netdevs than the cap, until one is deleted', async () => {
+    for (let n = 0; n < 512; n++) await add({ type: 'hubport', id: `hp${n}`, hubid: n });
+    const refused = { class: 'GenericError', desc: 'too many netdevs (limit 512): delete one first' };
+    expect(await failure(add({ type: 'hubport', id: 'more', hubid: 0 }))).toEqual(refused);
+    await yard.execute('netdev_del', { id: 'hp7' });
+    await add({ type: 'hubport', id: 'more', hubid: 0 });
+  });
+
   it('leaves nothing behind when the driver fails', async () => {
     gated.failWith(new HostError('EADDRINUSE', 'Address already in use'));
     await expect(add({ type: 'vde', id: 'v' })).rejects.toThrow('Address already in use');
