@@ -24,6 +24,7 @@ import {
   put16,
   UDP_HEADER_LENGTH,
 } from '../wire/index.ts';
+import { COST_QUERY_MS } from './costs.ts';
 import {
   ATTEMPTS,
   DNS_MAX_QUERY,
@@ -93,6 +94,7 @@ export class DnsForwarder {
     }
     const query = new DnsQuery(packet, guestPort, message, key, servers);
     this.#queries.add(query);
+    this.#layer.charge(packet.ingress, COST_QUERY_MS);
     this.#attempt(query);
     return true;
   }

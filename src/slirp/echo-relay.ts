@@ -18,6 +18,7 @@ import {
   PROTOCOL_ICMP,
 } from '../wire/index.ts';
 import { addressText } from './address.ts';
+import { COST_DATAGRAM_SOCKET_MS } from './costs.ts';
 import { EchoFlow, type EchoRequest } from './echo-flow.ts';
 import { FlowTable } from './flow-table.ts';
 import { ICMP_TTL } from './icmp.ts';
@@ -141,6 +142,7 @@ export class EchoRelay {
     }
     const flow = new EchoFlow(guest, identifier, ingress, now);
     this.#flows.add(flow);
+    this.#layer.charge(ingress, COST_DATAGRAM_SOCKET_MS);
     if (this.#timer.deadlineMs === undefined) this.#timer.set(now + SWEEP_MS);
     this.#track(
       this.#layer.host.sockets.ping('ipv4').then(

@@ -88,6 +88,8 @@ export interface IpLayer {
   refusal?(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): UnreachableReason | undefined;
   /** How a host-side address looks to the guest: loopback and the host's own forwarding source become the host alias. */
   guestView(address: InetAddress): IpAddress;
+  /** What a packet of that port's guests will cost later, milliseconds (costs.ts). */
+  charge(ingress: number, ms: number): void;
   /** Counts a drop, shown in the statistics. */
   drop(reason: string): void;
   /** BUSY from the port towards `guest`: the flows towards that address wait until `resume` of their protocol is called. */

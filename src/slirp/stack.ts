@@ -194,6 +194,10 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     return this.#destinations.guestView(address);
   }
 
+  charge(ingress: number, ms: number): void {
+    this.#port.charge(ingress, ms);
+  }
+
   drop(reason: string): void {
     this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
     this.#port.drop(reason);

@@ -25,6 +25,7 @@ import {
   tcpSeq,
   tcpWindow,
 } from '../wire/index.ts';
+import { COST_CONNECTION_MS } from './costs.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
 import { ORPHANS, STRANGERS } from './shares.ts';
 import type { TcpCore } from './tcp-core.ts';
@@ -76,6 +77,7 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
   core.setState(flow, 'SYN-SENT');
   flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
   armTimer(flow);
+  core.ip.charge(packet.ingress, COST_CONNECTION_MS);
   attachSocket(core, flow, core.ip.host.sockets.connect(to, { noDelay: true }), answerGuest);
 }
 

@@ -9,6 +9,7 @@ import type { Flow } from '../net/client.ts';
 import type { InetAddress, Timer } from '../net/host.ts';
 import { DNS_PORT } from '../wire/index.ts';
 import { addressText, isIpv4 } from './address.ts';
+import { COST_DATAGRAM_SOCKET_MS } from './costs.ts';
 import { FlowTable } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
 import { UdpFlow, UdpHostSocket } from './udp-flow.ts';
@@ -78,6 +79,7 @@ export class UdpFlows {
     if (owner === undefined) {
       owner = new UdpHostSocket(guest, guestPort, ingress, false);
       this.#sockets.add(owner);
+      this.#layer.charge(ingress, COST_DATAGRAM_SOCKET_MS);
       this.#hooks.open(owner, isIpv4(guest) ? 'ipv4' : 'ipv6');
     }
     return this.#add(guest, guestPort, remote, remotePort, owner, peer, this.#layer.replySource(remote));

@@ -123,6 +123,8 @@ export class TcpLink implements IpLayer {
     return isLoopbackOrAny(parsed) ? HOST_ALIAS : parsed;
   }
 
+  charge(): void {}
+
   drop(reason: string): void {
     this.drops[reason] = (this.drops[reason] ?? 0) + 1;
   }
