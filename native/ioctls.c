@@ -21,7 +21,7 @@ static const row rows[] = {
     ROW(TUNSETVNETBE, 4),        ROW(TUNSETCARRIER, 4),        ROW(SIOCGIFFLAGS, IFREQ),    ROW(SIOCSIFFLAGS, IFREQ),
     ROW(SIOCGIFINDEX, IFREQ),    ROW(SIOCGIFMTU, IFREQ),       ROW(SIOCSIFMTU, IFREQ),      ROW(SIOCGIFHWADDR, IFREQ),
     ROW(SIOCSIFHWADDR, IFREQ),   ROW(SIOCBRADDIF, IFREQ),      ROW(SIOCBRDELIF, IFREQ),     ROW(SIOCOUTQ, 4),
-    ROW(SIOCINQ, 4),
+    ROW(SIOCINQ, 4),             ROW(SIOCATMARK, 4),
 };
 
 /* A kernel or header that changes a structure must not write past a window. */

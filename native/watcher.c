@@ -52,7 +52,7 @@ struct watch {
   int missed; /* what found no room in the array */
 };
 
-enum { READABLE = 1, WRITABLE = 2, FAILED = 4 };
+enum { READABLE = 1, WRITABLE = 2, FAILED = 4, URGENT = 8 };
 
 /* JavaScript's methods and libuv's handles both hold on to it. */
 static void free_if_unused(watcher *w) {
@@ -97,7 +97,7 @@ static void note(watcher *w, watch *entry, int found) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
   watch *entry = poll->data;
-  int found = (events & UV_READABLE ? READABLE : 0) | (events & UV_WRITABLE ? WRITABLE : 0);
+  int found = (events & UV_READABLE ? READABLE : 0) | (events & UV_WRITABLE ? WRITABLE : 0) | (events & UV_PRIORITIZED ? URGENT : 0);
   if (status < 0 || (events & UV_DISCONNECT)) found |= FAILED;
   note(entry->owner, entry, found);
 }
@@ -168,7 +168,8 @@ static void on_check(uv_check_t *check) {
 }
 
 static int to_uv(int mask) {
-  return (mask & READABLE ? UV_READABLE : 0) | (mask & WRITABLE ? UV_WRITABLE : 0) | (mask & FAILED ? UV_DISCONNECT : 0);
+  return (mask & READABLE ? UV_READABLE : 0) | (mask & WRITABLE ? UV_WRITABLE : 0) | (mask & FAILED ? UV_DISCONNECT : 0) |
+         (mask & URGENT ? UV_PRIORITIZED : 0);
 }
 
 /* The watcher whose method this is, whatever it was called on. */

@@ -146,6 +146,16 @@ export interface StreamSocket {
    */
   write(bytes: Uint8Array, offset: number, length: number): number;
   write2(bytes: Uint8Array, o1: number, l1: number, o2: number, l2: number): number;
+  /**
+   * One byte behind everything taken so far, and the peer is told that it is urgent (MSG_OOB): 1, WOULD_BLOCK or
+   * SOCKET_FAILED. Absent where the host cannot.
+   */
+  writeUrgent?(byte: number): number;
+  /**
+   * Whether the byte that readInto gives next is the last one that the peer sent as urgent: such bytes stay in their place
+   * (SO_OOBINLINE). Absent where the host cannot tell; they may then be missing.
+   */
+  isUrgentNext?(): boolean;
   /** Bytes that write would take now. */
   room(): number;
   /** Level-triggered: events repeat each turn while the condition holds and the interest is set. */

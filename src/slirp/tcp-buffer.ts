@@ -10,6 +10,7 @@ import type { TcpCore } from './tcp-core.ts';
 import { abort, hostFailed } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { MAX_WINDOW } from './tcp-limits.ts';
+import { markUrgent } from './tcp-urgent.ts';
 
 /** A chunk's last bytes are not worth a read. */
 const WORTH_READING = 4096;
@@ -38,8 +39,10 @@ export function readHost(core: TcpCore, flow: TcpFlow, wanted: number): number {
     }
   }
   if (length > space) length = space;
-  const n = socket.readInto(chunk.bytes, chunk.end, length);
+  const urgent = socket.isUrgentNext?.() === true;
+  const n = socket.readInto(chunk.bytes, chunk.end, urgent ? 1 : length);
   if (n > 0) {
+    if (urgent) markUrgent(flow, flow.bufferEnd);
     chunk.end += n;
     if (chunk === fresh) append(flow, n < length ? small(core, flow, fresh, n) : fresh);
     flow.bufferEnd = seqAdd(flow.bufferEnd, n);

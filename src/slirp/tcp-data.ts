@@ -12,6 +12,7 @@ import type { TcpFlow } from './tcp-flow.ts';
 import { watchRoom } from './tcp-host.ts';
 import { acknowledge } from './tcp-output.ts';
 import { drainAssembler, processFin, received } from './tcp-receive.ts';
+import { sinkOf } from './tcp-urgent.ts';
 
 /**
  * Takes the acceptable part of a segment's payload and its FIN.
@@ -84,7 +85,7 @@ function writeHost(
 ): boolean {
   const { socket } = flow;
   if (socket === undefined) return true;
-  let taken = socket.write(bytes, offset, length);
+  let taken = sinkOf(flow, socket).write(bytes, offset, length);
   if (taken === SOCKET_FAILED) {
     hostFailed(core, flow);
     return false;

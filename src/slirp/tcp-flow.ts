@@ -94,6 +94,9 @@ export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   finSeq = 0;
   guestFin = false;
   ackPending = false;
+  /** The guest's byte in front of `rcvUp` is urgent, and the socket has not taken it yet. */
+  urgentIn = false;
+  rcvUp = 0;
 
   iss = 0;
   sndUna = 0;
@@ -114,6 +117,9 @@ export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   sackOk = false;
   finSent = false;
   finAcked = false;
+  /** The host's byte in front of SND.UP is urgent; segments that begin before it say so. */
+  urgentOut = false;
+  sndUp = 0;
   /** Our FIN went out before the guest's came in. */
   closedFirst = false;
 

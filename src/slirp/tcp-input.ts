@@ -15,6 +15,7 @@ import {
   TCP_HEADER_LENGTH,
   TCP_RST,
   TCP_SYN,
+  TCP_URG,
   tcpAck,
   tcpCheck,
   tcpChecksumHolds,
@@ -23,6 +24,7 @@ import {
   tcpHeaderLength,
   tcpSeq,
   tcpSourcePort,
+  tcpUrgent,
   tcpWindow,
 } from '../wire/index.ts';
 import { sameAddress } from './flow-table.ts';
@@ -37,6 +39,7 @@ import { established, openFromGuest, refuseStray, takeSyn } from './tcp-open.ts'
 import { acknowledge } from './tcp-output.ts';
 import { FLOW_TTL, sendReset } from './tcp-segment.ts';
 import { sendHandshake } from './tcp-timers.ts';
+import { noteUrgent } from './tcp-urgent.ts';
 
 /** A TCP packet of a guest. Borrowed. */
 export function input(core: TcpCore, packet: IpPacket): void {
@@ -194,6 +197,7 @@ function synchronized(core: TcpCore, flow: TcpFlow, packet: IpPacket): void {
   else parseTcpOptions(bytes, at, headerLength, options);
   takeAck(core, flow, seq, ack, tcpWindow(bytes, at), length === 0 && !fin, options);
   if (isGone(flow)) return;
+  if ((flags & TCP_URG) !== 0) noteUrgent(flow, seq, tcpUrgent(bytes, at));
   if (length > 0 || fin) takeData(core, flow, seq, bytes, at + headerLength, length, fin);
 }
 

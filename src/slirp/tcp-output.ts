@@ -18,6 +18,7 @@ import { flightSize, isSynchronized, NEVER, type TcpFlow, unsentBytes } from './
 import { MAX_RTO_MS, PARK_CHECK_MS } from './tcp-limits.ts';
 import { sendControl, sendData } from './tcp-segment.ts';
 import { armTimer, startRetransmission } from './tcp-timer.ts';
+import { urgentPointer } from './tcp-urgent.ts';
 
 /** Of a GSO frame: what the length field of its IP packet leaves behind the longest headers. */
 const MAX_SEGMENT = 65_535 - 60;
@@ -139,10 +140,13 @@ function sendRange(core: TcpCore, flow: TcpFlow, seq: number, length: number, ag
     return 0;
   }
   const skip = seqDiff(seq, chunk.seq);
-  const n = Math.min(length, chunk.end - chunk.start - skip, whole(MAX_SEGMENT, flow.mss));
+  let n = Math.min(length, chunk.end - chunk.start - skip, whole(MAX_SEGMENT, flow.mss));
+  const urgent = urgentPointer(flow, seq);
+  // Who cuts a large frame repeats its pointer in every segment: only one that needs no cutting has one.
+  if (urgent > 0) n = Math.min(n, flow.mss, urgent);
   const next = seqAdd(seq, n);
   const push = next === flow.bufferEnd ? TCP_PSH : 0;
-  const result = sendData(core, flow, seq, chunk, chunk.start + skip, n, push);
+  const result = sendData(core, flow, seq, chunk, chunk.start + skip, n, push, urgent);
   if (again) {
     flow.rexmitNext = next;
     // Karn: what was sent twice times nothing.

@@ -5,12 +5,13 @@ import type { TcpCore } from './tcp-core.ts';
 import { hostFailed, refreshState } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { MAX_WINDOW } from './tcp-limits.ts';
+import { sinkOf } from './tcp-urgent.ts';
 
 /** Writes what is in order now. Returns false when that ended the flow. */
 export function drainAssembler(core: TcpCore, flow: TcpFlow): boolean {
   const { socket } = flow;
   if (socket === undefined) return true;
-  const taken = flow.assembler.drain(flow.rcvNxt, socket);
+  const taken = flow.assembler.drain(flow.rcvNxt, sinkOf(flow, socket));
   if (taken === SOCKET_FAILED) {
     hostFailed(core, flow);
     return false;

@@ -238,6 +238,116 @@ describe('bytes from the guest', () => {
     `));
 });
 
+describe('urgent data stays in its place and is told on', () => {
+  const READ_ABC_U_DEF = `
+      host read 3
+      host mark
+      host read 4`;
+  it('of the guest: the pointer is behind the last byte of its segment', () =>
+    runScript(`${OPEN}
+      > P. 1:4(3) ack 1
+      < . 1 ack 4
+      > P.U 4:5(1) ack 1 urg 1
+      < . 1 ack 5
+      > P. 5:8(3) ack 1
+      < . 1 ack 8${READ_ABC_U_DEF}`));
+  it('of the guest: in the middle of its segment', () =>
+    runScript(`${OPEN}
+      > P.U 1:8(7) ack 1 urg 4
+      < . 1 ack 8${READ_ABC_U_DEF}`));
+  it('of the guest: announced before it comes', () =>
+    runScript(`${OPEN}
+      > .U 1 ack 1 urg 4
+      > P.U 1:3(2) ack 1 urg 4
+      < . 1 ack 3
+      > P.U 3:8(5) ack 1 urg 2
+      < . 1 ack 8${READ_ABC_U_DEF}`));
+  it('of the guest: out of order', () =>
+    runScript(`${OPEN}
+      > P.U 4:8(4) ack 1 urg 1
+      < . 1 ack 1 <sack 4:8>
+      > P. 1:4(3) ack 1
+      < . 1 ack 8${READ_ABC_U_DEF}`));
+  it('of the guest: while the host has no room', () =>
+    runScript(`${OPEN}
+      host capacity 2
+      > P.U 1:8(7) ack 1 urg 4
+      < . 1 ack 3
+      host read 2
+      < . 1 ack 5
+      host read 1
+      < . 1 ack 6
+      host mark
+      host read 2
+      < . 1 ack 8
+      host read 2`));
+  it('of the guest: a pointer to what was passed on, to nothing, or far ahead, changes no byte', () =>
+    runScript(`${OPEN}
+      > P.U 1:8(7) ack 1 urg 0
+      < . 1 ack 8
+      host read 7
+      > P.U 1:8(7) ack 1 urg 3
+      < . 1 ack 8
+      > P.U 8:15(7) ack 1 urg 65535
+      < . 1 ack 15
+      host read 7
+      > FP. 15:20(5) ack 1
+      < . 1 ack 21
+      host read 5
+      host eof
+      = CLOSE-WAIT`));
+  it('of the guest: a newer pointer takes the place of an older one', () =>
+    runScript(`${OPEN}
+      host capacity 2
+      > P.U 1:5(4) ack 1 urg 4
+      < . 1 ack 3
+      > P.U 5:8(3) ack 1 urg 1
+      < . 1 ack 3
+      host capacity 100
+      host read 2
+      host read 2
+      < . 1 ack 8
+      host mark
+      host read 3`));
+  it('of the guest: its end and its reset do not overtake it', () =>
+    runScript(`${OPEN}
+      > FP.U 1:5(4) ack 1 urg 4
+      < . 1 ack 6
+      > R. 6 ack 1
+      = gone
+      host read 3
+      host mark
+      host read 1
+      host error ECONNRESET`));
+  it('of the host', () =>
+    runScript(`${OPEN}
+      host write 3
+      < P. 1:4(3) ack 1
+      host urgent
+      < P.U 4:5(1) ack 1 urg 1
+      host write 3
+      < P. 5:8(3) ack 1
+      > . 1 ack 8`));
+  it('of the host, behind what waits, sent again, and never as part of a frame that is cut', () =>
+    runScript(`${OPEN}
+      host write 3000
+      host urgent
+      host write 3000
+      < . 1:1461(1460) ack 1
+      < . 1461:2921(1460) ack 1
+      < P. 2921:3001(80) ack 1
+      < P.U 3001:3002(1) ack 1 urg 1
+      < . 3002:4462(1460) ack 1
+      < . 4462:5922(1460) ack 1
+      < P. 5922:6002(80) ack 1
+      > . 1 ack 2921 win 1024
+      > . 1 ack 2921 win 1024 <sack 3002:4462>
+      > . 1 ack 2921 win 1024 <sack 3002:5922>
+      > . 1 ack 2921 win 1024 <sack 3002:6002>
+      < .U 2921:3002(81) ack 1 urg 81
+      > . 1 ack 6002 win 1024`));
+});
+
 describe('what came before a reset goes out before it', () => {
   it('of the host, to a guest that acknowledges it', () =>
     runScript(`${OPEN}

@@ -22,6 +22,8 @@ import {
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_LENGTH,
   TCP_SYN,
+  TCP_URG,
+  TCP_URGENT_OFFSET,
 } from '../wire/index.ts';
 import { CHUNK_HEADROOM, type Chunk } from './chunk-pool.ts';
 import type { GuestPath } from './ip-layer.ts';
@@ -125,7 +127,7 @@ export function sendReset(
 }
 
 /**
- * `length` bytes of a chunk that begin at `offset`. The headers displace what lies in front of them, which may be bytes
+ * `length` bytes of a chunk that begin at `offset`; `urgent` is their urgent pointer, 0 = none. The headers displace what lies in front of them, which may be bytes
  * that the guest has not acknowledged yet: those are put back.
  */
 export function sendData(
@@ -136,6 +138,7 @@ export function sendData(
   offset: number,
   length: number,
   flags: number,
+  urgent: number,
 ): SendResult {
   const { path } = flow;
   const { bytes } = chunk;
@@ -155,9 +158,10 @@ export function sendData(
     seq,
     flow.rcvNxt,
     TCP_HEADER_LENGTH,
-    flags | TCP_ACK,
+    urgent > 0 ? flags | TCP_ACK | TCP_URG : flags | TCP_ACK,
     window,
   );
+  if (urgent > 0) put16(bytes, transport + TCP_URGENT_OFFSET, urgent);
   const result = transmit(
     core,
     path,

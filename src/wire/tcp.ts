@@ -18,6 +18,7 @@ export const TCP_HEADER_LENGTH = 20;
 export const TCP_MAX_HEADER_LENGTH = 60;
 /** Offset of the checksum field in the header. */
 export const TCP_CHECKSUM_OFFSET = 16;
+export const TCP_URGENT_OFFSET = 18;
 
 export const TCP_FIN = 0x01;
 export const TCP_SYN = 0x02;
@@ -49,7 +50,7 @@ export const tcpAck = (b: Uint8Array, o: number): number => u32(b, o + 8);
 export const tcpHeaderLength = (b: Uint8Array, o: number): number => (b[o + 12]! >>> 4) << 2;
 export const tcpFlags = (b: Uint8Array, o: number): number => b[o + 13]!;
 export const tcpWindow = (b: Uint8Array, o: number): number => u16(b, o + 14);
-export const tcpUrgent = (b: Uint8Array, o: number): number => u16(b, o + 18);
+export const tcpUrgent = (b: Uint8Array, o: number): number => u16(b, o + TCP_URGENT_OFFSET);
 
 /** @param end first byte behind the segment. */
 export function tcpCheck(b: Uint8Array, o: number, end: number): TcpDrop | undefined {

@@ -23,6 +23,7 @@ export interface Segment {
   readonly ack: number;
   readonly flags: number;
   readonly window: number;
+  readonly urgent: number;
   readonly options: TcpOptions;
   readonly payload: Uint8Array;
   readonly ttl: number;
@@ -48,6 +49,7 @@ export interface SegmentFields {
   ack?: number;
   flags: number;
   window?: number;
+  urgent?: number;
   /** Encoded, a multiple of 4 bytes. */
   options?: Uint8Array;
   payload?: Uint8Array;
@@ -322,6 +324,7 @@ function cut(path: LinkPath, frame: Frame): Segment[] {
       ack: repr.ack,
       flags: last ? repr.flags : repr.flags & ~0x09,
       window: repr.window,
+      urgent: u16(bytes, at + 18),
       options: repr.options,
       payload: payload.slice(i, i + size),
       ttl,
@@ -351,6 +354,7 @@ export function buildPacket(defaultGuest: IpAddress, fields: SegmentFields): { b
   bytes[at + 12] = (fields.dataOffset ?? header / 4) << 4;
   bytes[at + 13] = fields.flags;
   put16(bytes, at + 14, fields.window ?? 65535);
+  put16(bytes, at + 18, fields.urgent ?? 0);
   bytes.set(options, at + 20);
   bytes.set(payload, at + header);
   const sum = plainSum(

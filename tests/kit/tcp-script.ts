@@ -2,12 +2,13 @@
  * Scripted segment tests, in the manner of packetdrill: one line an event, sequence numbers relative to each side's
  * initial one, both of which lie just below the wrap. Segments from the stack must come exactly as listed.
  *
- *   > S 0 <mss 1460,sackOK,wscale 7>     the guest sends: flags, seq or seq:end(length), ack, win, options
- *   < S. 0 ack 1 win 65535 <mss 1460>    the stack sends; win and options are compared where given
+ *   > S 0 <mss 1460,sackOK,wscale 7>     the guest sends: flags, seq or seq:end(length), ack, win, urg, options
+ *   < S. 0 ack 1 win 65535 <mss 1460>    the stack sends; win, urg and options are compared where given
  *   + 200                                time passes, milliseconds
  *   = ESTABLISHED                        the flow's state; `= gone` for none
  *   busy / clear                         the way to the guest is over its mark / clear again
  *   icmp host                            an ICMP error with this reason was sent, quoting the guest's SYN
+ *   host urgent | mark                   one urgent byte is written; the next one to be read is urgent
  *   host write 100 | read 100 | eof | shutdown | close | reset | error ECONNRESET | capacity 1000 | connect
  *   drop tcp-checksum                    this drop was counted
  *
@@ -60,6 +61,7 @@ interface Line {
   length: number;
   ack: number | undefined;
   win: number | undefined;
+  urg: number | undefined;
   options: string | undefined;
 }
 
@@ -191,6 +193,7 @@ class ScriptWorld {
       ack: line.ack === undefined ? 0 : (STACK_ISN + line.ack) >>> 0,
       flags: line.flags,
       window: line.win ?? 65535,
+      urgent: line.urg ?? 0,
       payload,
       ...(line.options === undefined ? {} : { options: encodeOptions(line.options) }),
     });
@@ -210,6 +213,7 @@ class ScriptWorld {
     const wanted = { flags: flagText(line.flags), seq: line.seq, length: line.length, ack: line.ack };
     expect(sent).toEqual(wanted);
     if (line.win !== undefined) expect(segment.window).toBe(line.win);
+    if (line.urg !== undefined) expect(segment.urgent).toBe(line.urg);
     if (line.options !== undefined) expect(decodeOptions(segment.options)).toBe(line.options);
     for (let i = 0; i < segment.payload.length; i++) {
       if (segment.payload[i] !== pattern(sent.seq + i)) throw new RangeError(`wrong payload at ${sent.seq + i}`);
@@ -249,6 +253,12 @@ class ScriptWorld {
         this.#read += length;
         return;
       }
+      case 'urgent':
+        expect(socket.writeUrgent?.(pattern(this.#written++))).toBe(1);
+        return;
+      case 'mark':
+        expect(socket.isUrgentNext?.()).toBe(true);
+        return;
       case 'eof':
         expect(socket.readInto(new Uint8Array(1), 0, 1)).toBe(0);
         return;
@@ -298,7 +308,10 @@ const pattern = (seq: number): number => (seq * 31 + (seq >> 8) * 7) & 255;
 
 function parseLine(words: readonly string[]): Line {
   const text = words.join(' ');
-  const match = /^([SFRPU.]+) (-?\d+)(?::(-?\d+)\((\d+)\))?(?: ack (-?\d+))?(?: win (\d+))?(?: <([^>]*)>)?$/.exec(text);
+  const match =
+    /^([SFRPU.]+) (-?\d+)(?::(-?\d+)\((\d+)\))?(?: ack (-?\d+))?(?: win (\d+))?(?: urg (\d+))?(?: <([^>]*)>)?$/.exec(
+      text,
+    );
   if (match === null) throw new RangeError('not a segment');
   let flags = 0;
   for (const letter of match[1] ?? '') flags |= FLAG_BITS[letter] ?? 0;
@@ -311,7 +324,8 @@ function parseLine(words: readonly string[]): Line {
     length,
     ack: match[5] === undefined ? undefined : Number(match[5]),
     win: match[6] === undefined ? undefined : Number(match[6]),
-    options: match[7],
+    urg: match[7] === undefined ? undefined : Number(match[7]),
+    options: match[8],
   };
 }
 

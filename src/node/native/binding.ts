@@ -142,7 +142,7 @@ export interface NativeBinding {
   createWatcher(ready: Int32Array, dispatch: (count: number) => void): NativeWatcher;
 }
 
-/** events: READABLE, WRITABLE, FAILED (hang-up or error without interest in either). */
+/** events: READABLE, WRITABLE, FAILED (hang-up or error without interest in either), URGENT. */
 export interface NativeWatcher {
   /** Starts watching; returns a handle >= 0 or -errno. One watch per descriptor. */
   add(fd: number, token: number, events: number): number;
@@ -157,3 +157,5 @@ export const READABLE = 1;
 export const WRITABLE = 2;
 /** UV_DISCONNECT: the peer hung up. */
 export const FAILED = 4;
+/** UV_PRIORITIZED: urgent data of TCP that was not read yet. */
+export const URGENT = 8;

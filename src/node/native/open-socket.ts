@@ -17,6 +17,7 @@ import {
   IPPROTO_TCP,
   IPV6_V6ONLY,
   SO_KEEPALIVE,
+  SO_OOBINLINE,
   SO_REUSEADDR,
   SOCK_FLAGS,
   SOCK_STREAM,
@@ -78,6 +79,7 @@ export function connecting(context: NativeContext, to: SocketAddress, options: C
   if (!host.descriptors.mayOpen(host.open.size, options.reserved)) throw hostError('EMFILE');
   return guarded(context, newSocket(context, domainOf(to), SOCK_STREAM), (fd) => {
     if (isInet(to)) {
+      calls.setsockoptInt(fd, SOL_SOCKET, SO_OOBINLINE, 1);
       if (options.noDelay !== false) calls.setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
       if (options.keepAlive === true) calls.setsockoptInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
       if (options.bind !== undefined) bindSource(context, fd, options.bind);
@@ -113,7 +115,8 @@ export async function listening(context: NativeContext, at: SocketAddress, optio
   return guarded(context, newSocket(context, domainOf(at), SOCK_STREAM), (fd) => {
     if (isInet(at)) {
       calls.setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-      // Accepted sockets inherit it.
+      // Accepted sockets inherit both.
+      calls.setsockoptInt(fd, SOL_SOCKET, SO_OOBINLINE, 1);
       calls.setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     }
     if (at.family === 'ipv6') {

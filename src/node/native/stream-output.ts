@@ -5,7 +5,7 @@
  */
 import { SOCKET_FAILED, WOULD_BLOCK } from '../../net/index.ts';
 import type { NativeContext } from './context.ts';
-import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL } from './linux.ts';
+import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB } from './linux.ts';
 
 /**
  * What `room` answers while the kernel takes bytes: how much it really takes is only known by trying. It begins small, so
@@ -71,6 +71,16 @@ export class StreamOutput {
     }
     this.clear();
     return this.#sent(sent - waiting, length);
+  }
+
+  /** One byte, marked; as write. */
+  writeUrgent(fd: number, byte: number): number {
+    if (this.isBlocked) return WOULD_BLOCK;
+    const flushed = this.flush(fd);
+    if (flushed < 0) return flushed;
+    const { calls, scratch } = this.#context;
+    scratch[0] = byte;
+    return this.#sent(calls.send(fd, scratch, 0, 1, FLAGS | MSG_OOB), 1);
   }
 
   /** Hands over what was gathered. @returns WOULD_BLOCK = not all of it, SOCKET_FAILED, or 0. */

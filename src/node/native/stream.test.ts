@@ -52,6 +52,47 @@ function setOption(socket: StreamSocket, name: number, value: number): void {
 }
 
 describeNative('native streams', () => {
+  it('leave urgent bytes where they are, and know them', async () => {
+    const [client, server] = await bench.pair();
+    const into = new Uint8Array(100);
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      let text = '';
+      to.onEvent = (kind) => {
+        if (kind !== 'readable') return;
+        for (;;) {
+          const mark = to.isUrgentNext?.() === true;
+          const count = to.readInto(into, 0, mark ? 1 : into.length);
+          if (count <= 0) return;
+          const piece = Buffer.from(into.subarray(0, count)).toString('latin1');
+          text += mark ? `(${piece})` : piece;
+        }
+      };
+      to.interest(true, false);
+      from.write(Buffer.from('abc'), 0, 3);
+      expect(from.writeUrgent?.(0x55)).toBe(1);
+      from.write(Buffer.from('def'), 0, 3);
+      await until(() => text.length === 9);
+      expect(from.writeUrgent?.(0x56)).toBe(1);
+      await until(() => text.length === 12);
+      expect(text).toBe('abc(U)def(V)');
+      to.interest(false, false);
+    }
+  });
+
+  it('do not wake for urgent bytes that nobody reads', async () => {
+    const [client, server] = await bench.pair();
+    let events = 0;
+    server.onEvent = () => events++;
+    server.interest(true, false);
+    server.interest(false, false);
+    client.writeUrgent?.(1);
+    await turns(50);
+    expect(events).toBe(0);
+  });
+
   it('set TCP_NODELAY at both ends, and keep-alive where it is asked for', async () => {
     const [client, server] = await bench.pair();
     expect([option(client, IPPROTO_TCP, TCP_NODELAY), option(server, IPPROTO_TCP, TCP_NODELAY)]).toEqual([1, 1]);

@@ -21,7 +21,7 @@ import {
 } from '../../net/index.ts';
 import { toHostError } from '../errno.ts';
 import type { Destroyable } from '../socket-context.ts';
-import { FAILED, READABLE, WRITABLE } from './binding.ts';
+import { FAILED, READABLE, URGENT, WRITABLE } from './binding.ts';
 import { READ_BUDGET } from './budgets.ts';
 import type { NativeContext } from './context.ts';
 import { DescriptorInbox } from './descriptor-inbox.ts';
@@ -29,6 +29,7 @@ import { EarlyRoom } from './early-room.ts';
 import { LingeringStream, resetOnClose, unsentBytes } from './lingering.ts';
 import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
+import { host32, putHost32 } from './sockaddr.ts';
 import { StreamOutput } from './stream-output.ts';
 
 const CONNECTING = 0;
@@ -77,6 +78,8 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   #wantWrite = false;
   #atEnd = false;
   #shut = false;
+  /** At the last event, urgent data was not read yet. */
+  #urgent = false;
 
   /** @param start a descriptor, which is the stream's from now on; or the error that there is none. */
   constructor(context: NativeContext, start: StreamStart | HostError) {
@@ -164,6 +167,22 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     return second < 0 ? first : first + second;
   }
 
+  writeUrgent(byte: number): number {
+    if (this.#state !== OPEN || this.#shut) return this.#state === CONNECTING ? WOULD_BLOCK : SOCKET_FAILED;
+    const output = this.#output;
+    const taken = output.writeUrgent(this.#fd, byte);
+    if (taken === SOCKET_FAILED) return this.#failWriting();
+    if (output.isBlocked) this.#awaitRoom();
+    return taken;
+  }
+
+  isUrgentNext(): boolean {
+    if (!this.#urgent || this.#state !== OPEN) return false;
+    const { binding, scratch } = this.#context;
+    putHost32(scratch, 0, 0);
+    return binding.ioctls['SIOCATMARK']?.(this.#fd, scratch, 0, 4) === 0 && host32(scratch, 0) === 1;
+  }
+
   room(): number {
     return this.#state !== OPEN || this.#shut ? 0 : this.#output.room;
   }
@@ -220,6 +239,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
 
   #serve(events: number): void {
     this.#allowance = READ_BUDGET;
+    this.#urgent = (events & URGENT) !== 0;
     const wasWanted = this.#wantRead;
     let now = events;
     if ((events & FAILED) !== 0) {
@@ -286,7 +306,9 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     return readable | (this.#output.isBlocked || (this.#wantWrite && !this.#shut) ? WRITABLE : 0);
   }
 
-  #setMask(mask: number): void {
+  #setMask(wanted: number): void {
+    // Who reads is told what is urgent.
+    const mask = (wanted & READABLE) === 0 ? wanted & ~URGENT : wanted | URGENT;
     if (mask === this.#mask) return;
     this.#mask = mask;
     if (this.#watch !== undefined) this.#watch.interest(mask);

@@ -17,6 +17,8 @@ import type { MemoryAddress } from './network.ts';
 
 interface Chunk {
   readonly bytes: Uint8Array;
+  /** Its first byte is the peer's urgent one. */
+  readonly urgent: boolean;
   used: number;
 }
 
@@ -121,6 +123,8 @@ export class MemoryStream implements StreamSocket, Pollable {
       done += n;
       chunk.used += n;
       if (chunk.used === chunk.bytes.length) this.#inbox.shift();
+      // As kernels: a read ends in front of the mark.
+      if (this.isUrgentNext()) break;
     }
     this.#inboxBytes -= done;
     this.read += done;
@@ -142,12 +146,20 @@ export class MemoryStream implements StreamSocket, Pollable {
     }
     const n = Math.min(length, this.room());
     if (n === 0) return length === 0 ? 0 : WOULD_BLOCK;
-    const copy = bytes.slice(offset, offset + n);
-    this.#outstanding += n;
-    this.written += n;
-    const peer = this.#peer;
-    if (peer !== undefined) this.#loop.after(this.#latencyMs, () => peer.#arrive(copy));
+    this.#send(bytes.slice(offset, offset + n), false);
     return n;
+  }
+
+  writeUrgent(byte: number): number {
+    if (this.#state !== 'open' || this.#finSent) return this.write(Uint8Array.of(byte), 0, 1);
+    if (this.room() === 0) return WOULD_BLOCK;
+    this.#send(Uint8Array.of(byte), true);
+    return 1;
+  }
+
+  isUrgentNext(): boolean {
+    const [next] = this.#inbox;
+    return next?.urgent === true && next.used === 0;
   }
 
   write2(bytes: Uint8Array, o1: number, l1: number, o2: number, l2: number): number {
@@ -220,13 +232,20 @@ export class MemoryStream implements StreamSocket, Pollable {
     return busy;
   }
 
-  #arrive(bytes: Uint8Array): void {
+  #send(bytes: Uint8Array, urgent: boolean): void {
+    this.#outstanding += bytes.length;
+    this.written += bytes.length;
+    const peer = this.#peer;
+    if (peer !== undefined) this.#loop.after(this.#latencyMs, () => peer.#arrive(bytes, urgent));
+  }
+
+  #arrive(bytes: Uint8Array, urgent: boolean): void {
     if (this.#aborted) return;
     if (this.#state === 'closed' || this.#state === 'failed') {
       this.#sendReset();
       return;
     }
-    this.#inbox.push({ bytes, used: 0 });
+    this.#inbox.push({ bytes, urgent, used: 0 });
     this.#inboxBytes += bytes.length;
     this.#loop.wake(this);
   }

@@ -24,6 +24,7 @@ interface Segment {
   seq: number;
   ack: number;
   flags: number;
+  urgent: number;
   data: string;
 }
 
@@ -49,6 +50,7 @@ function decode(frame: Uint8Array): Segment | string {
     seq: w.u32(frame, 38),
     ack: w.u32(frame, 42),
     flags: (frame[47] ?? 0) & 0x3f,
+    urgent: w.u16(frame, 52),
     data: hex(frame.subarray(34 + header, end)),
   };
 }
@@ -76,8 +78,16 @@ function onlyOnce(segments: (Segment | string)[], guestPorts: readonly number[])
   });
 }
 
-function segmentFrame(port: number, seq: number, ack: number, flags: number, destinationPort = 8000): Uint8Array {
-  const tcp = new Uint8Array(20);
+function segmentFrame(
+  port: number,
+  seq: number,
+  ack: number,
+  flags: number,
+  destinationPort = 8000,
+  payloadLength = 0,
+): Uint8Array {
+  const length = 20 + payloadLength;
+  const tcp = new Uint8Array(length);
   w.put16(tcp, 0, port);
   w.put16(tcp, 2, destinationPort);
   w.put32(tcp, 4, seq);
@@ -85,7 +95,7 @@ function segmentFrame(port: number, seq: number, ack: number, flags: number, des
   tcp[12] = 0x50;
   tcp[13] = flags;
   w.put16(tcp, 14, 65535);
-  w.put16(tcp, 16, w.checksum(tcp, 0, 20, w.ipv4PseudoSum(0x0a00020f, 0x0a000202) + 6 + 20));
+  w.put16(tcp, 16, w.checksum(tcp, 0, length, w.ipv4PseudoSum(0x0a00020f, 0x0a000202) + 6 + length));
   return ipv4Frame(w.PROTOCOL_TCP, tcp);
 }
 
@@ -148,6 +158,16 @@ describe('golden tcp', () => {
             world.take();
             host?.close();
             break;
+          case 'tcp-urgent-host': {
+            const made = await connect(port);
+            // Four bytes of the guest that no vector shows.
+            world.give(segmentFrame(port, GUEST_ISN + 1, made.isn + 1, ACK, 8000, 4));
+            await world.test.elapse(50);
+            world.take();
+            shifts.set(port, (made.isn + 1 - w.u32(fromHex(vector.reply[0] ?? ''), 38)) >>> 0);
+            made.host.writeUrgent?.(0x21);
+            break;
+          }
           case 'tcp-host-fin': {
             const made = await connect(port);
             shifts.set(port, (made.isn + 1 - w.u32(fromHex(vector.reply[0] ?? ''), 38)) >>> 0);

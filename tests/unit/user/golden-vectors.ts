@@ -38,7 +38,6 @@ export const LATER: Readonly<Record<string, readonly string[]>> = {
   ],
   'guest forwards': ['arp-guestfwd', 'r-guestfwd', 'evil-tcp-optlen-big', 'evil-tcp-opt-trunc', 'evil-tcp-mss1'],
   TFTP: ['r-tftp', 'evil-tftp-noend'],
-  'urgent data': ['tcp-urgent-host'],
 };
 
 const TO_MANY = 'no ICMP error answers what is sent to many (RFC 1122, 3.2.2)';
