@@ -177,7 +177,7 @@ export class DnsForwarder {
     }
     this.#failed++;
     this.#finish(query);
-    this.#layer.sendUnreachableAbout(query.quote, query.quote.length, 'port');
+    this.#layer.sendUnreachableAbout(query.quote, 'port');
   }
 
   #giveUp(query: DnsQuery): void {

@@ -21,8 +21,8 @@ import {
   put16,
 } from '../wire/index.ts';
 import type { FlowNode } from './flow-table.ts';
-import { QUOTE } from './icmp.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
+import { PacketQuote } from './packet-quote.ts';
 
 /** Longer queries are no queries, bytes. */
 export const DNS_MAX_QUERY = 4096;
@@ -46,7 +46,7 @@ export class DnsQuery implements FlowNode<DnsQuery> {
 
   readonly message: Uint8Array;
   readonly questionEnd: number;
-  readonly quote: Uint8Array;
+  readonly quote = new PacketQuote();
   readonly tos: number;
   readonly servers: readonly InetAddress[];
   attempts = 0;
@@ -66,8 +66,7 @@ export class DnsQuery implements FlowNode<DnsQuery> {
     this.message = message;
     this.tos = packet.tos;
     this.servers = servers;
-    const length = packet.transportOffset - packet.ipOffset + packet.transportLength;
-    this.quote = packet.bytes.slice(packet.ipOffset, packet.ipOffset + Math.min(QUOTE, length));
+    this.quote.remember(packet);
   }
 }
 

@@ -3,7 +3,7 @@ import type { DatagramSocket, InetAddress } from '../net/host.ts';
 import { toInetAddress } from './address.ts';
 import { type FlowNode, sameAddress } from './flow-table.ts';
 import type { GuestPath, IpAddress, IpPacket } from './ip-layer.ts';
-import { quoteLength, quotePacket } from './packet-quote.ts';
+import { PacketQuote } from './packet-quote.ts';
 
 const NOWHERE: IpAddress = new Uint32Array(4);
 /** Requests remembered, by their sequence number: a trace has about as many under way. */
@@ -18,8 +18,7 @@ export class EchoRequest {
   peer: InetAddress;
   readonly local = undefined;
   /** For ICMP errors. */
-  quote: Uint8Array | undefined;
-  quoteLength = 0;
+  readonly quote = new PacketQuote();
 
   constructor(peer: InetAddress) {
     this.peer = peer;
@@ -84,8 +83,7 @@ export class EchoFlow implements FlowNode<EchoFlow> {
     request.peer = peer;
     request.tos = packet.tos;
     request.ttl = packet.ttl - 1;
-    request.quote = quotePacket(packet, request.quote);
-    request.quoteLength = quoteLength(packet);
+    request.quote.remember(packet);
     this.last = request;
     return request;
   }

@@ -184,8 +184,7 @@ export class EchoRelay {
     this.#refusedUntil = this.#layer.host.clock.now() + REFUSED_MS;
     for (const { request } of waiting) {
       this.#layer.drop('icmp-echo-elsewhere');
-      if (request.quote === undefined) continue;
-      this.#layer.sendUnreachableAbout(request.quote, request.quoteLength, 'prohibited');
+      if (request.quote.length > 0) this.#layer.sendUnreachableAbout(request.quote, 'prohibited');
     }
   }
 
@@ -257,7 +256,7 @@ export class EchoRelay {
       const { quoted, offender } = record;
       // The quotation begins with our own message's header.
       const request = quoted.length < ICMP_HEADER_LENGTH ? flow.last : flow.find(icmpEchoSequence(quoted, 0));
-      if (request?.quote === undefined || !isForGuest(record)) {
+      if (request === undefined || request.quote.length === 0 || !isForGuest(record)) {
         this.#layer.drop('icmp-error-ignored');
         continue;
       }
@@ -265,14 +264,15 @@ export class EchoRelay {
       if (offender !== undefined) {
         from = offender.host === request.peer.host ? request.destination : this.#layer.guestView(offender);
       }
-      this.#layer.relayError(request.quote, request.quoteLength, record.type, record.code, record.mtu, from);
+      this.#layer.relayError(request.quote, record.type, record.code, record.mtu, from);
     }
     const error = socket.takeError();
     if (seen || error === undefined) return;
     this.#layer.drop(`icmp-error-${error.code}`);
     const quote = flow.last?.quote;
-    if (quote === undefined || this.#layer.host.clock.now() - flow.sentAt > SEND_FAILURE_MS) return;
-    this.#layer.sendUnreachableAbout(quote, flow.last?.quoteLength ?? 0, 'network');
+    if (quote === undefined || quote.length === 0 || this.#layer.host.clock.now() - flow.sentAt > SEND_FAILURE_MS)
+      return;
+    this.#layer.sendUnreachableAbout(quote, 'network');
   }
 
   #remove(flow: EchoFlow): void {

@@ -3,7 +3,7 @@
  *
  * Errors carry tos, ttl and quotation as QEMU's user network does: ttl 255, tos = the original's precedence bits with
  * 0xc0, the original's IP header and data up to QUOTE bytes, and come from the host alias unless the offender is known.
- * They are rate limited, and never sent about ICMP errors, later fragments, packets to many hosts, or sources that are no
+ * They are rate limited for each ingress, and never sent about ICMP errors, later fragments, packets to many hosts, or sources that are no
  * single host.
  */
 import { Frame } from '../net/frame.ts';
@@ -31,10 +31,10 @@ import {
 import { ipv4Address, ipv4Of, isThisHost } from './address.ts';
 import type { StackConfig } from './config.ts';
 import { sameAddress } from './flow-table.ts';
+import { IngressBuckets } from './ingress-buckets.ts';
 import type { IpAddress, IpPacket, UnreachableReason } from './ip-layer.ts';
 import { IPV4_HEADROOM, type Ipv4Output } from './ipv4-output.ts';
 import { Ipv4Path } from './ipv4-path.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 /** Most bytes of the original packet in an error. */
 export const QUOTE = 548;
@@ -53,7 +53,7 @@ export class Icmp {
   readonly #output: Ipv4Output;
   readonly #clock: Clock;
   readonly #hooks: IcmpHooks;
-  readonly #bucket = new TokenBucket(ERRORS_PER_SECOND, ERROR_BURST);
+  readonly #budget = new IngressBuckets(ERRORS_PER_SECOND, ERROR_BURST);
   readonly #hostAlias: IpAddress;
   readonly #bytes = new Uint8Array(IPV4_HEADROOM + 65_536);
   readonly #frame = new Frame();
@@ -110,6 +110,10 @@ export class Icmp {
     );
   }
 
+  ingressGone(ingress: number): void {
+    this.#budget.ingressGone(ingress);
+  }
+
   #echo(packet: IpPacket): void {
     const length = packet.transportLength;
     const from = packet.transportOffset;
@@ -145,7 +149,7 @@ export class Icmp {
       this.#hooks.drop('icmp-error-suppressed');
       return;
     }
-    if (!this.#bucket.take(this.#clock.now())) {
+    if (!this.#budget.take(packet.ingress, this.#clock.now())) {
       this.#hooks.drop('icmp-error-rate');
       return;
     }

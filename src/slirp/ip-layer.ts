@@ -63,6 +63,13 @@ export interface GuestPath {
   send(frame: Frame): SendResult;
 }
 
+/** A packet of a guest that was sent earlier: its first bytes, from the IP header on, and the port it came in by. */
+export interface Quote {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly ingress: number;
+}
+
 export type UnreachableReason = 'network' | 'host' | 'port' | 'prohibited' | 'fragmentation-needed';
 /** Those that need no MTU. */
 export type ReasonAbout = Exclude<UnreachableReason, 'fragmentation-needed'>;
@@ -74,8 +81,8 @@ export interface IpLayer {
   openPath(guest: IpAddress, remote: IpAddress): GuestPath;
   /** The packet's destination may be an ICMP error's reason: quotes the packet back to its sender, rate limited. */
   sendUnreachable(packet: IpPacket, reason: UnreachableReason, mtu?: number): void;
-  /** An error about a packet that was sent earlier: its first bytes, from the IP header on. */
-  sendUnreachableAbout(quote: Uint8Array, length: number, reason: ReasonAbout): void;
+  /** An error about a packet that was sent earlier. */
+  sendUnreachableAbout(quote: Quote, reason: ReasonAbout): void;
   /**
    * Where the host side goes for a packet of a guest: the host alias is the host's loopback, the name server's address
    * a real one, others are themselves. undefined = not allowed (restrict) or not routable (multicast, broadcast).

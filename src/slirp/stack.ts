@@ -39,7 +39,15 @@ import { DnsForwarder } from './dns-forwarder.ts';
 import { EchoRelay } from './echo-relay.ts';
 import type { EgressPolicy } from './egress-policy.ts';
 import { Icmp } from './icmp.ts';
-import type { GuestPath, IpAddress, IpPacket, ReasonAbout, TcpTransport, UnreachableReason } from './ip-layer.ts';
+import type {
+  GuestPath,
+  IpAddress,
+  IpPacket,
+  Quote,
+  ReasonAbout,
+  TcpTransport,
+  UnreachableReason,
+} from './ip-layer.ts';
 import { fillPacket, Ipv4Input, newPacket } from './ipv4-input.ts';
 import { Ipv4Output } from './ipv4-output.ts';
 import { Ipv4Path } from './ipv4-path.ts';
@@ -161,21 +169,12 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#icmp.sendTimeExceeded(packet);
   }
 
-  sendUnreachableAbout(quote: Uint8Array, length: number, reason: ReasonAbout): void {
-    fillPacket(this.#quoted, quote, 0, length);
-    this.#icmp.sendUnreachable(this.#quoted, reason);
+  sendUnreachableAbout(quote: Quote, reason: ReasonAbout): void {
+    this.#icmp.sendUnreachable(this.#packetOf(quote), reason);
   }
 
-  relayError(
-    quote: Uint8Array,
-    length: number,
-    type: number,
-    code: number,
-    mtu: number,
-    offender: IpAddress | undefined,
-  ): void {
-    fillPacket(this.#quoted, quote, 0, length);
-    this.#icmp.relay(this.#quoted, type, code, mtu, offender);
+  relayError(quote: Quote, type: number, code: number, mtu: number, offender: IpAddress | undefined): void {
+    this.#icmp.relay(this.#packetOf(quote), type, code, mtu, offender);
   }
 
   route(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): InetAddress | undefined {
@@ -206,6 +205,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   /** The port is gone: what its guests hold gives way first from now on. */
   ingressGone(ingress: number): void {
     this.#neighbours.ingressGone(ingress);
+    this.#icmp.ingressGone(ingress);
     this.#reassembler.ingressGone(ingress);
     this.echo.ingressGone(ingress);
     this.udp.ingressGone(ingress);
@@ -239,6 +239,12 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     await Promise.all([this.tcp.close(), this.udp.close(), this.echo.close(), this.#dns.close()]);
     this.#neighbours.close();
     this.#reassembler.close();
+  }
+
+  #packetOf(quote: Quote): IpPacket {
+    fillPacket(this.#quoted, quote.bytes, 0, quote.length);
+    this.#quoted.ingress = quote.ingress;
+    return this.#quoted;
   }
 
   #ipv4(frame: Frame, sourceMac: number): void {

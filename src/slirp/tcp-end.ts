@@ -92,7 +92,8 @@ export function hostFailed(core: TcpCore, flow: TcpFlow): void {
 export function refuse(core: TcpCore, flow: TcpFlow, reason: ReasonAbout | undefined): void {
   core.counters.refused++;
   if (reason !== undefined && flow.quote !== undefined) {
-    core.ip.sendUnreachableAbout(flow.quote, flow.quote.length, reason);
+    const { quote: bytes, ingress } = flow;
+    core.ip.sendUnreachableAbout({ bytes, length: bytes.length, ingress }, reason);
   } else {
     const ack = seqAdd(flow.irs, 1);
     const { path, remotePort, guestPort } = flow;

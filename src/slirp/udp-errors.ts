@@ -26,14 +26,13 @@ export class UdpErrors {
     // Of a queued error the socket tells the code once more.
     if (relayed || error === undefined) return;
     const flow = owner.last;
-    const quote = flow?.quote;
     // The address that the client wrote to may be gone: the next answer leaves from one that is there.
     if (flow !== undefined) flow.local = undefined;
     this.#layer.drop(`udp-error-${error.code}`);
-    if (flow === undefined || quote === undefined || error.code === 'EMSGSIZE') return;
+    if (flow === undefined || flow.quote.length === 0 || error.code === 'EMSGSIZE') return;
     // Only a send that failed at once is told by its code alone.
     if (error.code === 'ECONNREFUSED' || this.#layer.host.clock.now() - flow.sentAt > SEND_FAILURE_MS) return;
-    this.#layer.sendUnreachableAbout(quote, flow.quoteLength, 'network');
+    this.#layer.sendUnreachableAbout(flow.quote, 'network');
   }
 
   #relayQueued(owner: UdpHostSocket, socket: DatagramSocket): boolean {
@@ -44,13 +43,12 @@ export class UdpErrors {
       seen = true;
       const { destination, offender } = record;
       const flow = destination === undefined ? undefined : owner.flowOf(destination);
-      const quote = flow?.quote;
-      if (flow === undefined || quote === undefined || flow.peer.family !== 'ipv4' || !isForGuest(record)) {
+      if (flow === undefined || flow.quote.length === 0 || flow.peer.family !== 'ipv4' || !isForGuest(record)) {
         this.#layer.drop('udp-icmp-ignored');
         continue;
       }
       const from = offender === undefined ? undefined : this.#seenAs(flow, offender.host);
-      this.#layer.relayError(quote, flow.quoteLength, record.type, record.code, record.mtu, from);
+      this.#layer.relayError(flow.quote, record.type, record.code, record.mtu, from);
     }
     return seen;
   }

@@ -1,8 +1,8 @@
 /** The two tables of the UDP NAT: flows by 4-tuple, and host sockets by guest endpoint. */
 import type { DatagramSocket, InetAddress, SocketAddress } from '../net/host.ts';
 import type { FlowNode } from './flow-table.ts';
-import type { GuestPath, IpAddress, IpPacket } from './ip-layer.ts';
-import { quoteLength, quotePacket } from './packet-quote.ts';
+import type { GuestPath, IpAddress } from './ip-layer.ts';
+import { PacketQuote } from './packet-quote.ts';
 
 const NOWHERE: IpAddress = new Uint32Array(4);
 
@@ -29,9 +29,8 @@ export class UdpFlow implements FlowNode<UdpFlow> {
   /** A datagram came back. */
   answered = false;
   tos = 0;
-  /** The guest's last packet from its IP header on, for ICMP errors. */
-  #quote: Uint8Array | undefined;
-  quoteLength = 0;
+  /** The guest's last packet, for ICMP errors. */
+  readonly quote = new PacketQuote();
 
   constructor(
     guest: IpAddress,
@@ -52,19 +51,6 @@ export class UdpFlow implements FlowNode<UdpFlow> {
     this.peer = peer;
     this.path = path;
     this.usedAt = now;
-  }
-
-  get quote(): Uint8Array | undefined {
-    return this.#quote;
-  }
-
-  remember(packet: IpPacket): void {
-    if (packet.toGroup) {
-      this.#quote = undefined;
-      return;
-    }
-    this.#quote = quotePacket(packet, this.#quote);
-    this.quoteLength = quoteLength(packet);
   }
 }
 

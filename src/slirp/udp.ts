@@ -84,7 +84,7 @@ export class UdpStack {
     flow.usedAt = this.#layer.host.clock.now();
     flow.tos = packet.tos;
     this.#flows.table.touch(flow);
-    flow.remember(packet);
+    flow.quote.remember(packet);
     const length = Math.max(0, Math.min(udpLength(bytes, at), packet.transportLength) - UDP_HEADER_LENGTH);
     this.#toHost++;
     this.#hostSide.send(flow, bytes, at + UDP_HEADER_LENGTH, length, packet.ttl - 1, packet.tos);

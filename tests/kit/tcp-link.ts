@@ -7,7 +7,7 @@ import { BUSY, type SendResult, TAKEN } from '../../src/net/client.ts';
 import { FRAME_NEEDS_CHECKSUM, type Frame, GSO_NONE, GSO_TCPV4, GSO_TCPV6 } from '../../src/net/frame.ts';
 import type { Host, InetAddress } from '../../src/net/host.ts';
 import { addressText, ipv4Address, isLoopbackOrAny, parseAddress } from '../../src/slirp/address.ts';
-import type { GuestPath, IpAddress, IpLayer, IpPacket, UnreachableReason } from '../../src/slirp/ip-layer.ts';
+import type { GuestPath, IpAddress, IpLayer, IpPacket, Quote, UnreachableReason } from '../../src/slirp/ip-layer.ts';
 import type { TcpStack } from '../../src/slirp/tcp-stack.ts';
 import { parseTcp, put16, put32, type TcpOptions, u16 } from '../../src/wire/index.ts';
 import { Prng } from './prng.ts';
@@ -109,7 +109,7 @@ export class TcpLink implements IpLayer {
     this.unreachable.push({ reason, quoted: packet.bytes.slice(packet.ipOffset, end) });
   }
 
-  sendUnreachableAbout(quote: Uint8Array, length: number, reason: UnreachableReason): void {
+  sendUnreachableAbout({ bytes: quote, length }: Quote, reason: UnreachableReason): void {
     this.unreachable.push({ reason, quoted: quote.slice(0, length) });
   }
 
