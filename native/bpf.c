@@ -53,14 +53,16 @@ static bool check_program(const union bpf_attr *attr, const ny_window *windows) 
 /* pointers: [offset, window, offset, window, ...] */
 static bool fill(napi_env env, const row *r, napi_value list, union bpf_attr *attr, ny_window *windows) {
   uint32_t count;
+  napi_value values[2 * MOST_POINTERS];
   if (napi_get_array_length(env, list, &count) != napi_ok || count % 2 != 0 || count > 2 * MOST_POINTERS) return false;
+  /* An accessor may run here and take arrays away: no window is looked at before all are there. */
+  for (uint32_t i = 0; i < count; i++)
+    if (napi_get_element(env, list, i, &values[i]) != napi_ok) return false;
   for (uint32_t i = 0; i < count; i += 2) {
-    napi_value value;
     int offset, n = 0;
-    if (napi_get_element(env, list, i, &value) != napi_ok || !ny_int32(env, value, &offset)) return false;
+    if (!ny_int32(env, values[i], &offset)) return false;
     while (n < MOST_POINTERS && (r->pointers[n] != offset || offset == 0)) n++;
-    if (n == MOST_POINTERS || napi_get_element(env, list, i + 1, &value) != napi_ok || !ny_bytes(env, value, &windows[n]))
-      return false;
+    if (n == MOST_POINTERS || !ny_bytes(env, values[i + 1], &windows[n])) return false;
   }
   for (int n = 0; n < MOST_POINTERS && r->pointers[n] != 0; n++) {
     uint64_t address = (uint64_t)(uintptr_t)windows[n].data;

@@ -62,10 +62,8 @@ static const row rows[] = {
 
 #define MAX_ARGUMENTS (2 + 3 * MAX_VECTOR)
 
-/* Options whose value carries addresses: the kernel would write where JavaScript says. */
-static bool carries_address(const row *r, const long *a) {
-  if (r->number == SYS_setsockopt) return (int)a[1] == 283 && (int)a[2] == 4; /* SOL_XDP, XDP_UMEM_REG */
-  return r->number == SYS_getsockopt && (int)a[1] == 6 && (int)a[2] == 35;    /* TCP_ZEROCOPY_RECEIVE */
+static bool permitted(const row *r, const long *a) {
+  return (r->number != SYS_setsockopt && r->number != SYS_getsockopt) || ny_option_permitted((int)a[1], (int)a[2]);
 }
 
 static napi_value plain(napi_env env, const row *r, const napi_value *argv) {
@@ -105,7 +103,7 @@ static napi_value plain(napi_env env, const row *r, const napi_value *argv) {
       a[n++] = (long)w.length;
     }
   }
-  if (carries_address(r, a)) return ny_number(env, -EPERM);
+  if (!permitted(r, a)) return ny_number(env, -EPERM);
   int option = 0;
   if (r->kind == KIND_OPTION) {
     option = (int)a[3];

@@ -28,6 +28,9 @@ napi_value ny_number(napi_env env, int64_t value);
 napi_value ny_result(napi_env env, long result);
 void ny_method(napi_env env, napi_value object, const char *name, napi_callback callback, const void *data);
 
+/* Whether setsockopt(2) or getsockopt(2) stays in its window with this option. */
+bool ny_option_permitted(int level, int name);
+
 /* Takes a place in the list before the child is made; then says its pid, or that there is none. */
 bool ny_children_room(void);
 void ny_children_started(int pid);

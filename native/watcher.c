@@ -20,7 +20,7 @@ typedef struct {
   uv_loop_t *loop;
   uv_check_t check;
   napi_ref ready_ref, dispatch_ref;
-  int32_t *ready;
+  int32_t *ready; /* ours: JavaScript may take the array away, or make it smaller, at any time */
   size_t room, count;
   uint64_t batch;   /* serial number of what is being noted */
   uint32_t *missed; /* watches that found no room */
@@ -60,6 +60,7 @@ static void free_if_unused(watcher *w) {
   free(w->watches);
   free(w->spare);
   free(w->missed);
+  free(w->ready);
   free(w);
 }
 
@@ -135,11 +136,45 @@ static void linger(watcher *w) {
   while (poll(&backend, 1, 0) == 0 && uv_hrtime() - w->waiting_at < w->linger) sched_yield();
 }
 
+static void drop(watcher *w, watch *entry) {
+  w->watches[entry->index] = NULL;
+  w->spare[w->spares++] = entry->index;
+  uv_close((uv_handle_t *)&entry->poll, watch_closed);
+}
+
+static void end(watcher *w) {
+  if (w->closed) return;
+  w->closed = true;
+  for (size_t i = 0; i < w->capacity; i++)
+    if (w->watches[i] != NULL) drop(w, w->watches[i]);
+  uv_close((uv_handle_t *)&w->check, check_closed);
+  napi_delete_reference(w->env, w->ready_ref);
+  napi_delete_reference(w->env, w->dispatch_ref);
+}
+
+/* Whether what was noted is in the array now, as it is at this moment. */
+static bool hand_over(watcher *w) {
+  napi_value array;
+  int32_t *data;
+  size_t length;
+  if (napi_get_reference_value(w->env, w->ready_ref, &array) != napi_ok || array == NULL ||
+      !ny_int32s(w->env, array, &data, &length) || length < w->count)
+    return false;
+  memcpy(data, w->ready, w->count * sizeof *data);
+  return true;
+}
+
 static void dispatch(watcher *w) {
   napi_env env = w->env;
   napi_handle_scope scope;
   napi_value function, receiver, count;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (!hand_over(w)) {
+    /* Nobody can be told any more. */
+    end(w);
+    napi_close_handle_scope(env, scope);
+    return;
+  }
   napi_create_uint32(env, (uint32_t)(w->count / 2), &count);
   w->count = 0;
   w->batch++;
@@ -245,12 +280,6 @@ static napi_value change(napi_env env, napi_callback_info info) {
   return ny_number(env, mask == 0 ? uv_poll_stop(&entry->poll) : uv_poll_start(&entry->poll, to_uv(mask), on_poll));
 }
 
-static void drop(watcher *w, watch *entry) {
-  w->watches[entry->index] = NULL;
-  w->spare[w->spares++] = entry->index;
-  uv_close((uv_handle_t *)&entry->poll, watch_closed);
-}
-
 static napi_value remove_watch(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   int64_t handle;
@@ -261,26 +290,15 @@ static napi_value remove_watch(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static void close_all(watcher *w) {
-  if (w->closed) return;
-  w->closed = true;
-  for (size_t i = 0; i < w->capacity; i++)
-    if (w->watches[i] != NULL) drop(w, w->watches[i]);
-  uv_close((uv_handle_t *)&w->check, check_closed);
-}
-
 static napi_value close_watcher(napi_env env, napi_callback_info info) {
   watcher *w = self(env, info, 0, NULL);
-  if (w == NULL || w->closed) return NULL;
-  close_all(w);
-  napi_delete_reference(env, w->ready_ref);
-  napi_delete_reference(env, w->dispatch_ref);
+  if (w != NULL) end(w);
   return NULL;
 }
 
 static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
   (void)hook;
-  close_all(data);
+  end(data);
 }
 
 static void on_collected(napi_env env, void *data, void *hint) {
@@ -288,7 +306,7 @@ static void on_collected(napi_env env, void *data, void *hint) {
   (void)hint;
   watcher *w = data;
   if (--w->references > 0) return;
-  close_all(w);
+  end(w);
   free_if_unused(w);
 }
 
@@ -300,12 +318,11 @@ static const struct {
 
 static napi_value create(napi_env env, napi_callback_info info) {
   napi_value argv[2], result;
-  napi_typedarray_type type;
+  int32_t *data;
   size_t count;
-  void *data;
-  if (!ny_args(env, info, 2, argv, NULL)) return NULL;
-  if (napi_get_typedarray_info(env, argv[0], &type, &count, &data, NULL, NULL) != napi_ok || type != napi_int32_array || count < 2) {
-    napi_throw_type_error(env, NULL, "an Int32Array is wanted");
+  if (!ny_args(env, info, 2, argv, NULL) || !ny_int32s(env, argv[0], &data, &count)) return NULL;
+  if (count < 2) {
+    napi_throw_type_error(env, NULL, "an Int32Array with room for a pair is wanted");
     return NULL;
   }
   napi_valuetype dispatch;
@@ -314,10 +331,13 @@ static napi_value create(napi_env env, napi_callback_info info) {
     return NULL;
   }
   watcher *w = calloc(1, sizeof *w);
-  if (w == NULL) return ny_number(env, -ENOMEM);
+  if (w != NULL) w->ready = malloc((count & ~(size_t)1) * sizeof *w->ready);
+  if (w == NULL || w->ready == NULL) {
+    free(w);
+    return ny_number(env, -ENOMEM);
+  }
   w->env = env;
   w->batch = 1;
-  w->ready = data;
   w->room = count & ~(size_t)1;
   napi_get_uv_event_loop(env, &w->loop);
   uv_check_init(w->loop, &w->check);

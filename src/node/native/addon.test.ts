@@ -82,14 +82,112 @@ describeNative('permitted calls', () => {
     expect(JSON.parse(stdout)).toEqual([0o2000000, 0o2000000]);
   });
 
-  it('leave out options whose value is an address', () => {
+  it('leave out options that the kernel uses beyond their window', () => {
     const { calls } = addon();
-    const SOL_XDP = 283;
-    const SOL_TCP = 6;
+    const left: [number, number, string][] = [
+      [1, 26, 'SO_ATTACH_FILTER and SO_GET_FILTER'],
+      [1, 51, 'SO_ATTACH_REUSEPORT_CBPF'],
+      [1, 60, 'SO_ZEROCOPY'],
+      [6, 35, 'TCP_ZEROCOPY_RECEIVE'],
+      [0, 64, 'IPT_SO_SET_REPLACE'],
+      [41, 64, 'IP6T_SO_SET_REPLACE'],
+      [263, 22, 'PACKET_FANOUT_DATA'],
+      [283, 4, 'XDP_UMEM_REG'],
+      [2 ** 31 - 1, 1, 'a level that nobody has'],
+    ];
     const socket = calls.socket(2, 1, 0);
-    expect(name(calls.setsockopt(socket, SOL_XDP, 4, bytes(32), 0, 32))).toBe('EPERM');
-    expect(name(calls.getsockopt(socket, SOL_TCP, 35, bytes(64), 0, 64))).toBe('EPERM');
+    for (const [level, option, what] of left) {
+      expect(name(calls.setsockopt(socket, level, option, bytes(64), 0, 64)), what).toBe('EPERM');
+      expect(name(calls.setsockoptInt(socket, level, option, 1)), what).toBe('EPERM');
+      expect(name(calls.getsockopt(socket, level, option, bytes(64), 0, 64)), what).toBe('EPERM');
+    }
     calls.close(socket);
+  });
+
+  it('follow no address in the value of an option', () => {
+    const { calls } = addon();
+    // struct sock_fprog and its like: a count, then where nothing is mapped.
+    const value = bytes(32);
+    const fill = (): void => {
+      value.fill(0);
+      const view = new DataView(value.buffer);
+      view.setUint16(0, 1, true);
+      view.setBigUint64(8, 0x10n, true);
+      view.setBigUint64(16, 0x10n, true);
+    };
+    for (const [domain, type] of [
+      [1, 1],
+      [2, 1],
+      [2, 2],
+      [10, 1],
+      [10, 2],
+      [16, 3],
+    ] as const) {
+      for (const level of [0, 1, 6, 17, 40, 41, 58, 255, 263, 270, 282, 283]) {
+        for (let option = 0; option < 130; option++) {
+          const socket = calls.socket(domain, type | 0o4000, 0);
+          fill();
+          const answers = [16, 32].map((length) => name(calls.setsockopt(socket, level, option, value, 0, length)));
+          fill();
+          answers.push(name(calls.getsockopt(socket, level, option, value, 0, 32)));
+          expect(answers, `${domain} ${type} ${level} ${option}`).not.toContain('EFAULT');
+          calls.close(socket);
+        }
+      }
+    }
+  });
+
+  it('use no array that an accessor of their arguments took away', () => {
+    const { sendBatch, receiveBatch, bpf } = addon();
+    const [a, b] = socketPair(2);
+    const batch = (): Record<string, Uint8Array | Int32Array> => ({
+      bytes: bytes(64),
+      offset: new Int32Array(1),
+      length: Int32Array.of(64),
+      addresses: bytes(128),
+      addressLength: new Int32Array(1),
+      ttl: bytes(1),
+      tos: bytes(1),
+    });
+    const take = (array: Uint8Array | Int32Array): void => {
+      structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
+    };
+    for (const victim of ['bytes', 'offset', 'length', 'addresses', 'addressLength', 'ttl', 'tos']) {
+      for (const thief of ['bytes', 'offset', 'length', 'addresses', 'addressLength', 'ttl', 'tos']) {
+        const arrays = batch();
+        const value = arrays[thief];
+        const lost = arrays[victim] as Uint8Array;
+        Object.defineProperty(arrays, thief, {
+          get: () => {
+            if (lost.byteLength > 0) take(lost);
+            return value;
+          },
+        });
+        // Without offsets it is a batch of none.
+        const call = victim === 'offset' ? 'none' : 'some';
+        const attempt = (use: () => number): string => {
+          try {
+            return use() <= 0 ? 'none' : 'some';
+          } catch (error) {
+            return error instanceof RangeError ? call : String(error);
+          }
+        };
+        expect(attempt(() => sendBatch(a, arrays as never, 0, victim === 'offset' ? 0 : 1, 0x40, 1))).toBe(call);
+        expect(attempt(() => receiveBatch(b, arrays as never, victim === 'offset' ? 0 : 1, 0x40, 1))).toBe(call);
+      }
+    }
+    const insns = bytes(64);
+    const list: (number | Uint8Array)[] = [8, insns, 16, bytes(8)];
+    Object.defineProperty(list, 3, {
+      get: () => {
+        take(insns);
+        return Uint8Array.of(71, 0);
+      },
+    });
+    const load = bytes(32);
+    new Uint32Array(load.buffer).set([1, 8]);
+    expect(() => bpf(5, load, list)).toThrow(RangeError);
+    for (const fd of [a, b]) addon().calls.close(fd);
   });
 
   it('want the size of the structure for an ioctl', () => {
@@ -155,6 +253,38 @@ describeNative('the watcher', () => {
     expect(seen.size).toBe(9);
     watcher.close();
     for (const fd of events) calls.close(fd);
+  });
+
+  it.each([
+    ['taken away', 'structuredClone(ready.buffer, { transfer: [ready.buffer] })'],
+    ['made smaller', 'ready.buffer.resize(4)'],
+    ['made nothing', 'ready.buffer.resize(0)'],
+  ])('writes to no array that was %s, and is closed by it', (_how, change) => {
+    const { stdout, stderr, status, signal } = runScript(
+      `
+      const ready = new Int32Array(new ArrayBuffer(1 << 16, { maxByteLength: 1 << 17 }));
+      let calls = 0;
+      const watcher = addon.createWatcher(ready, () => { if (++calls === 3) setImmediate(after); });
+      for (let i = 0; i < 200; i++) watcher.add(addon.calls.eventfd2(1, 0), 0x41414141, 1);
+      const after = () => {
+        const before = calls;
+        ${change};
+        for (let i = 0; i < 5; i++) gc();
+        const others = Array.from({ length: 300 }, () => new Int32Array(1 << 14));
+        setTimeout(() => {
+          console.log(calls > 0, calls - before, others.filter((other) => other.includes(0x41414141)).length, watcher.add(0, 0, 1) < 0);
+          watcher.close();
+        }, 20);
+      };
+      `,
+      ['env', 'NODE_OPTIONS=--expose-gc'],
+    );
+    expect({ stdout, stderr, status, signal }).toEqual({
+      stdout: 'true 0 0 true\n',
+      stderr: '',
+      status: 0,
+      signal: null,
+    });
   });
 
   it('tells every failure, of which each comes only once', async () => {
