@@ -9,9 +9,9 @@ import { banner } from './banner.ts';
 import { type Claim, claimName, NameTakenError } from './claim.ts';
 import { createLog } from './log.ts';
 import { isWaitedFor, monitorDescriptors, readMonitors, startMonitors } from './monitors.ts';
-import { addNetdevs, asksForHelp, namedDescriptors, peerlessWarnings } from './netdevs.ts';
+import { addNetdevs, asksForHelp, isDoorless, namedDescriptors, peerlessWarnings, readNetdevs } from './netdevs.ts';
 import { complain, leaveTo, print } from './output.ts';
-import { commandLine, makePlan, type Plan } from './plan.ts';
+import { commandLine, doorOption, makePlan, type Plan } from './plan.ts';
 import { findQemu } from './qemu-arguments.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
 import { CommandLineError, type ScannedOption, scanOptions } from './scan-options.ts';
@@ -34,13 +34,7 @@ export async function runYard(argv: readonly string[]): Promise<number> {
     process.stdout.write(`${chardevHelp().join('\n')}\n`);
     return 0;
   }
-  const plan = makePlan(scanned);
-  const claim = plan.name === undefined ? undefined : await takeName(plan.name);
-  try {
-    return await serve(plan);
-  } finally {
-    claim?.release();
-  }
+  return serve(makePlan(scanned));
 }
 
 async function serve(plan: Plan): Promise<number> {
@@ -51,14 +45,18 @@ async function serve(plan: Plan): Promise<number> {
   );
   const monitors: QmpMonitor[] = [];
   const ended = untilEnd(yard);
+  let claim: Claim | undefined;
   try {
-    const netdevs = argumentsOf(plan, 'netdev');
-    if (netdevs.some(asksForHelp)) {
+    const texts = argumentsOf(plan, 'netdev');
+    if (texts.some(asksForHelp)) {
       process.stdout.write(`${netdevHelp(yard).join('\n')}\n`);
       return 0;
     }
     const requests = await readMonitors(plan.options);
-    leaveTo([...monitorDescriptors(requests), ...namedDescriptors(yard, netdevs)]);
+    leaveTo([...monitorDescriptors(requests), ...namedDescriptors(yard, texts)]);
+    // A mistake in an option is told first: that the name is taken says nothing of it.
+    const netdevs = await readNetdevs(yard, texts, complain);
+    claim = plan.name === undefined ? undefined : await takeName(plan.name);
     let begin = (): void => {};
     const settings = {
       log: host.log,
@@ -70,11 +68,12 @@ async function serve(plan: Plan): Promise<number> {
     };
     // Those with wait=on first: until they have a client there is no wire. Clients are greeted when all is there.
     await startMonitors(requests.filter(isWaitedFor), yard, monitors, settings);
-    await addNetdevs(yard, netdevs, complain);
+    await addNetdevs(yard, netdevs);
     const others = requests.filter((request) => !isWaitedFor(request));
     await startMonitors(others, yard, monitors, settings);
     begin();
     if (!plan.useSwitch) for (const warning of peerlessWarnings(yard)) complain(`warning: ${warning}`);
+    else if (isDoorless(netdevs)) complain(`no guest can join this yard: add ${doorOption(plan.name)}`);
     // `-qmp stdio` owns stdout: a banner there would not be QMP.
     if (!monitors.some((monitor) => monitor.usesStdio)) await printBanner(plan, yard, monitors, ended);
     await ended.promise;
@@ -87,6 +86,7 @@ async function serve(plan: Plan): Promise<number> {
     await Promise.all(monitors.map((monitor) => monitor.close()));
     await yard.close();
     await host.close();
+    claim?.release();
   }
 }
 

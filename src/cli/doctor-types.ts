@@ -121,6 +121,12 @@ const netns: Check = (facts) => [
 
 export const TYPES: readonly string[] = [...Object.keys(CHECKS), 'netns'];
 
+/** Why this version does not have a type, if it does not. */
+export function whyUnavailable(type: string): string | undefined {
+  const check = Object.hasOwn(CHECKS, type) ? CHECKS[type as NetdevType] : undefined;
+  return typeof check === 'string' ? check : undefined;
+}
+
 /** @param type one of TYPES */
 export function examine(type: string, facts: HostFacts): Finding {
   const check = type === 'netns' ? netns : CHECKS[type as NetdevType];

@@ -75,10 +75,22 @@ it('debugging shows everything; what is below the threshold counts for nothing',
   for (let n = 0; n < 1000; n++) it.debug('x');
   expect(lines).toHaveLength(1000);
   lines = [];
-  const quiet = log();
+  const quiet = log('warn');
   for (let n = 0; n < 1000; n++) quiet.info('x');
   vi.advanceTimersByTime(60_000);
   expect(lines).toEqual([]);
+});
+
+it('what comes and goes is told unless less is asked for', () => {
+  const it = log();
+  it.info('connected');
+  it.debug('detail');
+  createLog({ level: 'warn', env: {}, write: () => expect.unreachable() }).info('connected');
+  createLog({ level: 'warn', env: { NETYARD_LOG: 'info' }, write: (line) => lines.push(JSON.parse(line)) }).info(
+    'gone',
+  );
+  log('nonsense').info('taken for the default');
+  expect(lines.map(({ message }) => message)).toEqual(['connected', 'gone', 'taken for the default']);
 });
 
 it('an error is readable, and big numbers are no error', () => {

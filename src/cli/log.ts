@@ -1,6 +1,6 @@
 /**
- * The program's log: one JSON object a line on stderr, warnings and errors unless NETYARD_LOG says otherwise. Guests and
- * peers cause lines: of each kind, which is its level and text, only so many are written, and the others are summed up.
+ * The program's log: one JSON object a line on stderr, from a level on that NETYARD_LOG may set. Guests and peers cause
+ * lines: of each kind, which is its level and text, only so many are written, and the others are summed up.
  */
 import type { Log } from '../net/index.ts';
 import { writeError } from './output.ts';
@@ -18,6 +18,8 @@ const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
 
 export interface LogOptions {
+  /** The lowest level that is written, unless NETYARD_LOG names another. */
+  readonly level?: Level;
   readonly env?: NodeJS.ProcessEnv;
   readonly write?: (line: string) => void;
   /** Monotonic milliseconds. */
@@ -33,9 +35,9 @@ interface Kind {
 }
 
 export function createLog(options: LogOptions = {}): Log {
-  const { env = process.env, write = writeError, now = () => performance.now() } = options;
-  const wanted = LEVELS.indexOf((env['NETYARD_LOG'] ?? 'warn') as Level);
-  const threshold = wanted === -1 ? LEVELS.indexOf('warn') : wanted;
+  const { level = 'info', env = process.env, write = writeError, now = () => performance.now() } = options;
+  const wanted = LEVELS.indexOf((env['NETYARD_LOG'] ?? level) as Level);
+  const threshold = wanted === -1 ? LEVELS.indexOf(level) : wanted;
   const kinds = new LineKinds(now);
   let summing: NodeJS.Timeout | undefined;
   const line = (level: Level, message: string, fields?: Record<string, unknown>): void =>

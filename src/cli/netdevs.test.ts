@@ -1,20 +1,23 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestHost } from '../../tests/kit/host.ts';
-import { portableDrivers } from '../netdevs/index.ts';
+import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
 import { Yard } from '../yard/index.ts';
-import { addNetdevs, asksForHelp, namedDescriptors, peerlessWarnings } from './netdevs.ts';
+import { addNetdevs, asksForHelp, isDoorless, namedDescriptors, peerlessWarnings, readNetdevs } from './netdevs.ts';
 
 let yard: Yard;
 let warnings: string[];
 beforeEach(() => {
-  yard = new Yard({ host: createTestHost().host, drivers: portableDrivers, version: '0' }, { switch: false });
+  yard = new Yard(
+    { host: createTestHost().host, drivers: { ...portableDrivers, ...nativeDrivers }, version: '0' },
+    { switch: false },
+  );
   warnings = [];
 });
 afterEach(() => yard.close());
 
 const add = async (...texts: string[]): Promise<string> => {
   try {
-    await addNetdevs(yard, texts, (line) => warnings.push(line));
+    await addNetdevs(yard, await readNetdevs(yard, texts, (line) => warnings.push(line)));
     return yard.netdevs.ids().join(' ');
   } catch (error) {
     return (error as Error).message;
@@ -35,6 +38,32 @@ describe('addNetdevs', () => {
     [['user', 'user'], "-netdev user: Parameter 'id' is missing"],
   ])('%j', async (texts, message) => {
     expect(await add(...texts)).toBe(message);
+  });
+
+  it.each([
+    ['user,id=a,hostfwd=tcp::x-:22', "Invalid host forwarding rule 'tcp::x-:22' (Bad host port)"],
+    ['user,id=a,ipv6=on,ipv6-net=fd00::/64', "IPv6 ('ipv6' on) of netdev"],
+    ['user,id=a,ipv4=on,ipv6=on', "IPv6 ('ipv6' on) of netdev 'user' is not available in this version"],
+    ['socket,id=a', 'exactly one of listen=, connect=, mcast= or udp= is required'],
+    ['stream,id=a,server=on,reconnect=1,addr.type=unix,addr.path=/x', "'reconnect' option is incompatible"],
+    ['tap,id=a,fd=1,ifname=x', 'are invalid with fd='],
+    ['l2tpv3,id=a,src=::1,dst=::1,txsession=1,udp=on', 'need both src and dst port for udp'],
+    [
+      'passt,id=a',
+      "network backend 'passt' is not compiled into this binary\nnot in this version: `user` does the same",
+    ],
+  ])('reading alone finds what is wrong with %s', async (text, message) => {
+    await expect(readNetdevs(yard, [text], () => {})).rejects.toThrow(message);
+    expect(yard.netdevs.ids()).toEqual([]);
+  });
+
+  it.each([
+    [['user,id=a', 'hubport,id=h,hubid=0'], true],
+    [['user,id=a', 'listener,id=l,addr.type=unix,addr.path=/x'], false],
+    [['socket,id=s,listen=:0'], false],
+    [[], false],
+  ])('%j: whether no guest can join', async (texts, expected) => {
+    expect(isDoorless(await readNetdevs(yard, texts, () => {}))).toBe(expected);
   });
 
   it('warns of short forms even when the argument is refused later', async () => {

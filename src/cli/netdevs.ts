@@ -3,10 +3,12 @@
  * dotted keys against the schema, traditional ones for their id only; then the JSON and dotted-key ones start, then the
  * traditional ones, each in the order given.
  */
+import { checkNetdevOptions } from '../netdevs/index.ts';
 import { isTraditional, parseNetdevArgument, parseNetdevOptions, parseOptionList, QapiError } from '../qapi/index.ts';
 import { parseJsonText } from '../qmp/index.ts';
 import type { Netdev } from '../schema/net.ts';
-import type { Yard } from '../yard/index.ts';
+import { notCompiled, type Yard } from '../yard/index.ts';
+import { whyUnavailable } from './doctor-types.ts';
 import { located } from './located.ts';
 
 /** `-netdev help`: also as `type=help`, whatever follows. */
@@ -14,35 +16,63 @@ export function asksForHelp(argument: string): boolean {
   return /^(type=)?(help|\?)(,|$)/.test(argument);
 }
 
+/** A netdev as it was asked for. */
+export interface NetdevRequest {
+  readonly text: string;
+  readonly options: Netdev;
+}
+
 /** @throws QapiError */
-type Options = () => object;
+type Reading = () => object;
 
 /**
+ * Reads the arguments, in the order in which they are to start, and has the drivers check them; nothing is opened.
  * @param warn gets each warning as a line without the program's name.
  * @throws CommandLineError `-netdev ARGUMENT: TEXT` as QEMU prints it.
  */
-export async function addNetdevs(yard: Yard, texts: readonly string[], warn: (line: string) => void): Promise<void> {
+export async function readNetdevs(
+  yard: Yard,
+  texts: readonly string[],
+  warn: (line: string) => void,
+): Promise<NetdevRequest[]> {
   const ids = new Set<string>();
-  const modern: { text: string; options: Options }[] = [];
-  const traditional: { text: string; options: Options }[] = [];
+  const modern: { text: string; read: Reading }[] = [];
+  const traditional: { text: string; read: Reading }[] = [];
   for (const text of texts) {
     await located('netdev', text, async () => {
       if (isTraditional(text)) {
         const say = (warning: string): void => warn(`-netdev ${text}: warning: ${warning}`);
-        traditional.push({ text, options: readTraditional(yard, text, ids, say) });
+        traditional.push({ text, read: readTraditional(yard, text, ids, say) });
       } else {
         const { value } = parseNetdevArgument(yard.schema, text, parseJsonText);
-        modern.push({ text, options: () => value });
+        modern.push({ text, read: () => value });
       }
     });
   }
-  for (const { text, options } of [...modern, ...traditional]) {
-    await located('netdev', text, async () => yard.addNetdev(options() as Netdev));
+  const requests: NetdevRequest[] = [];
+  for (const { text, read } of [...modern, ...traditional]) {
+    const options = await located('netdev', text, () => read() as Netdev);
+    await located('netdev', text, () => check(yard, options, requests));
+    requests.push({ text, options });
   }
+  return requests;
+}
+
+/** @throws QapiError as the start would */
+function check(yard: Yard, options: Netdev, before: readonly NetdevRequest[]): void {
+  const { id, type } = options;
+  if (!yard.netdevs.hasDriver(type)) throw notCompiled(type, whyUnavailable(type));
+  if (before.some((request) => request.options.id === id)) throw new QapiError(`Duplicate ID '${id}'`);
+  checkNetdevOptions(options);
+}
+
+/** @throws CommandLineError `-netdev ARGUMENT: TEXT` as QEMU prints it. */
+export async function addNetdevs(yard: Yard, requests: readonly NetdevRequest[]): Promise<void> {
+  for (const { text, options } of requests) await located('netdev', text, async () => yard.addNetdev(options));
 }
 
 /** Ids of traditional options are well-formed, and unique among themselves, before any netdev starts. */
-function readTraditional(yard: Yard, text: string, ids: Set<string>, warn: (line: string) => void): Options {
+function readTraditional(yard: Yard, text: string, ids: Set<string>, warn: (line: string) => void): Reading {
   const list = parseOptionList(text, 'type');
   if (list.id !== undefined) {
     if (ids.has(list.id)) throw new QapiError(`Duplicate ID '${list.id}' for netdev`);
@@ -71,6 +101,11 @@ function descriptorsIn(options: object): number[] {
     if (!isDescriptor || typeof value !== 'string') return [];
     return value.split(':').flatMap((word) => (/^\d{1,9}$/.test(word) ? [Number(word)] : []));
   });
+}
+
+/** Whether only a program inside could send a frame: no netdev leads to a guest, and none listens for one. */
+export function isDoorless(requests: readonly NetdevRequest[]): boolean {
+  return requests.length > 0 && requests.every(({ options: { type } }) => type === 'user' || type === 'hubport');
 }
 
 /** What has no peer at the start, each as QEMU warns of it. Without a switch, frames of these go nowhere. */

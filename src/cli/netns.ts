@@ -43,7 +43,7 @@ export async function runNetns(
     );
   }
   const found = target === undefined ? undefined : findTarget(target, options.userNamespace);
-  const host = createNodeHost({ log: createLog() });
+  const host = createNodeHost({ log: createLog({ level: 'warn' }) });
   const yard = new Yard(
     { host, drivers: { ...portableDrivers, ...nativeDrivers }, version: VERSION, trace: diagnosticsTrace },
     {},

@@ -24,6 +24,9 @@ describe('scanOptions', () => {
   it.each([
     [['-foo'], '-foo: invalid option'],
     [['--foo'], '--foo: invalid option'],
+    [['-device', 'e1000'], '-device: invalid option: leave it to QEMU, netyard has no machine'],
+    [['-m', '1G'], '-m: invalid option: leave it to QEMU, netyard has no machine'],
+    [['--enable-kvm'], '--enable-kvm: invalid option: leave it to QEMU, netyard has no machine'],
     [['-netdev'], '-netdev: requires an argument'],
     [['-nodefaults', 'word'], "word: unexpected argument: options start with '-', see 'netyard --help'"],
     [['-toString'], '-toString: invalid option'],

@@ -36,16 +36,19 @@ export function makePlan(scanned: readonly ScannedOption[]): Plan {
     const directory = runtimeDirectory(name);
     if (!has(NETWORK_OPTIONS)) {
       guestSocket = join(directory, GUEST_SOCKET);
-      options.push(
-        { name: 'netdev', argument: 'user,id=user' },
-        { name: 'netdev', argument: `listener,id=guests,addr.type=unix,addr.path=${doubleCommas(guestSocket)}` },
-      );
+      options.push({ name: 'netdev', argument: 'user,id=user' }, { name: 'netdev', argument: listenerAt(guestSocket) });
     }
     if (!has(MONITOR_OPTIONS)) {
       options.push({ name: 'qmp', argument: `unix:${doubleCommas(join(directory, QMP_SOCKET))},server=on,wait=off` });
     }
   }
   return { name, useSwitch: !nodefaults, options, guestSocket };
+}
+
+/** The option that lets guests join a yard that has no door. */
+export function doorOption(name: string | undefined): string {
+  const socket = name === undefined ? '/tmp/guests.sock' : join(runtimeDirectory(name), GUEST_SOCKET);
+  return `-netdev ${shellQuote(listenerAt(socket))}`;
 }
 
 /** The command line that gives this plan, quoted for a shell. */
@@ -78,6 +81,8 @@ function checkNone(option: ScannedOption): void {
     );
   }
 }
+
+const listenerAt = (path: string): string => `listener,id=guests,addr.type=unix,addr.path=${doubleCommas(path)}`;
 
 const doubleCommas = (path: string): string => path.replaceAll(',', ',,');
 

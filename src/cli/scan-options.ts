@@ -16,6 +16,18 @@ export class CommandLineError extends Error {
 
 const ALIASES: Readonly<Record<string, string>> = { h: 'help' };
 
+/** QEMU's options about the machine, its devices, disks, screens and sounds (qemu-options.hx). */
+const MACHINE_OPTIONS: ReadonlySet<string> = new Set(
+  (
+    'machine M cpu accel smp numa m mem-path mem-prealloc k audio audiodev device global boot uuid enable-kvm ' +
+    'drive blockdev hda hdb hdc hdd fda fdb cdrom pflash sd mtdblock snapshot fsdev virtfs usb usbdevice ' +
+    'display nographic curses spice vga g full-screen vnc win2k-hack no-acpi no-hpet acpitable smbios ' +
+    'bt kernel append initrd dtb shim bios serial parallel iscsi tpmdev rtc icount watchdog watchdog-action ' +
+    'no-reboot no-shutdown action S s gdb loadvm incoming only-migratable semihosting semihosting-config fw_cfg ' +
+    'option-rom virtioconsole echr prom-env'
+  ).split(' '),
+);
+
 /** @throws CommandLineError in QEMU's words. */
 export function scanOptions(argv: readonly string[]): ScannedOption[] {
   const scanned: ScannedOption[] = [];
@@ -27,7 +39,10 @@ export function scanOptions(argv: readonly string[]): ScannedOption[] {
     const given = word.replace(/^--?/, '');
     const name = Object.hasOwn(ALIASES, given) ? ALIASES[given] : given;
     const row = OPTIONS.find((option) => option.name === name);
-    if (row === undefined) throw new CommandLineError(`${word}: invalid option`);
+    if (row === undefined) {
+      const advice = MACHINE_OPTIONS.has(given) ? ': leave it to QEMU, netyard has no machine' : '';
+      throw new CommandLineError(`${word}: invalid option${advice}`);
+    }
     if (row.argument === undefined) {
       scanned.push({ name: row.name, argument: undefined });
       continue;

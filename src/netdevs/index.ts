@@ -11,6 +11,7 @@ import { createTap } from './tap/index.ts';
 import { createUserNetdev } from './user/index.ts';
 import { createVde } from './vde/index.ts';
 
+export { checkNetdevOptions } from './check-options.ts';
 export {
   createBridge,
   createDgram,

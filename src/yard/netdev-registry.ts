@@ -19,7 +19,7 @@ import type {
 } from '../net/index.ts';
 import { QapiError } from '../qapi/index.ts';
 import type { Netdev } from '../schema/net.ts';
-import { deviceNotFound } from './errors.ts';
+import { deviceNotFound, notCompiled } from './errors.ts';
 import type { PassedDescriptors } from './passed-descriptors.ts';
 
 /** A netdev_del replies after this long even if the driver still holds something. */
@@ -114,7 +114,7 @@ export class NetdevRegistry {
     const { network, host, drivers, descriptors } = this.env;
     if (this.closing !== undefined) throw this.closing;
     const factory = Object.hasOwn(drivers, type) ? drivers[type] : undefined;
-    if (factory === undefined) throw new QapiError(`network backend '${type}' is not compiled into this binary`);
+    if (factory === undefined) throw notCompiled(type);
     await this.releasing.get(id);
     if (network.findNetdev(id) !== undefined) throw new QapiError(`Duplicate ID '${id}'`);
     if (this.running.size >= MAX_NETDEVS)

@@ -168,6 +168,33 @@ test('netyard stop ends a yard and waits for it', async () => {
   expect((await netyard(['stop', 'halt'])).status).toBe(1);
 });
 
+test('a mistake in an option is told before a name that is taken', async () => {
+  const yard = await startDaemon({ name: 'taken', runtime });
+  const help = await netyard(['-name', 'taken', '-netdev', 'help']);
+  expect(help).toMatchObject({ status: 0, stderr: '' });
+  expect(help.stdout).toContain('Available netdev backend types:');
+  const start = (...options: string[]) => netyard(['-name', 'taken', ...options]).then(({ stderr }) => stderr);
+  expect(await start('-netdev', 'user,id=a,hostfwd=tcp::x-:22')).toContain('(Bad host port)');
+  expect(await start('-qmp', 'bogus:x')).toContain('netyard: -qmp bogus:x: ');
+  expect(await start('-netdev', 'passt,id=a')).toBe(
+    "netyard: -netdev passt,id=a: network backend 'passt' is not compiled into this binary\n" +
+      'not in this version: `user` does the same\n',
+  );
+  expect(await start('-netdev', 'user,id=a')).toContain("a yard named 'taken' is running");
+  expect(await yard.end()).toBe(0);
+});
+
+test('a yard without a door says how to give it one', async () => {
+  const yard = await startDaemon({
+    name: 'doorless',
+    runtime,
+    args: ['-name', 'doorless', '-netdev', 'user,id=u0,hostfwd=tcp:127.0.0.1:0-:22'],
+  });
+  const option = `-netdev listener,id=guests,addr.type=unix,addr.path=${runtime}/netyard/doorless/guests.sock`;
+  await expect.poll(() => yard.output()).toContain(`netyard: no guest can join this yard: add ${option}\n`);
+  expect(await yard.end()).toBe(0);
+});
+
 test('the shell of netyard qmp explains itself, and quit leaves it and not the yard', async () => {
   const yard = await startDaemon({ name: 'shell', runtime });
   const shell = spawn(process.execPath, [PROGRAM, 'qmp', 'shell'], {

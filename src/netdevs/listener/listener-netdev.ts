@@ -137,6 +137,7 @@ class ListenerNetdev implements NetClient {
     if (client === undefined) return;
     this.#children.set(number, { client, port });
     while (this.#children.has(this.#lowestFree)) this.#lowestFree++;
+    this.#context.log.info(`listener port '${name}': connected`, { address: addressUri(address) });
     this.#emitConnected(name, address);
   }
 

@@ -60,6 +60,14 @@ describe('listener', () => {
     await test.settle();
     expect([...context.children.keys()]).toEqual(['l0.0', 'l0.2']);
     expect(context.events.at(-1)).toBe('NETDEV_STREAM_DISCONNECTED {"netdev-id":"l0.1"}');
+    expect(test.logs).toEqual([
+      ...[0, 1, 2].map((n) => ({
+        level: 'info',
+        message: `listener port 'l0.${n}': connected`,
+        fields: { address: 'unix:/run/l' },
+      })),
+      { level: 'info', message: "listener port 'l0.1': connection closed by peer", fields: undefined },
+    ]);
     await guest();
     await guest();
     expect([...context.children.keys()]).toEqual(['l0.0', 'l0.2', 'l0.1', 'l0.3']);

@@ -104,6 +104,12 @@ describe('listen', () => {
     await test.settle();
     expect(client.info()).toBe('');
     expect(context.port.linkUp).toBe(false);
+    expect(test.logs.map(({ level, message }) => `${level} ${message}`)).toEqual([
+      "info socket 'n0': connected",
+      "info socket 'n0': connection closed by peer",
+      "info socket 'n0': connected",
+      "info socket 'n0': connection closed by peer",
+    ]);
     await end(client);
   });
 });

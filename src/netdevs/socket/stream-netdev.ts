@@ -99,12 +99,13 @@ class SocketStream implements NetClient {
   }
 
   #connected(socket: StreamSocket, text: string): void {
-    const { port, host } = this.#context;
+    const { port, host, log, id } = this.#context;
     this.#connection = new StreamConnection(socket, port, host.loop, (reason, detail) =>
       this.#disconnected(reason, detail),
     );
     this.#info = `socket: ${text}`;
     port.carrier(true);
+    log.info(`socket '${id}': connected`, text === '' ? undefined : { detail: text });
   }
 
   #disconnected(reason: string, detail: string): void {

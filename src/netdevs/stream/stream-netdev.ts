@@ -133,13 +133,14 @@ class StreamNetdev implements NetClient {
   }
 
   #connected(socket: StreamSocket, address: SocketAddress | undefined): void {
-    const { port, emit, id, host } = this.#context;
+    const { port, emit, id, host, log } = this.#context;
     this.#connection = new StreamConnection(socket, port, host.loop, (reason, detail) =>
       this.#disconnected(reason, detail),
     );
     this.#info = addressUri(address);
     this.#told = undefined;
     port.carrier(true);
+    log.info(`stream '${id}': connected`, { address: this.#info });
     emit('NETDEV_STREAM_CONNECTED', { 'netdev-id': id, addr: addressToQapi(address) });
   }
 

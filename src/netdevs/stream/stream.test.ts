@@ -107,6 +107,10 @@ describe('server', () => {
     expect(context.port.linkUp).toBe(false);
     expect(client.info()).toBe('listening');
     expect(context.events.slice(1)).toEqual(['NETDEV_STREAM_DISCONNECTED {"netdev-id":"n0"}']);
+    expect(test.logs.map(({ level, message }) => `${level} ${message}`)).toEqual([
+      "info stream 'n0': connected",
+      "info stream 'n0': connection closed by peer",
+    ]);
     await end(client);
     expect(context.events.length).toBe(2);
   });

@@ -11,6 +11,7 @@ const DEFAULT_NETWORK = '10.0.2.0/24';
 const HOST_SUFFIX = 0x0202;
 const DNS_SUFFIX = 0x0203;
 const DHCP_SUFFIX = 0x020f;
+const IPV6_OPTIONS = ['ipv6-prefix', 'ipv6-prefixlen', 'ipv6-host', 'ipv6-dns'] as const;
 const MAX_TEXT = 255;
 const MAX_BOOTFILE = DHCP_FILE_LENGTH - 1;
 
@@ -119,10 +120,13 @@ function refuseUnavailable(options: NetdevUserOptions, ipv4: boolean): void {
   const refuse = (what: string): never => {
     throw new QapiError(`${what} of netdev 'user' is not available in this version`);
   };
+  if (options.ipv6 === true) refuse("IPv6 ('ipv6' on)");
   if (!ipv4) refuse("A network with IPv6 only ('ipv4' off)");
+  for (const name of IPV6_OPTIONS) if (options[name] !== undefined) refuse(`IPv6 ('${name}')`);
   if (options.guestfwd !== undefined && options.guestfwd.length > 0) refuse("Option 'guestfwd'");
   if (options.tftp !== undefined) refuse("Option 'tftp'");
   if (options.smb !== undefined) refuse("Option 'smb'");
+  if (options.smbserver !== undefined) refuse("Option 'smbserver'");
 }
 
 function parseSearch(options: NetdevUserOptions): { search: string[][]; warnings: string[] } {

@@ -52,8 +52,13 @@ const missing: readonly KnownDifference[] = [
   known('user-ipv6-only', ({ ours }) =>
     ours.includes("A network with IPv6 only ('ipv4' off) of netdev 'user' is not available in this version"),
   ),
+  known('user-ipv6', ({ ours }) => /IPv6 \('ipv6.* of netdev 'user' is not available in this version/.test(ours)),
+  known('driver-missing-reason', ({ qemu, ours }) => {
+    const reason = /(is not compiled into this binary\n).*(not in this version|NIC is part of a guest).*\n/;
+    return reason.test(ours) && ours.replace(reason, '$1') === qemu;
+  }),
   known('user-tftp', ({ ours }) => ours.includes("Option 'tftp' of netdev 'user' is not available in this version")),
-  known('user-smb', ({ ours }) => ours.includes("Option 'smb' of netdev 'user' is not available in this version")),
+  known('user-smb', ({ ours }) => /Option 'smb(server)?' of netdev 'user' is not available in this version/.test(ours)),
   known('user-guestfwd', ({ ours }) =>
     ours.includes("Option 'guestfwd' of netdev 'user' is not available in this version"),
   ),
@@ -65,7 +70,9 @@ const missing: readonly KnownDifference[] = [
       !qemu.includes('Error')
     );
   }),
-  known('machine-options', ({ ours }) => /^exit 1\nPROGRAM: -(m|monitor): invalid option\n$/.test(ours)),
+  known('machine-options', ({ ours }) =>
+    /^exit 1\nPROGRAM: (-m: invalid option: leave it to QEMU, .*|-monitor: invalid option)\n$/.test(ours),
+  ),
   known('nic-options', ({ ours }) => /^exit 1\nPROGRAM: -(nic|net) user: only 'none' is possible/.test(ours)),
 ];
 
@@ -103,9 +110,14 @@ const choices: readonly KnownDifference[] = [
     'hub-without-nics',
     ({ qemu, ours }) => qemu.replaceAll(/^PROGRAM: warning: hub \d+ with no nics\n/gm, '') === ours,
   ),
+  known('forward-reason', ({ qemu, ours }) => {
+    // Monitor lines are shown as JSON strings.
+    const reason = /(Could not set up host forwarding rule '.*?'\\r\\n).+?\\r\\n/;
+    return reason.test(ours) && ours.replace(reason, '$1') === qemu;
+  }),
   known(
     'chardev-without-address',
-    ({ input, ours }) => input === '-chardev socket,id=c' && ours.includes("one of 'path' or 'host' is needed"),
+    ({ input, ours }) => input === '-chardev socket,id=c' && ours.includes("one of 'path', 'fd' or 'host' is needed"),
   ),
   known('monitor-errors', ({ area, qemu, ours }) => {
     if (area !== 'monitor line' && area !== 'option text') return false;

@@ -9,7 +9,7 @@ export const MONITOR_LINES: readonly string[] = [
   ...['netdev_add hubport,id=h,hubid=0', 'netdev_add hubport,id=i,hubid=0x1,netdev=a', 'info network'],
   ...['netdev_add hubport,id=j,hubid=x', 'netdev_add hubport,id=j,hubid=0,netdev=nope', 'netdev_add none,id=j'],
   ...['netdev_add user,id=j,net=x', 'netdev_add user,id=j,hostfwd=bad', 'netdev_add user,id=j,ipv6-net=fec0::/x'],
-  ...['netdev_add user,id=j,ipv6-net=fec0::/64', 'netdev_add user,id=k,hostfwd=bad,hostfwd=tcp::0-:22'],
+  ...['netdev_add user,id=j', 'netdev_add user,id=k,hostfwd=bad,hostfwd=tcp::0-:22'],
   ...['netdev_add {"type":"user","id":"l"}', 'netdev_add stream,id=l', 'netdev_add dgram,id=l,local.type=inet'],
   ...['netdev_add socket,id=l,listen=x', 'netdev_add socket,id=l,listen=127.0.0.1:0', 'info network'],
   ...['netdev_add user,id=zz b', 'netdev_add user,,id=m', 'netdev_add user,id=m,', 'netdev_add =user,id=n'],

@@ -25,7 +25,7 @@ export function startProgram(side: Side, folder: string, label: string): Promise
 /**
  * Runs one with more options and lets it quit as soon as it is up.
  * @returns its exit status, then what it printed, with its own name replaced by `PROGRAM`. QMP on stdout and netyard's
- * log are left out.
+ * log are left out, and what netyard says of its end.
  */
 export function runOnce(side: Side, options: readonly string[]): Promise<string> {
   const [program, ...args] = [...COMMANDS[side], '-qmp', 'stdio', ...options];
@@ -46,7 +46,8 @@ export function runOnce(side: Side, options: readonly string[]): Promise<string>
     child.on('close', (status, signal) => {
       const printed = stdout.startsWith('{"QMP"') ? '' : stdout;
       const name = side === 'qemu' ? QEMU : 'netyard';
-      const errors = stderr.replaceAll(new RegExp(`^${name}: `, 'gm'), 'PROGRAM: ').replaceAll(/^\{"time".*\n/gm, '');
+      const said = stderr.replaceAll(/^(\{"time".*|netyard: terminating on the command 'quit')\n/gm, '');
+      const errors = said.replaceAll(new RegExp(`^${name}: `, 'gm'), 'PROGRAM: ');
       resolve(`exit ${signal ?? status}\n${printed}${errors}`);
     });
   });
