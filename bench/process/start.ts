@@ -11,7 +11,7 @@ import { PROGRAM } from '../../tests/kit/guest/daemon.ts';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 21);
 const folder = mkdtempSync(join(tmpdir(), 'netyard-start-'));
-const env = { ...process.env, XDG_RUNTIME_DIR: folder };
+const env = { ...process.env, XDG_RUNTIME_DIR: folder, XDG_STATE_HOME: `${folder}/state` };
 const qmp = join(folder, 'netyard/start/qmp.sock');
 
 try {

@@ -46,7 +46,10 @@ export function createBrowserHost(options: BrowserHostOptions = {}): Host & { cl
       servers: () => [],
       lookup: () => Promise.reject(new HostError('EAI_NONAME', 'Name or service not known')),
     },
-    files: { read: () => Promise.reject(unavailable('files')) },
+    files: {
+      read: () => Promise.reject(unavailable('files')),
+      write: () => Promise.reject(unavailable('files')),
+    },
     log: options.log === undefined ? silentLog : guardedLog(options.log),
     get kernel(): never {
       throw unavailable('devices');

@@ -15,6 +15,7 @@ import { commandLine, doorOption, makePlan, type Plan } from './plan.ts';
 import { findQemu } from './qemu-arguments.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
 import { CommandLineError, type ScannedOption, scanOptions } from './scan-options.ts';
+import { stateDirectory } from './state-directory.ts';
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -34,14 +35,15 @@ export async function runYard(argv: readonly string[]): Promise<number> {
     process.stdout.write(`${chardevHelp().join('\n')}\n`);
     return 0;
   }
-  return serve(makePlan(scanned));
+  const plan = makePlan(scanned);
+  return serve(plan, stateDirectory(plan, scanned));
 }
 
-async function serve(plan: Plan): Promise<number> {
+async function serve(plan: Plan, state: string | undefined): Promise<number> {
   const host = createNodeHost({ log: createLog() });
   const yard = new Yard(
     { host, drivers: { ...portableDrivers, ...nativeDrivers }, version: VERSION, trace: diagnosticsTrace },
-    { name: plan.name, switch: plan.useSwitch },
+    { name: plan.name, switch: plan.useSwitch, stateDirectory: state },
   );
   const monitors: QmpMonitor[] = [];
   const ended = untilEnd(yard);

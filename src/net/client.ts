@@ -97,6 +97,10 @@ export interface NetdevContext {
   readonly host: Host;
   readonly log: Log;
   readonly trace: Trace;
+  /** Whether the netdevs of this yard are ports of a switch: several guests, each by its own. */
+  readonly isSwitched?: boolean;
+  /** A directory of this yard's alone for what outlives it; it may not be there yet. undefined = nothing is kept. */
+  readonly stateDirectory?: string | undefined;
   /** Aborted by netdev_del and by the yard's end, also while the factory is still running. */
   readonly signal: AbortSignal;
   readonly emit: EmitEvent;

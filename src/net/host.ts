@@ -374,6 +374,11 @@ export interface Resolver {
 export interface Files {
   /** Rejects with HostError. Capped at `limit` bytes. */
   read(path: string, limit: number): Promise<Uint8Array>;
+  /**
+   * The whole file, in one step: whoever reads it meanwhile, or after a crash, has the old or the new bytes. Missing folders
+   * are made, for this user alone. Rejects with HostError; EINVAL if there is something that is no ordinary file.
+   */
+  write(path: string, bytes: Uint8Array): Promise<void>;
 }
 
 /** readInto, read and write of descriptors answer as those of streams: a count, WOULD_BLOCK or SOCKET_FAILED. */

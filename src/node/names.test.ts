@@ -1,5 +1,18 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -109,6 +122,41 @@ describe('files', () => {
     await expect(files.read('../x', 4)).rejects.toMatchObject({ code: 'EACCES' });
     await expect(files.read('/etc/passwd', 4)).rejects.toMatchObject({ code: 'EACCES' });
     utimesSync(join(directory, 'a'), 0, 0);
+  });
+});
+
+describe('written files', () => {
+  it('replace what is there in one step, in folders of their own, for this user alone', async () => {
+    const path = join(directory, 'x', 'y', 'leases');
+    const files = new NodeFiles();
+    await files.write(path, new TextEncoder().encode('one'));
+    const open = openSync(path, 'r');
+    await files.write(path, new TextEncoder().encode('two'));
+    expect([readFileSync(open, 'utf8'), readFileSync(path, 'utf8')]).toEqual(['one', 'two']);
+    closeSync(open);
+    expect([statSync(path).mode & 0o777, statSync(join(directory, 'x')).mode & 0o777]).toEqual([0o600, 0o700]);
+    expect(readdirSync(join(directory, 'x', 'y'))).toEqual(['leases']);
+  });
+
+  it('are ordinary ones: a device, a folder or a socket stays what it is, a link stays a link', async () => {
+    const files = new NodeFiles();
+    const bytes = Uint8Array.of(1);
+    await expect(files.write('/dev/null', bytes)).rejects.toMatchObject({ code: 'EINVAL' });
+    await expect(files.write(directory, bytes)).rejects.toMatchObject({ code: 'EISDIR' });
+    writeFileSync(join(directory, 'a'), '');
+    symlinkSync('a', join(directory, 'l'));
+    await files.write(join(directory, 'l'), bytes);
+    expect([statSync(join(directory, 'a')).size, lstatSync(join(directory, 'l')).isSymbolicLink()]).toEqual([1, true]);
+    await expect(files.write(join(directory, 'a', 'b'), bytes)).rejects.toBeInstanceOf(HostError);
+  });
+
+  it('are below the root', async () => {
+    const files = new NodeFiles(directory);
+    await files.write('a', Uint8Array.of(7));
+    expect(await files.read('a', 1)).toEqual(Uint8Array.of(7));
+    await expect(files.write('../a', Uint8Array.of(7))).rejects.toMatchObject({ code: 'EACCES' });
+    symlinkSync('/etc/hostname', join(directory, 'out'));
+    await expect(files.write('out', Uint8Array.of(7))).rejects.toMatchObject({ code: 'EACCES' });
   });
 });
 

@@ -15,7 +15,7 @@ export class QapiError extends Error {
     description: string,
     options: { class?: ErrorClass; hint?: string; data?: JsonObject; cause?: unknown } = {},
   ) {
-    super(description, options.cause === undefined ? undefined : { cause: options.cause });
+    super(description, options);
     this.errorClass = options.class ?? 'GenericError';
     this.hint = options.hint;
     this.data = options.data;

@@ -246,6 +246,16 @@ export interface NetdevUserOptions {
   'host-loopback'?: boolean | undefined;
   /** whether the guest reaches the other addresses of the host's interfaces (default: true) (since netyard 0.1) */
   'host-addresses'?: boolean | undefined;
+  /**
+   * how many addresses the DHCP server lends, from `dhcpstart` on (default: all to the end of the network, at least
+   * 16; 16 in a yard without a switch)
+   */
+  'dhcp-pool'?: number | bigint | undefined;
+  /**
+   * the file that keeps the leases for the next start (default: one in the directory of a yard that has a name,
+   * else none)
+   */
+  leases?: string | undefined;
 }
 
 /** A tap interface of the host. */
@@ -1460,7 +1470,7 @@ export const NETYARD_TABLE: SchemaTable = [
   'object String str',
   'enum AFXDPMode native skb',
   'enum NetClientDriver none nic user tap l2tpv3 socket stream dgram vde bridge hubport netmap vhost-user vhost-vdpa af-xdp passt listener',
-  'union Netdev type id type:NetClientDriver | nic:{*netdev,*macaddr,*model,*addr,*vectors:uint32} user:{*hostname,*restrict:bool,*ipv4:bool,*ipv6:bool,*ip,*net,*host,*tftp,*bootfile,*dhcpstart,*dns,*dnssearch:[String],*domainname,*ipv6-prefix,*ipv6-prefixlen:int,*ipv6-host,*ipv6-dns,*smb,*smbserver,*hostfwd:[String],*guestfwd:[String],*tftp-server-name,*host-loopback:bool,*host-addresses:bool} tap:{*ifname,*fd,*fds,*script,*downscript,*br,*helper,*sndbuf:size,*vnet_hdr:bool,*vhost:bool,*vhostfd,*vhostfds,*vhostforce:bool,*queues:uint32,*poll-us:uint32} l2tpv3:{src,dst,*srcport,*dstport,*ipv6:bool,*udp:bool,*cookie64:bool,*counter:bool,*pincounter:bool,*txcookie:uint64,*rxcookie:uint64,txsession:uint32,*rxsession:uint32,*offset:uint32} socket:{*fd,*listen,*connect,*mcast,*localaddr,*udp} stream:{addr:SocketAddress,*server:bool,*reconnect:uint32,*reconnect-ms:int} dgram:{*local:SocketAddress,*remote:SocketAddress} vde:{*sock,*port:uint16,*group,*mode:uint16} bridge:{*br,*helper} hubport:{hubid:int32,*netdev} netmap:{ifname,*devname} af-xdp:{ifname,*mode:AFXDPMode,*force-copy:bool,*queues:int,*start-queue:int,*inhibit:bool,*sock-fds,*map-path,*map-start-index:int32} vhost-user:{chardev,*vhostforce:bool,*queues:int} vhost-vdpa:{*vhostdev,*vhostfd,*queues:int,*x-svq:bool!unstable} passt:{*path,*quiet:bool,*vhost-user:bool,*mtu:int,*address,*netmask,*mac,*gateway,*interface,*outbound,*outbound-if4,*outbound-if6,*dns,*search:[String],*fqdn,*dhcp-dns:bool,*dhcp-search:bool,*map-host-loopback,*map-guest-addr,*dns-forward,*dns-host,*tcp:bool,*udp:bool,*icmp:bool,*dhcp:bool,*ndp:bool,*dhcpv6:bool,*ra:bool,*freebind:bool,*ipv4:bool,*ipv6:bool,*tcp-ports:[String],*udp-ports:[String],*param:[String]} listener:{addr:SocketAddress}',
+  'union Netdev type id type:NetClientDriver | nic:{*netdev,*macaddr,*model,*addr,*vectors:uint32} user:{*hostname,*restrict:bool,*ipv4:bool,*ipv6:bool,*ip,*net,*host,*tftp,*bootfile,*dhcpstart,*dns,*dnssearch:[String],*domainname,*ipv6-prefix,*ipv6-prefixlen:int,*ipv6-host,*ipv6-dns,*smb,*smbserver,*hostfwd:[String],*guestfwd:[String],*tftp-server-name,*host-loopback:bool,*host-addresses:bool,*dhcp-pool:int,*leases} tap:{*ifname,*fd,*fds,*script,*downscript,*br,*helper,*sndbuf:size,*vnet_hdr:bool,*vhost:bool,*vhostfd,*vhostfds,*vhostforce:bool,*queues:uint32,*poll-us:uint32} l2tpv3:{src,dst,*srcport,*dstport,*ipv6:bool,*udp:bool,*cookie64:bool,*counter:bool,*pincounter:bool,*txcookie:uint64,*rxcookie:uint64,txsession:uint32,*rxsession:uint32,*offset:uint32} socket:{*fd,*listen,*connect,*mcast,*localaddr,*udp} stream:{addr:SocketAddress,*server:bool,*reconnect:uint32,*reconnect-ms:int} dgram:{*local:SocketAddress,*remote:SocketAddress} vde:{*sock,*port:uint16,*group,*mode:uint16} bridge:{*br,*helper} hubport:{hubid:int32,*netdev} netmap:{ifname,*devname} af-xdp:{ifname,*mode:AFXDPMode,*force-copy:bool,*queues:int,*start-queue:int,*inhibit:bool,*sock-fds,*map-path,*map-start-index:int32} vhost-user:{chardev,*vhostforce:bool,*queues:int} vhost-vdpa:{*vhostdev,*vhostfd,*queues:int,*x-svq:bool!unstable} passt:{*path,*quiet:bool,*vhost-user:bool,*mtu:int,*address,*netmask,*mac,*gateway,*interface,*outbound,*outbound-if4,*outbound-if6,*dns,*search:[String],*fqdn,*dhcp-dns:bool,*dhcp-search:bool,*map-host-loopback,*map-guest-addr,*dns-forward,*dns-host,*tcp:bool,*udp:bool,*icmp:bool,*dhcp:bool,*ndp:bool,*dhcpv6:bool,*ra:bool,*freebind:bool,*ipv4:bool,*ipv6:bool,*tcp-ports:[String],*udp-ports:[String],*param:[String]} listener:{addr:SocketAddress}',
   'enum RxState normal none all',
   'object RxFilterInfo name promiscuous:bool multicast:RxState unicast:RxState vlan:RxState broadcast-allowed:bool multicast-overflow:bool unicast-overflow:bool main-mac vlan-table:[int] unicast-table:[str] multicast-table:[str]',
   'enum QMPCapability oob',

@@ -8,6 +8,10 @@ export interface StackConfig {
   readonly dns: number;
   /** First address of the DHCP pool, and where forwards go that name no guest. */
   readonly dhcpStart: number;
+  /** Addresses that DHCP lends, from dhcpStart on; QEMU's 16 unless given. */
+  readonly dhcpPool?: number | undefined;
+  /** Several ports bring guests: one of them gets a share of the pool only. */
+  readonly dhcpShares?: boolean | undefined;
   readonly restrict: boolean;
   /** DHCP option 12. */
   readonly hostname?: string | undefined;
@@ -27,6 +31,7 @@ export const MTU = 1500;
 const MAC_PREFIX = 0x5255_0000_0000;
 
 export const virtualMac = (address: number): number => MAC_PREFIX + address;
-export const subnetBroadcast = (config: StackConfig): number => (config.network | ~config.mask) >>> 0;
+export const subnetBroadcast = (config: Pick<StackConfig, 'network' | 'mask'>): number =>
+  (config.network | ~config.mask) >>> 0;
 export const inNetwork = (config: StackConfig, address: number): boolean =>
   (address & config.mask) >>> 0 === config.network;

@@ -1,99 +1,112 @@
 /**
  * The DHCP and BOOTP server (RFC 2131, RFC 951) on the host alias.
  *
- * Replies go to 255.255.255.255:68 as an Ethernet broadcast, whatever the client asked for, and are always
- * REPLY_LENGTH bytes of BOOTP, as QEMU's user network sends them: clients and boot ROMs accept that. Options stand in
- * QEMU's order; one that does not fit is left out and named in the log once.
- *
  * | message                      | condition                                  | answer                       |
  * |------------------------------|--------------------------------------------|------------------------------|
- * | DISCOVER                     | option 50 names a usable slot              | OFFER of it                  |
- * |                              | otherwise a slot is left                   | OFFER of the client's own or the next |
+ * | DISCOVER                     | an address is left (LeaseTable.choose)     | OFFER of it                  |
  * | REQUEST, plain BOOTP         | names another server                       | none, the offer is withdrawn |
  * |                              | address (option 50, ciaddr) usable         | ACK, bound                   |
  * |                              | address not usable                         | NAK                          |
  * |                              | no address                                 | ACK like DISCOVER's choice   |
+ * | DECLINE                      | from the lease's owner                     | none, not lent for a while   |
  * | RELEASE                      | from the lease's owner                     | none, the slot is free       |
  * | INFORM                       |                                            | ACK without address and time |
- * | DECLINE, others              |                                            | none                         |
+ * | others                       |                                            | none                         |
+ *
+ * An address that a neighbour has is never lent. The neighbour table knows; where it does not, and the address has not
+ * been found free since this start, one ARP request asks, and the answer waits for ASK_MS. So does a client whose lease
+ * belongs to the same Ethernet address at another port: while the guest there answers, it is not given away.
+ *
+ * Limits: MAX_ASKED addresses asked for at a time, of which each ingress has its share.
  */
-import { Frame } from '../net/frame.ts';
-import type { Clock, Log } from '../net/host.ts';
+import type { Clock, Log, Timer, Timers } from '../net/host.ts';
 import {
   DHCP_ACK,
-  DHCP_CLIENT_PORT,
+  DHCP_DECLINE,
   DHCP_DISCOVER,
-  DHCP_FIXED_LENGTH,
   DHCP_INFORM,
-  DHCP_NAK,
   DHCP_OFFER,
-  DHCP_OPTION,
   DHCP_RELEASE,
-  DHCP_REPLY_OP,
   DHCP_REQUEST,
   DHCP_REQUEST_OP,
-  DHCP_SERVER_PORT,
   type DhcpRepr,
-  DhcpWriter,
-  emitUdp,
-  encodeDnsNames,
+  formatIpv4,
   formatMac,
   isMulticastMac,
-  PROTOCOL_UDP,
   parseDhcp,
-  UDP_HEADER_LENGTH,
 } from '../wire/index.ts';
-import { IPV4_BROADCAST, ipv4Address } from './address.ts';
+import { ipv4Address } from './address.ts';
 import type { StackConfig } from './config.ts';
-import { IPV4_HEADROOM, type Ipv4Output } from './ipv4-output.ts';
-import { Ipv4Path } from './ipv4-path.ts';
-import { LEASE_SECONDS, type LeaseSlot, LeaseTable } from './lease-table.ts';
+import { DhcpReplies } from './dhcp-replies.ts';
+import type { Ipv4Output } from './ipv4-output.ts';
+import type { DhcpClient, LeaseSlot, LeaseTable } from './lease-table.ts';
 import type { NeighbourTable } from './neighbours.ts';
+import { Shares } from './shares.ts';
+import { TokenBucket } from './token-bucket.ts';
 
-const OPTIONS_LENGTH = 312;
-export const REPLY_LENGTH = DHCP_FIXED_LENGTH + OPTIONS_LENGTH;
-const TOS_LOW_DELAY = 0x10;
-const NAK_TEXT = 'requested address not available';
-const NO_BYTES = new Uint8Array(0);
+/** A guest of this host answers ARP within a millisecond; nobody notices this much. */
+export const ASK_MS = 50;
+export const MAX_ASKED = 256;
+/** Lines about leases in the log. */
+export const LOG_LINES_PER_SECOND = 2;
+export const LOG_BURST_LINES = 256;
 
 export interface DhcpHooks {
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly log: Log;
   readonly neighbours: NeighbourTable;
   drop(reason: string): void;
 }
 
-interface OptionalOption {
-  readonly code: number;
-  readonly name: string;
-  readonly value: Uint8Array;
+/** A client that wants an address, or to keep one. */
+interface Wish {
+  readonly client: DhcpClient;
+  readonly message: DhcpRepr;
+  /** Ethernet address that the message came from: the client's or a relay's. */
+  readonly hop: number;
+  readonly answer: typeof DHCP_OFFER | typeof DHCP_ACK;
+  /** This address or none. */
+  readonly isNamed: boolean;
+  /** Addresses that turned out to be taken. */
+  readonly passed: Set<number>;
+}
+
+/** A wish whose address is asked for. */
+interface Asked {
+  readonly wish: Wish;
+  readonly slot: LeaseSlot;
+  readonly at: number;
 }
 
 export class DhcpServer {
   readonly #config: StackConfig;
   readonly #hooks: DhcpHooks;
-  readonly leases: LeaseTable;
-  readonly #path: Ipv4Path;
-  readonly #bytes = new Uint8Array(IPV4_HEADROOM + UDP_HEADER_LENGTH + REPLY_LENGTH);
-  readonly #frame = new Frame();
-  readonly #file: Uint8Array;
-  readonly #optional: readonly OptionalOption[];
-  readonly #warned = new Set<string>();
+  readonly #leases: LeaseTable;
+  readonly #output: Ipv4Output;
+  readonly #replies: DhcpReplies;
+  readonly #timer: Timer;
+  /** By client, the longest asked first. */
+  readonly #asked = new Map<string, Asked>();
+  readonly #shares = new Shares(MAX_ASKED);
+  readonly #lines = new TokenBucket(LOG_LINES_PER_SECOND, LOG_BURST_LINES);
+  #saidExhausted = false;
 
-  constructor(config: StackConfig, output: Ipv4Output, hooks: DhcpHooks) {
+  constructor(config: StackConfig, leases: LeaseTable, output: Ipv4Output, hooks: DhcpHooks) {
     this.#config = config;
     this.#hooks = hooks;
-    this.leases = new LeaseTable(config);
-    this.#path = new Ipv4Path(output, ipv4Address(IPV4_BROADCAST), ipv4Address(config.host));
-    this.#file = config.bootfile === undefined ? NO_BYTES : encode(config.bootfile);
-    this.#optional = optionalOptions(config);
+    this.#leases = leases;
+    this.#output = output;
+    this.#replies = new DhcpReplies(config, output, hooks.log);
+    this.#timer = hooks.timers.create(() => this.#onTimer());
   }
 
   /**
    * @param end first byte behind the UDP payload at `o`.
+   * @param hop the Ethernet address it came from.
    * @param ingress the port it came in by.
    */
-  input(bytes: Uint8Array, o: number, end: number, ingress: number): void {
+  input(bytes: Uint8Array, o: number, end: number, hop: number, ingress: number): void {
     const message = parseDhcp(bytes, o, end);
     if (typeof message === 'string') {
       this.#hooks.drop(message);
@@ -103,147 +116,229 @@ export class DhcpServer {
       this.#hooks.drop('dhcp-opcode');
       return;
     }
-    if (message.clientMac === 0 || isMulticastMac(message.clientMac)) {
+    const mac = message.clientMac;
+    if (mac === 0 || isMulticastMac(mac)) {
       this.#hooks.drop('dhcp-client-address');
       return;
     }
+    if (!this.#replies.canAnswer(message)) {
+      this.#hooks.drop('dhcp-relay-address');
+      return;
+    }
+    const client: DhcpClient = { mac, id: identifierOf(message), ingress };
     switch (message.messageType) {
       case DHCP_DISCOVER:
-        this.#discover(message, ingress);
+        this.#lend(wishOf(client, message, hop, DHCP_OFFER, false));
         break;
       case 0:
       case DHCP_REQUEST:
-        this.#request(message, ingress);
+        this.#request(client, message, hop);
+        break;
+      case DHCP_DECLINE:
+        this.#decline(client, message);
         break;
       case DHCP_RELEASE:
-        this.#release(message);
+        this.#release(client, message);
         break;
       case DHCP_INFORM:
-        this.#reply(message, DHCP_ACK, 0, false);
+        this.#replies.grant(message, hop, DHCP_ACK, 0);
         break;
       default:
         this.#hooks.drop('dhcp-message-type');
     }
   }
 
-  #discover(message: DhcpRepr, ingress: number): void {
-    const now = this.#hooks.clock.now();
-    const mac = message.clientMac;
-    const wanted = message.requestedAddress === 0 ? undefined : this.leases.find(message.requestedAddress);
-    const slot =
-      wanted !== undefined && this.leases.isFreeFor(wanted, mac, now) ? wanted : this.leases.choose(mac, now);
-    if (slot === undefined) {
-      this.#hooks.drop('dhcp-pool-exhausted');
-      return;
-    }
-    this.leases.offer(slot, mac, now);
-    this.#grant(message, DHCP_OFFER, slot, ingress);
+  /** The port is gone: whoever asked by it gets no answer. */
+  ingressGone(ingress: number): void {
+    for (const [key, asked] of [...this.#asked]) if (asked.wish.client.ingress === ingress) this.#end(key, asked);
   }
 
-  #request(message: DhcpRepr, ingress: number): void {
+  close(): void {
+    this.#timer.cancel();
+    for (const asked of this.#asked.values()) this.#leases.notAsked(asked.slot);
+    this.#asked.clear();
+  }
+
+  #request(client: DhcpClient, message: DhcpRepr, hop: number): void {
     const now = this.#hooks.clock.now();
-    const mac = message.clientMac;
     if (message.serverId !== 0 && message.serverId !== this.#config.host) {
-      const held = this.leases.of(mac);
-      if (held !== undefined && !held.bound) this.leases.release(held, now);
+      this.#withdraw(client, now);
       this.#hooks.drop('dhcp-other-server');
       return;
     }
     const address = message.requestedAddress !== 0 ? message.requestedAddress : message.clientAddress;
-    const slot = address === 0 ? this.leases.choose(mac, now) : this.leases.find(address);
-    if (slot === undefined || !this.leases.isFreeFor(slot, mac, now)) {
-      if (address === 0) this.#hooks.drop('dhcp-pool-exhausted');
-      else this.#refuse(message);
+    if (address === 0) {
+      this.#lend(wishOf(client, message, hop, DHCP_ACK, false));
       return;
     }
-    this.leases.bind(slot, mac, now, message.hostname);
-    this.#grant(message, DHCP_ACK, slot, ingress);
+    const slot = this.#leases.find(address);
+    if (slot === undefined || !this.#leases.isFreeFor(slot, client, now)) this.#replies.refuse(message, hop);
+    else this.#consider(wishOf(client, message, hop, DHCP_ACK, true), slot, now);
   }
 
-  #release(message: DhcpRepr): void {
-    const slot = this.leases.of(message.clientMac);
-    if (slot === undefined || slot.address !== message.clientAddress) {
-      this.#hooks.drop('dhcp-release-stranger');
+  #withdraw(client: DhcpClient, now: number): void {
+    const slot = this.#leases.of(client);
+    if (slot === undefined || slot.state !== 'offered' || this.#leases.isElsewhere(slot, client)) return;
+    this.#giveBack(slot, client, now);
+  }
+
+  #release(client: DhcpClient, message: DhcpRepr): void {
+    const slot = this.#leases.of(client);
+    const isOwner = slot?.address === message.clientAddress && !this.#leases.isElsewhere(slot, client);
+    if (slot !== undefined && isOwner) this.#giveBack(slot, client, this.#hooks.clock.now());
+    else this.#hooks.drop('dhcp-release-stranger');
+  }
+
+  #giveBack(slot: LeaseSlot, client: DhcpClient, now: number): void {
+    this.#leases.release(slot, now);
+    this.#hooks.neighbours.forget(slot.address, client.mac);
+  }
+
+  #decline(client: DhcpClient, message: DhcpRepr): void {
+    const slot = this.#leases.of(client);
+    const isOurs = message.serverId === 0 || message.serverId === this.#config.host;
+    const isOwner = slot?.address === message.requestedAddress && !this.#leases.isElsewhere(slot, client);
+    if (slot === undefined || !isOurs || !isOwner || slot.state === 'free') {
+      this.#hooks.drop('dhcp-decline-stranger');
       return;
     }
-    this.leases.release(slot, this.#hooks.clock.now());
-  }
-
-  #grant(message: DhcpRepr, type: number, slot: LeaseSlot, ingress: number): void {
-    // A client that has just been given an address answers for it: no ARP needed.
-    this.#hooks.neighbours.learn(ipv4Address(slot.address), message.clientMac, ingress);
-    this.#reply(message, type, slot.address, true);
-  }
-
-  #reply(message: DhcpRepr, type: number, address: number, lease: boolean): void {
-    const { host, mask, dns, restrict } = this.#config;
-    const writer = this.#begin(message, address, this.#file);
-    writer.byte(DHCP_OPTION.messageType, type);
-    writer.word(DHCP_OPTION.serverId, host);
-    writer.word(DHCP_OPTION.subnetMask, mask);
-    if (!restrict) {
-      writer.word(DHCP_OPTION.router, host);
-      writer.word(DHCP_OPTION.dns, dns);
+    const now = this.#hooks.clock.now();
+    this.#leases.decline(slot, now);
+    this.#hooks.neighbours.forget(slot.address, client.mac);
+    if (this.#lines.take(now)) {
+      this.#hooks.log.warn('an address is not lent for a while: a guest found somebody else there', {
+        address: formatIpv4(slot.address),
+        mac: formatMac(client.mac),
+      });
     }
-    if (lease) writer.word(DHCP_OPTION.leaseTime, LEASE_SECONDS);
-    for (const { code, name, value } of this.#optional) {
-      if (!writer.option(code, value)) this.#warnOmitted(name, message.clientMac);
+  }
+
+  /** Whatever address is left. */
+  #lend(wish: Wish): void {
+    const { client, message, passed } = wish;
+    const now = this.#hooks.clock.now();
+    const slot = this.#leases.choose(client, message.requestedAddress, now, this.#hooks.neighbours, passed);
+    if (slot !== undefined) {
+      this.#consider(wish, slot, now);
+      return;
     }
-    this.#send(writer);
+    this.#hooks.drop('dhcp-pool-exhausted');
+    if (this.#saidExhausted) return;
+    this.#saidExhausted = true;
+    this.#hooks.log.warn(
+      `no address is left to lend to ${formatMac(client.mac)}: ${this.#leases.size} are in the pool; dhcp-pool= or a larger net= gives more`,
+    );
   }
 
-  #refuse(message: DhcpRepr): void {
-    const writer = this.#begin(message, 0, NO_BYTES);
-    writer.byte(DHCP_OPTION.messageType, DHCP_NAK);
-    writer.word(DHCP_OPTION.serverId, this.#config.host);
-    writer.option(DHCP_OPTION.message, encode(NAK_TEXT));
-    this.#send(writer);
+  #consider(wish: Wish, slot: LeaseSlot, now: number): void {
+    const { client } = wish;
+    const verdict = this.#verdict(slot, client);
+    if (verdict === 'clear') this.#grant(wish, slot, now);
+    else if (verdict === 'ask') this.#ask(wish, slot, now);
+    else this.#taken(wish, slot);
   }
 
-  #begin(message: DhcpRepr, yourAddress: number, file: Uint8Array): DhcpWriter {
-    return new DhcpWriter(this.#bytes, IPV4_HEADROOM + UDP_HEADER_LENGTH, this.#bytes.length, {
-      op: DHCP_REPLY_OP,
-      xid: message.xid,
-      flags: 0,
-      clientAddress: 0,
-      yourAddress,
-      serverAddress: this.#config.host,
-      relayAddress: 0,
-      clientMac: message.clientMac,
-      file,
-    });
+  #verdict(slot: LeaseSlot, client: DhcpClient): 'clear' | 'ask' | 'taken' {
+    const { neighbours } = this.#hooks;
+    const leases = this.#leases;
+    if (leases.isElsewhere(slot, client)) return 'ask';
+    const isOwn = leases.owns(slot, client);
+    if (!isOwn && slot.state !== 'free') return 'ask';
+    if (neighbours.isHeldByOther(slot.address, client.mac)) return 'taken';
+    if (slot.clear || (isOwn && slot.state !== 'free')) return 'clear';
+    return neighbours.heardAt(slot.address, client.mac) > Number.NEGATIVE_INFINITY ? 'clear' : 'ask';
   }
 
-  #send(writer: DhcpWriter): void {
-    writer.finish();
-    const bytes = this.#bytes;
-    emitUdp(bytes, IPV4_HEADROOM, DHCP_SERVER_PORT, DHCP_CLIENT_PORT, REPLY_LENGTH, this.#path.pseudoSum);
-    this.#path.writeHeaders(bytes, IPV4_HEADROOM, UDP_HEADER_LENGTH + REPLY_LENGTH, PROTOCOL_UDP, TOS_LOW_DELAY);
-    this.#path.send(this.#frame.setPlain(bytes, 0, bytes.length));
+  #ask(wish: Wish, slot: LeaseSlot, now: number): void {
+    const key = keyOf(wish.client);
+    const before = this.#asked.get(key);
+    if (before !== undefined && before.slot === slot && before.wish.answer === wish.answer) {
+      // Asked already: the answer goes to the client's latest message.
+      this.#asked.set(key, { wish, slot, at: before.at });
+      return;
+    }
+    if (before !== undefined) this.#end(key, before);
+    if (!this.#shares.allows(wish.client.ingress)) {
+      this.#hooks.drop('dhcp-asking-limit');
+      return;
+    }
+    this.#shares.take(wish.client.ingress);
+    this.#asked.set(key, { wish, slot, at: now });
+    this.#leases.ask(slot, wish.client);
+    this.#output.ask(slot.address);
+    if (this.#timer.deadlineMs === undefined) this.#timer.set(now + ASK_MS);
   }
 
-  #warnOmitted(name: string, mac: number): void {
-    if (this.#warned.has(name)) return;
-    this.#warned.add(name);
-    this.#hooks.log.warn(`DHCP packet size exceeded, omitting ${name} option.`, { client: formatMac(mac) });
+  #end(key: string, { wish, slot }: Asked): void {
+    this.#asked.delete(key);
+    this.#shares.give(wish.client.ingress);
+    this.#leases.notAsked(slot);
+  }
+
+  #onTimer(): void {
+    const now = this.#hooks.clock.now();
+    // Those that are asked for next come behind these.
+    for (const [key, asked] of [...this.#asked]) if (asked.at + ASK_MS <= now) this.#decide(key, asked, now);
+    let next = Number.POSITIVE_INFINITY;
+    for (const { at } of this.#asked.values()) next = Math.min(next, at + ASK_MS);
+    if (next < Number.POSITIVE_INFINITY) this.#timer.set(next);
+  }
+
+  #decide(key: string, asked: Asked, now: number): void {
+    const { wish, slot, at } = asked;
+    const { mac, ingress } = wish.client;
+    this.#end(key, asked);
+    const isTaken = this.#hooks.neighbours.isHeardElsewhere(slot.address, mac, ingress, at);
+    this.#leases.answered(slot, isTaken);
+    if (isTaken) this.#taken(wish, slot);
+    else this.#grant(wish, slot, now);
+  }
+
+  #taken(wish: Wish, slot: LeaseSlot): void {
+    const { client, message, hop, passed } = wish;
+    if (this.#leases.isElsewhere(slot, client)) {
+      // Another lease would take this one from the guest that has it.
+      this.#hooks.drop('dhcp-client-elsewhere');
+      if (!this.#lines.take(this.#hooks.clock.now())) return;
+      this.#hooks.log.warn('two guests have the same Ethernet address: the one that has the lease keeps it', {
+        mac: formatMac(client.mac),
+        address: formatIpv4(slot.address),
+      });
+    } else if (wish.isNamed) {
+      this.#replies.refuse(message, hop);
+    } else {
+      passed.add(slot.address);
+      this.#lend(wish);
+    }
+  }
+
+  #grant(wish: Wish, slot: LeaseSlot, now: number): void {
+    const { client, message, hop, answer } = wish;
+    const { neighbours } = this.#hooks;
+    if (answer === DHCP_OFFER) this.#leases.offer(slot, client, now);
+    else if (this.#leases.bind(slot, client, now, message.hostname)) this.#say(slot, now);
+    // A client that has just been given an address answers for it: no ARP needed. Behind a relay it may be elsewhere.
+    if (message.relayAddress === 0) neighbours.assign(ipv4Address(slot.address), client.mac, client.ingress);
+    this.#replies.grant(message, hop, answer, slot.address);
+  }
+
+  #say({ address, mac, hostname }: LeaseSlot, now: number): void {
+    if (!this.#lines.take(now)) return;
+    const fields = { address: formatIpv4(address), mac: formatMac(mac) };
+    this.#hooks.log.info('an address is lent', hostname === '' ? fields : { ...fields, hostname });
   }
 }
 
-function optionalOptions(config: StackConfig): OptionalOption[] {
-  const options: OptionalOption[] = [];
-  const text = (code: number, name: string, value: string | undefined): void => {
-    if (value !== undefined) options.push({ code, name, value: encode(value) });
-  };
-  text(DHCP_OPTION.hostname, 'host name', config.hostname);
-  text(DHCP_OPTION.domainName, 'domain name', config.domainName);
-  text(DHCP_OPTION.tftpServerName, 'tftp-server-name', config.tftpServerName);
-  if (config.dnsSearch !== undefined && config.dnsSearch.length > 0) {
-    options.push({ code: DHCP_OPTION.domainSearch, name: 'domain-search', value: encodeDnsNames(config.dnsSearch) });
-  }
-  if (config.bootfile?.startsWith('http://')) text(DHCP_OPTION.vendorClass, 'vendor class id', 'HTTPClient');
-  return options;
+const keyOf = ({ mac, id }: DhcpClient): string => `${mac}/${id}`;
+
+function wishOf(client: DhcpClient, message: DhcpRepr, hop: number, answer: Wish['answer'], isNamed: boolean): Wish {
+  return { client, message, hop, answer, isNamed, passed: new Set() };
 }
 
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+/** Hexadecimal. The usual one, hardware type and Ethernet address, says nothing new. */
+function identifierOf({ clientId, clientMac }: DhcpRepr): string {
+  if (clientId === undefined) return '';
+  let text = '';
+  for (const byte of clientId) text += byte.toString(16).padStart(2, '0');
+  return text === `01${clientMac.toString(16).padStart(12, '0')}` ? '' : text;
 }

@@ -117,8 +117,8 @@ export class Ipv4Output {
   }
 
   /** Who has this address? Tell the host alias. */
-  ask(address: number): void {
-    this.sendArp(MAC_BROADCAST, ARP_REQUEST, this.#hostMac, this.config.host, 0, address);
+  ask(address: number, of: number = MAC_BROADCAST): void {
+    this.sendArp(of, ARP_REQUEST, this.#hostMac, this.config.host, 0, address);
   }
 
   /** A frame that waited for its neighbour. */

@@ -18,6 +18,7 @@ import { MTU } from './config.ts';
 import type { GuestPath, IpAddress } from './ip-layer.ts';
 import { IPV4_HEADROOM, type Ipv4Output } from './ipv4-output.ts';
 import type { Neighbour, WaitingFrame } from './neighbours.ts';
+import { STRANGERS } from './shares.ts';
 
 const DEFAULT_TTL = 64;
 const MAX_TOTAL = 0xffff;
@@ -35,6 +36,8 @@ export class Ipv4Path implements GuestPath {
   readonly #remoteAddress: number;
   /** Of the IP header's fields that are the same in each packet. */
   readonly #headerSum: number;
+  /** In whose share the guest's entry counts while its Ethernet address is unknown. */
+  readonly #ingress: number;
   #neighbour: Neighbour | undefined;
 
   /** @param guest kept: it must stay as it is. */
@@ -48,6 +51,7 @@ export class Ipv4Path implements GuestPath {
     // Signed: those are no objects on the heap.
     this.#guestAddress = guestAddress | 0;
     this.#remoteAddress = remoteAddress | 0;
+    this.#ingress = output.neighbours?.recentIngress(guest) ?? STRANGERS;
     this.#headerSum = output.templateSum + wordSum(remoteAddress) + wordSum(guestAddress);
   }
 
@@ -81,10 +85,10 @@ export class Ipv4Path implements GuestPath {
     if (neighbours === undefined) return TAKEN;
     let neighbour = this.#neighbour;
     if (neighbour === undefined || !neighbour.live) {
-      neighbour = neighbours.get(this.#guest);
+      neighbour = neighbours.get(this.#guest, this.#ingress);
       this.#neighbour = neighbour;
     }
-    const mac = neighbours.macOf(neighbour);
+    const mac = neighbours.macToSend(neighbour);
     if (mac === 0) {
       return neighbours.wait(neighbour, copyOf(frame)) ? TAKEN : DROPPED;
     }

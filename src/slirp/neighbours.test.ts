@@ -1,7 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { createTestHost } from '../../tests/kit/host.ts';
 import { ipv4Address, ipv4Of } from './address.ts';
-import { AGE_MS, MAX_NEIGHBOURS, MAX_WAITING, NeighbourTable, WAIT_MS, type WaitingFrame } from './neighbours.ts';
+import {
+  type AddressOwner,
+  type AddressOwners,
+  AGE_MS,
+  CLAIM_MS,
+  CLAIM_REST_MS,
+  IN_USE_MS,
+  MAX_NEIGHBOURS,
+  MAX_WAITING,
+  NeighbourTable,
+  WAIT_MS,
+  type WaitingFrame,
+} from './neighbours.ts';
+import { STRANGERS } from './shares.ts';
 
 const GUEST = ipv4Address(0x0a00020f);
 const MAC = 0x525400123456;
@@ -21,12 +34,18 @@ function setUp() {
   const asked: number[] = [];
   const sent: number[] = [];
   const drops: string[] = [];
-  const table = new NeighbourTable(test.clock, test.host.timers, 1, {
+  const probed: number[] = [];
+  const claims: number[][] = [];
+  const owned = new Map<number, AddressOwner>();
+  const owners: AddressOwners = { ownerOf: (address) => owned.get(ipv4Of(address)), learnt: () => {} };
+  const table = new NeighbourTable(test.clock, test.host.timers, 1, owners, {
     ask: (neighbour) => asked.push(ipv4Of(neighbour.guest)),
+    askAt: (_, mac) => probed.push(mac),
+    claimed: (_, holder, mac) => claims.push([holder, mac]),
     send: (neighbour) => sent.push(neighbour.mac),
     drop: (reason) => drops.push(reason),
   });
-  return { test, asked, sent, drops, table };
+  return { test, asked, probed, claims, owned, sent, drops, table };
 }
 
 describe('neighbours', () => {
@@ -74,7 +93,31 @@ describe('neighbours', () => {
   it('caps the bytes of all that waits', () => {
     const { drops, table } = setUp();
     for (let i = 0; i < 100; i++) table.wait(table.get(ipv4Address(i + 1)), frame(65_536));
-    expect(drops.filter((reason) => reason === 'neighbour-queue-full').length).toBe(36);
+    // Three quarters of what all may hold, for what belongs to no port; the guest of a port finds the rest.
+    expect(drops.filter((reason) => reason === 'neighbour-queue-full').length).toBe(52);
+    table.wait(table.get(GUEST, 7), frame(65_536));
+    expect(drops.filter((reason) => reason === 'neighbour-queue-full').length).toBe(52);
+    table.close();
+  });
+
+  it('keeps what is in use when a port invents guests, and learns nothing more when all of its are', () => {
+    const { drops, table, test } = setUp();
+    const cap = (MAX_NEIGHBOURS * 3) / 4;
+    table.learn(GUEST, MAC, 1);
+    const used = table.get(GUEST);
+    table.macToSend(used);
+    for (let i = 0; i < 2 * cap; i++) table.learn(ipv4Address(0x0b000000 + i), MAC, 1);
+    expect([used.live, table.size]).toEqual([true, cap]);
+    for (let i = 0; i < 2 * cap; i++) {
+      const neighbour = table.find(ipv4Address(0x0b000000 + i));
+      if (neighbour !== undefined) table.macToSend(neighbour);
+    }
+    const before = drops.length;
+    table.learn(ipv4Address(0x0c000000), MAC, 1);
+    expect(drops.slice(before)).toEqual(['neighbour-share']);
+    test.advance(IN_USE_MS + 1);
+    table.learn(ipv4Address(0x0c000000), MAC, 1);
+    expect(table.find(ipv4Address(0x0c000000))?.mac).toBe(MAC);
     table.close();
   });
 
@@ -83,12 +126,77 @@ describe('neighbours', () => {
     table.learn(GUEST, MAC, 1);
     const neighbour = table.get(GUEST);
     test.advance(AGE_MS - 1);
-    table.confirm(GUEST, MAC + 1);
-    table.confirm(GUEST, MAC);
+    table.confirm(GUEST, MAC + 1, 1);
+    table.confirm(GUEST, MAC, 1);
     test.advance(AGE_MS - 1);
     expect(table.macOf(neighbour)).toBe(MAC);
     test.advance(2);
     expect(table.macOf(neighbour)).toBe(0);
+    table.close();
+  });
+
+  it.each([
+    ['another Ethernet address', 0x525400000001, 1],
+    ['the same one at another port', MAC, 2],
+  ])('believes a claim by %s only when the old place says nothing', (_, mac, ingress) => {
+    const { asked, claims, drops, probed, table, test } = setUp();
+    table.learn(GUEST, MAC, 1);
+    const neighbour = table.get(GUEST);
+    table.learn(GUEST, mac, ingress);
+    table.learn(GUEST, mac, ingress);
+    expect([probed, claims, drops]).toEqual([[MAC], [[MAC, mac]], ['neighbour-claim', 'neighbour-claim']]);
+    test.advance(CLAIM_MS / 2);
+    expect(asked).toEqual([0x0a00020f]);
+    expect([neighbour.mac, neighbour.ingress]).toEqual([MAC, 1]);
+    test.advance(CLAIM_MS / 2);
+    expect([neighbour.mac, neighbour.ingress]).toEqual([mac, ingress]);
+    expect(test.leaks()).toEqual([]);
+  });
+
+  it.each([
+    ['answers', (table: NeighbourTable) => table.learn(GUEST, MAC, 1)],
+    ['sends anything', (table: NeighbourTable) => table.confirm(GUEST, MAC, 1)],
+  ])('refuses a claim when the old place %s, and looks at the next one a second later', (_, heard) => {
+    const { claims, probed, table, test } = setUp();
+    table.learn(GUEST, MAC, 1);
+    table.confirm(GUEST, MAC, 1);
+    table.learn(GUEST, MAC + 1, 2);
+    heard(table);
+    // The claimer's own voice counts for nothing.
+    table.learn(GUEST, MAC + 1, 2);
+    table.confirm(GUEST, MAC + 1, 2);
+    test.advance(CLAIM_MS);
+    expect(table.get(GUEST).mac).toBe(MAC);
+    expect([probed.length, claims.length, test.leaks()]).toEqual([1, 1, []]);
+    test.advance(CLAIM_REST_MS);
+    table.learn(GUEST, MAC + 1, 2);
+    expect([probed.length, claims.length]).toEqual([2, 1]);
+    test.advance(CLAIM_MS);
+    expect(table.get(GUEST).mac).toBe(MAC + 1);
+    table.close();
+  });
+
+  it('believes at once who claims the address of a port that is gone', () => {
+    const { drops, table, test } = setUp();
+    table.learn(GUEST, MAC, 1);
+    table.ingressGone(1);
+    table.learn(GUEST, MAC + 1, 2);
+    expect([table.get(GUEST).mac, drops]).toEqual([MAC + 1, []]);
+    table.learn(GUEST, MAC, 3);
+    table.ingressGone(2);
+    expect([table.get(GUEST).mac, table.get(GUEST).ingress]).toEqual([MAC, 3]);
+    table.close();
+    expect(test.leaks()).toEqual([]);
+  });
+
+  it('goes by a lease where nothing was heard of the guest', () => {
+    const { owned, probed, table, test } = setUp();
+    owned.set(0x0a00020f, { mac: MAC, ingress: STRANGERS, gone: false });
+    table.learn(GUEST, MAC + 1, 2);
+    expect([table.get(GUEST).mac, probed]).toEqual([0, [MAC]]);
+    table.learn(GUEST, MAC, 5);
+    test.advance(CLAIM_MS);
+    expect([table.get(GUEST).mac, table.get(GUEST).ingress]).toEqual([MAC, 5]);
     table.close();
   });
 

@@ -7,13 +7,20 @@
  * pair; AGE_MS without that and it has to be asked for again. Paths keep entries; one that left the table has `live`
  * false and is looked up anew.
  *
- * Limits: MAX_NEIGHBOURS entries, of which each ingress has its share (its own longest unused goes), MAX_WAITING frames an entry, MAX_WAITING_BYTES in all.
+ * An address belongs to the pair of Ethernet address and port (Frame.ingress) that it was learnt from, or that DHCP lent it
+ * to, as long as that guest is there. A claim from elsewhere is not believed at once: the old place is asked, twice, and
+ * only if it says nothing for CLAIM_MS, not even an IP packet, the address moves. Once refused, claims to that address are
+ * not looked at for CLAIM_REST_MS. The old place of a port that is gone is not asked.
+ *
+ * Limits: MAX_NEIGHBOURS entries, MAX_WAITING frames an entry, MAX_WAITING_BYTES in all; of entries and bytes each ingress
+ * has its share. An ingress beyond it loses its own longest unused entry; those that something was sent to during IN_USE_MS
+ * stay, and nothing more is learnt until one is idle.
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
 import { isMulticastMac } from '../wire/index.ts';
 import { type FlowNode, FlowTable, sameAddress } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
-import { STRANGERS } from './shares.ts';
+import { ORPHANS, Shares, STRANGERS } from './shares.ts';
 
 export const MAX_NEIGHBOURS = 1024;
 export const MAX_WAITING = 16;
@@ -23,6 +30,15 @@ export const AGE_MS = 20 * 60 * 1000;
 const RETRY_MS = WAIT_MS / 2;
 /** A pair that was confirmed so recently is not looked up again. */
 const CONFIRM_MS = 1000;
+
+/** How long the old place of a claimed address has to answer. */
+export const CLAIM_MS = 500;
+/** After a refused claim, the next one is looked at. */
+export const CLAIM_REST_MS = 1000;
+/** An entry that something was sent to so recently is not given up. */
+export const IN_USE_MS = 10_000;
+/** Entries looked at to find one that is not in use. */
+const MAX_LOOKS = 64;
 
 const NOWHERE: IpAddress = new Uint32Array(4);
 
@@ -35,6 +51,30 @@ export interface WaitingFrame {
   readonly headerLength: number;
   readonly checksumStart: number;
   readonly checksumOffset: number;
+}
+
+/** Whose an address is. */
+export interface AddressOwner {
+  readonly mac: number;
+  /** STRANGERS = known from an earlier run, at whatever port. */
+  readonly ingress: number;
+  /** Its port is gone. */
+  readonly gone: boolean;
+}
+
+/** Who knows more about addresses than was heard on the wire: the leases. */
+export interface AddressOwners {
+  ownerOf(address: IpAddress): AddressOwner | undefined;
+  /** The table believes that the address is there now. */
+  learnt(address: IpAddress, mac: number, ingress: number): void;
+}
+
+interface Claim {
+  readonly mac: number;
+  readonly ingress: number;
+  readonly holderMac: number;
+  readonly since: number;
+  askedAt: number;
 }
 
 export class Neighbour implements FlowNode<Neighbour> {
@@ -51,6 +91,13 @@ export class Neighbour implements FlowNode<Neighbour> {
   /** 48-bit number; 0 = unknown. */
   mac = 0;
   confirmedAt = 0;
+  /** When something was sent to it. */
+  usedAt = Number.NEGATIVE_INFINITY;
+  /** The port of its guest is gone. */
+  gone = false;
+  claim: Claim | undefined;
+  claimLogged = false;
+  claimRestUntil = 0;
   /** False once it left the table. */
   live = true;
   waiting: WaitingFrame[] = [];
@@ -66,6 +113,10 @@ export class Neighbour implements FlowNode<Neighbour> {
 export interface NeighbourHooks {
   /** Sends a request for the entry's address. */
   ask(neighbour: Neighbour): void;
+  /** Sends one to that Ethernet address alone. */
+  askAt(neighbour: Neighbour, mac: number): void;
+  /** Somebody claims the address of somebody else: said once for an entry. */
+  claimed(neighbour: Neighbour, holderMac: number, mac: number): void;
   /** Sends a frame that waited; the entry's mac is known now. */
   send(neighbour: Neighbour, frame: WaitingFrame): void;
   drop(reason: string): void;
@@ -75,16 +126,21 @@ export class NeighbourTable {
   readonly #table: FlowTable<Neighbour>;
   readonly #clock: Clock;
   readonly #hooks: NeighbourHooks;
+  readonly #owners: AddressOwners;
   readonly #timer: Timer;
   readonly #asking = new Set<Neighbour>();
   /** The pair that was confirmed last. */
   readonly #confirmedAddress: IpAddress = new Uint32Array(4);
   #confirmedMac = 0;
+  #confirmedIngress = STRANGERS;
   #confirmedAt = Number.NEGATIVE_INFINITY;
-  #waitingBytes = 0;
+  readonly #waitingBytes = new Shares(MAX_WAITING_BYTES);
+  readonly #claims = new Set<Neighbour>();
+  readonly #ipv4: IpAddress = Uint32Array.of(0, 0, 0xffff, 0);
 
-  constructor(clock: Clock, timers: Timers, secret: number, hooks: NeighbourHooks) {
+  constructor(clock: Clock, timers: Timers, secret: number, owners: AddressOwners, hooks: NeighbourHooks) {
     this.#table = new FlowTable(secret, MAX_NEIGHBOURS);
+    this.#owners = owners;
     this.#clock = clock;
     this.#hooks = hooks;
     this.#timer = timers.create(() => this.#onTimer());
@@ -98,9 +154,17 @@ export class NeighbourTable {
     return this.#table.find(address, 0, NOWHERE, 0);
   }
 
-  /** The entry for an address, made when there is none. */
-  get(address: IpAddress): Neighbour {
-    return this.find(address) ?? this.#add(address, STRANGERS);
+  /**
+   * The entry for an address, made when there is none.
+   * @param ingress whose share a new one uses.
+   */
+  get(address: IpAddress, ingress: number = STRANGERS): Neighbour {
+    return this.find(address) ?? this.#add(address, ingress);
+  }
+
+  /** The port that the guest's last packet came in by, if it was the last one of all; else STRANGERS. */
+  recentIngress(address: IpAddress): number {
+    return sameAddress(address, this.#confirmedAddress) ? this.#confirmedIngress : STRANGERS;
   }
 
   /** ARP or NDP said so. The caller has refused addresses of our own. */
@@ -109,24 +173,62 @@ export class NeighbourTable {
       this.#hooks.drop('neighbour-bad-mac');
       return;
     }
-    const neighbour = this.find(address) ?? this.#add(address, ingress);
-    this.#table.move(neighbour, ingress);
-    this.#table.touch(neighbour);
-    neighbour.mac = mac;
-    neighbour.confirmedAt = this.#clock.now();
-    this.#release(neighbour);
+    let neighbour = this.find(address);
+    const holder = this.#holder(address, neighbour);
+    const isElsewhere = holder !== undefined && !isAt(holder, mac, ingress);
+    neighbour ??= this.#admit(address, ingress);
+    if (neighbour === undefined) this.#hooks.drop('neighbour-share');
+    else if (isElsewhere) this.#challenge(neighbour, holder, mac, ingress);
+    else this.#believe(neighbour, mac, ingress);
   }
 
-  /** A packet came from this pair: the entry is alive. Nothing is learnt from it. */
-  confirm(address: IpAddress, mac: number): void {
+  /** DHCP lent the address to this guest, after it had asked for it: nobody else is there. */
+  assign(address: IpAddress, mac: number, ingress: number): void {
+    this.#believe(this.get(address, ingress), mac, ingress);
+  }
+
+  /** Its guest gave the address back. */
+  forget(address: number, mac: number): void {
+    const neighbour = this.#findIpv4(address);
+    if (neighbour?.mac === mac) neighbour.mac = 0;
+  }
+
+  /** A packet came from this guest: the entry is alive. Nothing is learnt from it. */
+  confirm(address: IpAddress, mac: number, ingress: number): void {
     const now = this.#clock.now();
-    const known = mac === this.#confirmedMac && sameAddress(address, this.#confirmedAddress);
-    if (known && now - this.#confirmedAt < CONFIRM_MS) return;
+    const known =
+      mac === this.#confirmedMac && ingress === this.#confirmedIngress && sameAddress(address, this.#confirmedAddress);
+    if (known && now - this.#confirmedAt < CONFIRM_MS && this.#claims.size === 0) return;
     this.#confirmedMac = mac;
+    this.#confirmedIngress = ingress;
     this.#confirmedAddress.set(address);
     this.#confirmedAt = now;
     const neighbour = this.find(address);
-    if (neighbour !== undefined && neighbour.mac === mac) neighbour.confirmedAt = now;
+    if (neighbour === undefined || neighbour.mac !== mac) return;
+    if (neighbour.ingress === ingress) this.#heard(neighbour, now);
+    // A guest that came back by another port, and whose old one is gone.
+    else if (neighbour.gone) this.#believe(neighbour, mac, ingress);
+  }
+
+  /** A guest with another Ethernet address is known to have it. */
+  isHeldByOther(address: number, mac: number): boolean {
+    const neighbour = this.#findIpv4(address);
+    return neighbour !== undefined && !neighbour.gone && this.macOf(neighbour) !== 0 && neighbour.mac !== mac;
+  }
+
+  /** Another guest, or the same Ethernet address at another port, answered for the address since then. */
+  isHeardElsewhere(address: number, mac: number, ingress: number, since: number): boolean {
+    const neighbour = this.#findIpv4(address);
+    if (neighbour === undefined || neighbour.gone || neighbour.mac === 0 || neighbour.confirmedAt < since) return false;
+    return neighbour.mac !== mac || neighbour.ingress !== ingress;
+  }
+
+  /** When this guest was last heard of at that address; -Infinity = unknown. */
+  heardAt(address: number, mac: number): number {
+    const neighbour = this.#findIpv4(address);
+    return neighbour !== undefined && neighbour.mac === mac && !neighbour.gone
+      ? neighbour.confirmedAt
+      : Number.NEGATIVE_INFINITY;
   }
 
   /** The mac if it is known and fresh, else 0. */
@@ -135,15 +237,24 @@ export class NeighbourTable {
     return neighbour.mac;
   }
 
+  /** The same, for sending: the entry is in use. */
+  macToSend(neighbour: Neighbour): number {
+    const now = this.#clock.now();
+    neighbour.usedAt = now;
+    if (neighbour.mac !== 0 && now - neighbour.confirmedAt > AGE_MS) neighbour.mac = 0;
+    return neighbour.mac;
+  }
+
   /** Keeps a frame (already copied) until the address is known; asks for it. False: too many wait. */
   wait(neighbour: Neighbour, frame: WaitingFrame): boolean {
-    if (neighbour.waiting.length >= MAX_WAITING || this.#waitingBytes + frame.bytes.length > MAX_WAITING_BYTES) {
+    const { length } = frame.bytes;
+    if (neighbour.waiting.length >= MAX_WAITING || !this.#waitingBytes.allows(neighbour.ingress, length)) {
       this.#hooks.drop('neighbour-queue-full');
       return false;
     }
     const now = this.#clock.now();
     neighbour.waiting.push(frame);
-    this.#waitingBytes += frame.bytes.length;
+    this.#waitingBytes.take(neighbour.ingress, length);
     if (this.#asking.has(neighbour)) return true;
     this.#asking.add(neighbour);
     neighbour.waitingSince = now;
@@ -152,16 +263,94 @@ export class NeighbourTable {
   }
 
   ingressGone(ingress: number): void {
-    this.#table.orphan(ingress);
+    for (let n = this.#table.oldestOf(ingress); n !== undefined; n = this.#table.oldestOf(ingress)) {
+      this.#move(n, ORPHANS);
+      n.gone = true;
+      // Whoever claims it need not wait.
+      if (n.claim !== undefined && n.claim.ingress !== ingress) this.#believe(n, n.claim.mac, n.claim.ingress);
+    }
+    if (this.#confirmedIngress === ingress) this.#confirmedAt = Number.NEGATIVE_INFINITY;
   }
 
   close(): void {
     this.#timer.cancel();
-    this.#asking.clear();
     this.#table.forEach((neighbour) => {
       this.#remove(neighbour);
     });
-    this.#waitingBytes = 0;
+  }
+
+  #findIpv4(address: number): Neighbour | undefined {
+    this.#ipv4[3] = address;
+    return this.find(this.#ipv4);
+  }
+
+  /** Whose the address is, if that guest may be there. */
+  #holder(address: IpAddress, neighbour: Neighbour | undefined): AddressOwner | undefined {
+    if (neighbour !== undefined && this.macOf(neighbour) !== 0) return neighbour.gone ? undefined : neighbour;
+    return this.#owners.ownerOf(address);
+  }
+
+  #believe(neighbour: Neighbour, mac: number, ingress: number): void {
+    this.#move(neighbour, ingress);
+    this.#table.touch(neighbour);
+    neighbour.gone = false;
+    if (neighbour.mac !== mac) neighbour.claimLogged = false;
+    neighbour.mac = mac;
+    this.#heard(neighbour, this.#clock.now());
+    this.#owners.learnt(neighbour.guest, mac, ingress);
+    this.#release(neighbour);
+  }
+
+  /** Its guest is there: a claim from elsewhere is refused. */
+  #heard(neighbour: Neighbour, now: number): void {
+    neighbour.confirmedAt = now;
+    if (neighbour.claim === undefined) return;
+    this.#dropClaim(neighbour);
+    neighbour.claimRestUntil = now + CLAIM_REST_MS;
+  }
+
+  #challenge(neighbour: Neighbour, holder: AddressOwner, mac: number, ingress: number): void {
+    this.#hooks.drop('neighbour-claim');
+    const now = this.#clock.now();
+    if (neighbour.claim !== undefined || now < neighbour.claimRestUntil) return;
+    if (!neighbour.claimLogged) this.#hooks.claimed(neighbour, holder.mac, mac);
+    neighbour.claimLogged = true;
+    neighbour.claim = { mac, ingress, holderMac: holder.mac, since: now, askedAt: now };
+    this.#claims.add(neighbour);
+    this.#hooks.askAt(neighbour, holder.mac);
+    this.#wake(now + CLAIM_MS / 2);
+  }
+
+  #dropClaim(neighbour: Neighbour): void {
+    neighbour.claim = undefined;
+    this.#claims.delete(neighbour);
+  }
+
+  /** Another port, and with it another share. */
+  #move(neighbour: Neighbour, ingress: number): void {
+    if (neighbour.ingress === ingress) return;
+    for (const { bytes } of neighbour.waiting) {
+      this.#waitingBytes.give(neighbour.ingress, bytes.length);
+      this.#waitingBytes.take(ingress, bytes.length);
+    }
+    this.#table.move(neighbour, ingress);
+  }
+
+  /** A new entry in the share of an ingress; undefined = all of its entries are in use. */
+  #admit(address: IpAddress, ingress: number): Neighbour | undefined {
+    const inUseSince = this.#clock.now() - IN_USE_MS;
+    for (let looks = 0, l = this.#table.loser(ingress); l !== undefined; ) {
+      if (++looks > MAX_LOOKS) return undefined;
+      if (l.usedAt > inUseSince) {
+        l = l.newer;
+        if (l === undefined) return undefined;
+        continue;
+      }
+      this.#hooks.drop('neighbour-evicted');
+      this.#remove(l);
+      l = this.#table.loser(ingress);
+    }
+    return this.#insert(address, ingress);
   }
 
   #add(address: IpAddress, ingress: number): Neighbour {
@@ -169,6 +358,10 @@ export class NeighbourTable {
       this.#hooks.drop('neighbour-evicted');
       this.#remove(l);
     }
+    return this.#insert(address, ingress);
+  }
+
+  #insert(address: IpAddress, ingress: number): Neighbour {
     const neighbour = new Neighbour(Uint32Array.from(address), ingress);
     this.#table.add(neighbour);
     return neighbour;
@@ -176,6 +369,7 @@ export class NeighbourTable {
 
   #remove(neighbour: Neighbour): void {
     neighbour.live = false;
+    this.#dropClaim(neighbour);
     this.#discard(neighbour);
     this.#table.remove(neighbour);
   }
@@ -183,7 +377,7 @@ export class NeighbourTable {
   #discard(neighbour: Neighbour): void {
     this.#asking.delete(neighbour);
     for (const frame of neighbour.waiting) {
-      this.#waitingBytes -= frame.bytes.length;
+      this.#waitingBytes.give(neighbour.ingress, frame.bytes.length);
       this.#hooks.drop('neighbour-unresolved');
     }
     neighbour.waiting = [];
@@ -195,7 +389,7 @@ export class NeighbourTable {
     const frames = neighbour.waiting;
     neighbour.waiting = [];
     for (const frame of frames) {
-      this.#waitingBytes -= frame.bytes.length;
+      this.#waitingBytes.give(neighbour.ingress, frame.bytes.length);
       this.#hooks.send(neighbour, frame);
     }
   }
@@ -203,7 +397,12 @@ export class NeighbourTable {
   #ask(neighbour: Neighbour, now: number): void {
     neighbour.askedAt = now;
     this.#hooks.ask(neighbour);
-    if (this.#timer.deadlineMs === undefined) this.#timer.set(now + RETRY_MS);
+    this.#wake(now + RETRY_MS);
+  }
+
+  #wake(at: number): void {
+    const { deadlineMs } = this.#timer;
+    if (deadlineMs === undefined || deadlineMs > at) this.#timer.set(at);
   }
 
   #onTimer(): void {
@@ -212,6 +411,26 @@ export class NeighbourTable {
       if (now - neighbour.waitingSince >= WAIT_MS) this.#discard(neighbour);
       else if (now - neighbour.askedAt >= RETRY_MS) this.#ask(neighbour, now);
     }
-    if (this.#asking.size > 0 && this.#timer.deadlineMs === undefined) this.#timer.set(now + RETRY_MS / 2);
+    for (const neighbour of this.#claims) this.#decide(neighbour, now);
+    if (this.#claims.size > 0) this.#wake(now + CLAIM_MS / 2);
+    if (this.#asking.size > 0) this.#wake(now + RETRY_MS / 2);
   }
+
+  #decide(neighbour: Neighbour, now: number): void {
+    const { claim } = neighbour;
+    if (claim === undefined) return;
+    if (now - claim.since >= CLAIM_MS) {
+      this.#dropClaim(neighbour);
+      this.#believe(neighbour, claim.mac, claim.ingress);
+    } else if (now - claim.askedAt >= CLAIM_MS / 2) {
+      claim.askedAt = now;
+      // To all: what the switch believes about that Ethernet address may be what the claimer wants it to.
+      this.#hooks.ask(neighbour);
+    }
+  }
+}
+
+/** An owner from an earlier run is at whatever port its Ethernet address is seen. */
+function isAt(owner: AddressOwner, mac: number, ingress: number): boolean {
+  return owner.mac === mac && (owner.ingress === ingress || owner.ingress === STRANGERS);
 }

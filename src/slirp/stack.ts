@@ -20,6 +20,8 @@ import {
   ethernetDestination,
   ethernetSource,
   ethernetType,
+  formatIpv4,
+  formatMac,
   isMulticastMac,
   PROTOCOL_ICMP,
   PROTOCOL_TCP,
@@ -51,14 +53,18 @@ import type {
 import { fillPacket, Ipv4Input, newPacket } from './ipv4-input.ts';
 import { Ipv4Output } from './ipv4-output.ts';
 import { Ipv4Path } from './ipv4-path.ts';
-import type { LeaseSlot } from './lease-table.ts';
+import { type LeaseSlot, LeaseTable } from './lease-table.ts';
 import { NeighbourTable } from './neighbours.ts';
 import { Reassembler } from './reassembly.ts';
+import { TokenBucket } from './token-bucket.ts';
 import { UdpStack } from './udp.ts';
 import { type UdpLayer, udpCheckPacket } from './udp-layer.ts';
 
 /** QEMU answers TFTP on this port of the host alias; nothing of the host's stands behind it. */
 const TFTP_PORT = 69;
+/** Lines in the log about claimed addresses: at once, then one a second. */
+const CLAIM_LINES = 32;
+
 export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLayer {
   readonly host: Host;
   readonly config: StackConfig;
@@ -77,10 +83,12 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   readonly #input: Ipv4Input;
   readonly #arp: ArpResponder;
   readonly #icmp: Icmp;
+  readonly leases: LeaseTable;
   readonly #dhcp: DhcpServer;
   readonly #dns: DnsForwarder;
   readonly #quoted = newPacket();
   readonly #drops = new Map<string, number>();
+  readonly #claimLines = new TokenBucket(1, CLAIM_LINES);
   #sawIpv6 = false;
   #closed = false;
 
@@ -104,8 +112,11 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     const output = this.#output;
     const isBroadcast = (address: number): boolean => output.isBroadcast(address);
     this.#destinations = new Destinations(config, host.resolver, policy, { isBroadcast, drop });
-    this.#neighbours = new NeighbourTable(host.clock, host.timers, host.random.u32(), {
+    this.leases = new LeaseTable(config);
+    this.#neighbours = new NeighbourTable(host.clock, host.timers, host.random.u32(), this.leases, {
       ask: (neighbour) => output.ask(ipv4Of(neighbour.guest)),
+      askAt: (neighbour, mac) => output.ask(ipv4Of(neighbour.guest), mac),
+      claimed: (neighbour, holder, mac) => this.#sayClaimed(ipv4Of(neighbour.guest), holder, mac),
       send: (neighbour, frame) => output.sendWaiting(neighbour, frame),
       drop,
     });
@@ -118,7 +129,14 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
       drop,
       relayEcho: (packet) => this.#destinations.mayPing(packet.destination) && this.echo.input(packet),
     });
-    this.#dhcp = new DhcpServer(config, output, { clock: host.clock, log, neighbours: this.#neighbours, drop });
+    const { clock, timers } = host;
+    this.#dhcp = new DhcpServer(config, this.leases, output, {
+      clock,
+      timers,
+      log,
+      neighbours: this.#neighbours,
+      drop,
+    });
     this.#dns = new DnsForwarder(this);
     this.udp = new UdpStack(this);
     this.tcp = createTcp(this);
@@ -204,6 +222,8 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
 
   /** The port is gone: what its guests hold gives way first from now on. */
   ingressGone(ingress: number): void {
+    this.#dhcp.ingressGone(ingress);
+    this.leases.ingressGone(ingress);
     this.#neighbours.ingressGone(ingress);
     this.#icmp.ingressGone(ingress);
     this.#reassembler.ingressGone(ingress);
@@ -213,8 +233,8 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#dns.ingressGone(ingress);
   }
 
-  leases(): LeaseSlot[] {
-    return this.#dhcp.leases.bound(this.host.clock.now());
+  boundLeases(): LeaseSlot[] {
+    return this.leases.bound(this.host.clock.now());
   }
 
   statistics(): Record<string, number> {
@@ -237,6 +257,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#closed = true;
     this.#port.onReady = () => {};
     await Promise.all([this.tcp.close(), this.udp.close(), this.echo.close(), this.#dns.close()]);
+    this.#dhcp.close();
     this.#neighbours.close();
     this.#reassembler.close();
   }
@@ -250,7 +271,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   #ipv4(frame: Frame, sourceMac: number): void {
     const packet = this.#input.input(frame, frame.offset + ETHERNET_LENGTH, sourceMac);
     if (packet === undefined) return;
-    this.#neighbours.confirm(packet.source, packet.sourceMac);
+    this.#neighbours.confirm(packet.source, packet.sourceMac, packet.ingress);
     if (packet.ttl === 0) {
       this.drop('ipv4-ttl');
       this.#icmp.sendTimeExceeded(packet);
@@ -278,7 +299,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     const end = at + Math.min(udpLength(bytes, at), packet.transportLength);
     const toHost = destination === this.config.host;
     if (port === DHCP_SERVER_PORT && (toHost || destination === IPV4_BROADCAST)) {
-      this.#dhcp.input(bytes, payload, end, packet.ingress);
+      this.#dhcp.input(bytes, payload, end, packet.sourceMac, packet.ingress);
     } else if (packet.source[3] === 0) {
       this.drop('ipv4-martian-source');
     } else if (port === TFTP_PORT && toHost) {
@@ -289,6 +310,15 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     } else {
       this.udp.input(packet);
     }
+  }
+
+  #sayClaimed(address: number, holder: number, mac: number): void {
+    if (!this.#claimLines.take(this.host.clock.now())) return;
+    this.#log.warn('a guest claims the address of another one: believed only if that one is silent', {
+      address: formatIpv4(address),
+      holder: formatMac(holder),
+      mac: formatMac(mac),
+    });
   }
 
   #ipv6(): void {

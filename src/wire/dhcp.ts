@@ -14,6 +14,8 @@ export const DHCP_FILE_LENGTH = 128;
 
 export const DHCP_REQUEST_OP = 1;
 export const DHCP_REPLY_OP = 2;
+/** Of `flags`: the client cannot receive unicast before it has an address. */
+export const DHCP_BROADCAST = 0x8000;
 
 /** Option 53. */
 export const DHCP_DISCOVER = 1;
@@ -39,6 +41,7 @@ export const DHCP_OPTION = {
   serverId: 54,
   message: 56,
   vendorClass: 60,
+  clientId: 61,
   tftpServerName: 66,
   domainSearch: 119,
   end: 255,
@@ -96,6 +99,8 @@ export interface DhcpRepr {
   serverId: number;
   /** Option 12 as given by the client: printable ASCII, others as '?'. '' = absent. */
   hostname: string;
+  /** Option 61, a copy; RFC 2132 9.14: at least two bytes. */
+  clientId: Uint8Array | undefined;
 }
 
 export function parseDhcp(b: Uint8Array, o: number, end: number): DhcpRepr | WireDrop {
@@ -114,6 +119,7 @@ export function parseDhcp(b: Uint8Array, o: number, end: number): DhcpRepr | Wir
     requestedAddress: optionAddress(b, o, end, DHCP_OPTION.requestedAddress),
     serverId: optionAddress(b, o, end, DHCP_OPTION.serverId),
     hostname: optionText(b, o, end, DHCP_OPTION.hostname),
+    clientId: optionBytes(b, o, end, DHCP_OPTION.clientId, 2),
   };
 }
 
@@ -125,6 +131,11 @@ function optionByte(b: Uint8Array, o: number, end: number, code: number): number
 function optionAddress(b: Uint8Array, o: number, end: number, code: number): number {
   const at = findDhcpOption(b, o, end, code);
   return at >= 0 && b[at]! >= 4 ? u32(b, at + 1) : 0;
+}
+
+function optionBytes(b: Uint8Array, o: number, end: number, code: number, least: number): Uint8Array | undefined {
+  const at = findDhcpOption(b, o, end, code);
+  return at >= 0 && b[at]! >= least ? b.slice(at + 1, at + 1 + b[at]!) : undefined;
 }
 
 function optionText(b: Uint8Array, o: number, end: number, code: number): string {

@@ -48,6 +48,7 @@ export interface RegistryEnvironment {
   readonly drivers: DriverTable;
   readonly trace: Trace;
   readonly descriptors: PassedDescriptors;
+  readonly stateDirectory: string | undefined;
   readonly emit: (name: string, data: Record<string, unknown>) => void;
   readonly protectedAddresses: ProtectedAddresses;
 }
@@ -129,6 +130,8 @@ export class NetdevRegistry {
       host,
       log: host.log,
       trace: this.env.trace,
+      isSwitched: network.switch !== undefined,
+      stateDirectory: this.env.stateDirectory,
       signal: abort.signal,
       emit: this.env.emit,
       protectedAddresses: this.env.protectedAddresses,

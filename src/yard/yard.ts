@@ -42,6 +42,8 @@ export interface YardSettings {
   readonly name?: string | undefined;
   /** Netdevs that nothing claims are ports of one switch; false as with -nodefaults. Default true. */
   readonly switch?: boolean | undefined;
+  /** Where netdevs keep what outlives the yard, unless their options say otherwise. Default: nothing is kept. */
+  readonly stateDirectory?: string | undefined;
 }
 
 /** The release of QEMU whose behaviour the replies follow. */
@@ -83,6 +85,7 @@ export class Yard implements QmpTarget {
       trace,
       descriptors: this.descriptors,
       drivers: environment.drivers,
+      stateDirectory: settings.stateDirectory,
       emit: (name, data) => this.emit(name, data),
       protectedAddresses: this.protectedAddresses,
     });

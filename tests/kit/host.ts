@@ -124,7 +124,11 @@ function createFiles(files: Map<string, Uint8Array>): Files {
     read: async (path, limit) => {
       const bytes = files.get(path);
       if (bytes === undefined) throw hostError('ENOENT');
-      return bytes.slice(0, limit);
+      if (bytes.length > limit) throw hostError('EFBIG');
+      return bytes.slice();
+    },
+    write: async (path, bytes) => {
+      files.set(path, bytes.slice());
     },
   };
 }

@@ -222,7 +222,10 @@ s.sendmsg([b"\\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]
 
     describePeer('without rights', ['setpriv', HELPER_PROGRAM], () => {
       it('the default helper is asked, which has its own', () => {
-        const options = { encoding: 'utf8', env: { ...process.env, XDG_RUNTIME_DIR: directory } } as const;
+        const options = {
+          encoding: 'utf8',
+          env: { ...process.env, XDG_RUNTIME_DIR: directory, XDG_STATE_HOME: `${directory}/state` },
+        } as const;
         execFileSync('chmod', ['777', directory]);
         const { status, stderr } = spawnSync(
           'setpriv',

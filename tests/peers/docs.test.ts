@@ -36,6 +36,7 @@ describe('shell examples run', () => {
       ...process.env,
       PATH: `${join(folder, 'bin')}:${process.env['PATH']}`,
       XDG_RUNTIME_DIR: runtime,
+      XDG_STATE_HOME: `${runtime}/state`,
     });
     expect(status, output).toBe(0);
   });

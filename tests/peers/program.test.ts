@@ -21,7 +21,7 @@ interface Ended {
 }
 
 function netyard(args: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
-  const env = { ...process.env, XDG_RUNTIME_DIR: runtime, ...environment };
+  const env = { ...process.env, XDG_RUNTIME_DIR: runtime, XDG_STATE_HOME: `${runtime}/state`, ...environment };
   return new Promise((resolve) => {
     execFile(process.execPath, [PROGRAM, ...args], { env, timeout: 20_000 }, (error, stdout, stderr) => {
       const status = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
@@ -97,7 +97,7 @@ describe('the default yard', () => {
 
   test('has a shell', async () => {
     const shell = spawn(process.execPath, [PROGRAM, 'qmp', 'life'], {
-      env: { ...process.env, XDG_RUNTIME_DIR: runtime },
+      env: { ...process.env, XDG_RUNTIME_DIR: runtime, XDG_STATE_HOME: `${runtime}/state` },
     });
     let output = '';
     shell.stdout.on('data', (data: Buffer) => {

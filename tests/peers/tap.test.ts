@@ -288,7 +288,7 @@ describeNative('tap', () => {
     describePeer('the program', ['ip', 'bash'], () => {
       const start = (args: string[], ...descriptors: number[]): ChildProcess => {
         const child = spawn(process.execPath, [PROGRAM, ...args], {
-          env: { ...process.env, XDG_RUNTIME_DIR: directory },
+          env: { ...process.env, XDG_RUNTIME_DIR: directory, XDG_STATE_HOME: `${directory}/state` },
           stdio: ['ignore', 'ignore', 'ignore', ...descriptors],
         });
         children.push(child);

@@ -86,6 +86,8 @@ describe('net.json', () => {
     expect(conditional.filter((name) => !name.startsWith('q_obj_'))).toEqual([
       'NetdevUserOptions.host-loopback',
       'NetdevUserOptions.host-addresses',
+      'NetdevUserOptions.dhcp-pool',
+      'NetdevUserOptions.leases',
       'NetdevAFXDPOptions.map-path',
       'NetdevAFXDPOptions.map-start-index',
       'NetdevStreamOptions.reconnect-ms',

@@ -1,7 +1,7 @@
 /** From the options of netdev `user` to what the stack needs: QEMU's defaults, checks, order and texts (net/slirp.c). */
 import { QapiError } from '../../qapi/error.ts';
 import type { NetdevUserOptions } from '../../schema/net.ts';
-import type { EgressRules, StackConfig } from '../../slirp/index.ts';
+import { type EgressRules, MAX_POOL, POOL_SIZE, type StackConfig, subnetBroadcast } from '../../slirp/index.ts';
 import { DHCP_FILE_LENGTH, dnsLabels, inetAton } from '../../wire/index.ts';
 import { checkGuestForward, type HostForwardRule, parseHostForward } from './forward-rules.ts';
 import { checkIpv6Options } from './ipv6-options.ts';
@@ -25,8 +25,11 @@ export interface UserConfig {
   readonly warnings: readonly string[];
 }
 
-/** @throws QapiError with QEMU's text, or naming what this version does not have. */
-export function parseUserOptions(options: NetdevUserOptions): UserConfig {
+/**
+ * @param isShared the guests come in by several ports, those of a switch.
+ * @throws QapiError with QEMU's text, or naming what this version does not have.
+ */
+export function parseUserOptions(options: NetdevUserOptions, isShared = false): UserConfig {
   const { ipv4, ipv6 } = families(options);
   const network = parseNetwork(options.net ?? (options.ip === undefined ? DEFAULT_NETWORK : `${options.ip}/24`));
   const addresses = parseAddresses(options, network);
@@ -53,6 +56,8 @@ export function parseUserOptions(options: NetdevUserOptions): UserConfig {
       host,
       dns,
       dhcpStart,
+      dhcpPool: poolSize(options, network, addresses, isShared),
+      dhcpShares: isShared,
       restrict: options.restrict ?? false,
       hostname: options.hostname,
       domainName: options.domainname,
@@ -102,6 +107,24 @@ function parseAddresses(
   if (!contains(network, dhcpStart)) throw new QapiError("DHCP doesn't belong to network");
   if (dhcpStart === host || dhcpStart === dns) throw new QapiError('DHCP must be different from host and DNS');
   return { host, dns, dhcpStart };
+}
+
+/** QEMU's number for its one guest; the network from the start on for the guests of a switch, but no fewer. */
+function poolSize(
+  options: NetdevUserOptions,
+  network: Network,
+  { host, dns, dhcpStart }: { host: number; dns: number; dhcpStart: number },
+  isShared: boolean,
+): number {
+  const given = options['dhcp-pool'];
+  if (given !== undefined) {
+    if (given < 1 || given > MAX_POOL) throw new QapiError(`'dhcp-pool' must be between 1 and ${MAX_POOL}`);
+    return Number(given);
+  }
+  if (!isShared) return POOL_SIZE;
+  const end = subnetBroadcast({ network: network.address, mask: network.mask });
+  const ours = [host, dns].filter((address) => address > dhcpStart && address < end).length;
+  return Math.min(Math.max(end - dhcpStart - ours, POOL_SIZE), MAX_POOL);
 }
 
 function checkTexts(options: NetdevUserOptions): void {

@@ -40,7 +40,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const program = options.program ?? [process.execPath, PROGRAM];
   const command = [...(options.prefix ?? []), ...program, '-name', options.name];
   const child = spawn(command[0]!, [...command.slice(1), ...(options.args ?? [])], {
-    env: { ...process.env, XDG_RUNTIME_DIR: options.runtime },
+    env: { ...process.env, XDG_RUNTIME_DIR: options.runtime, XDG_STATE_HOME: `${options.runtime}/state` },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

