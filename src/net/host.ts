@@ -166,6 +166,8 @@ export interface StreamSocket {
   reset(): void;
   /** Closed gracefully; taken bytes are still sent. No event follows. */
   close(): void;
+  /** The system holds at most about so many bytes for whoever does not read them. Absent where that cannot be said. */
+  limitReceive?(bytes: number): void;
   onEvent: (event: StreamEvent) => void;
   readonly error: HostError | undefined;
   /** Known after 'connected'. */
@@ -289,8 +291,12 @@ export interface Sockets {
       passDescriptors?: boolean;
       /** It may take a descriptor that is kept from all others: that of a monitor. */
       reserved?: boolean;
+      /** For the guest of this port (Frame.ingress): it takes of that port's share of the descriptors. */
+      share?: number;
     },
   ): StreamSocket;
+  /** Whether the share of this port has a descriptor left. Absent where there is no such limit. */
+  mayConnect?(share: number): boolean;
   /** Rejects with HostError when bind or listen fails. A unix path that is a stale socket is unlinked first. */
   listen(
     at: SocketAddress,
@@ -303,6 +309,8 @@ export interface Sockets {
       passDescriptors?: boolean;
       /** Its connections may take the descriptors that are kept from all others: those of a monitor. */
       reserved?: boolean;
+      /** Its connections take of this share of the descriptors: see connect. */
+      share?: number;
     },
   ): Promise<Listener>;
   /**
@@ -317,7 +325,7 @@ export interface Sockets {
    * ICMP echo without privilege (icmp(7)): datagrams are ICMP messages from the type field on, the kernel sets the
    * identifier and the checksum. Rejects with HostError: EACCES when net.ipv4.ping_group_range leaves us out.
    */
-  ping(family: Family): Promise<DatagramSocket>;
+  ping(family: Family, share?: number): Promise<DatagramSocket>;
   /**
    * Takes over a descriptor of this process, as `fd=` gives it: from now on it is this socket's, and closed with it.
    * @throws HostError EBADF, ENOTSOCK, or ENOTSUP without the native layer; the descriptor then stays the caller's.
@@ -341,6 +349,8 @@ export type AdoptedSocket =
 export interface DatagramOptions {
   /** unix and raw need the native layer. */
   readonly family: Family | 'unix';
+  /** For the guest of this port (Frame.ingress): it takes of that port's share of the descriptors. */
+  readonly share?: number;
   readonly bind?: SocketAddress;
   readonly reuseAddress?: boolean;
   /** Mode of a unix path, e.g. 0o600. */

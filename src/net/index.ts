@@ -11,6 +11,7 @@ export type { Hub } from './hub.ts';
 export { Network, type NetworkOptions } from './network.ts';
 export { programEnd } from './program-end.ts';
 export { ProtectedAddresses } from './protected-addresses.ts';
+export * from './shares.ts';
 export type { Switch, SwitchEntry } from './switch.ts';
 export type { SwitchPortInfo } from './switch-port.ts';
 export { noTrace, TRACE_POINTS, type Trace, type TracePoint } from './trace.ts';

@@ -19,8 +19,9 @@ import {
 } from '../net/index.ts';
 import { openDatagram } from './datagram-open.ts';
 import { DatagramQueue } from './datagram-queue.ts';
+import type { Destroyable } from './destroyable.ts';
 import { hostError, toHostError } from './errno.ts';
-import type { Destroyable, SocketContext } from './socket-context.ts';
+import type { SocketContext } from './socket-context.ts';
 
 /** Given to Node and not yet taken by the kernel. */
 const MAX_SENDING_BYTES = 1024 * 1024;
@@ -31,6 +32,7 @@ const ignoreEvent = (_event: DatagramEvent): void => {};
 export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   onEvent: (event: DatagramEvent) => void = ignoreEvent;
   readonly localAddress: SocketAddress;
+  readonly share: number | undefined;
   readonly #context: SocketContext;
   readonly #socket: dgram.Socket;
   readonly #pollTask: BatchTask = { run: () => this.#poll() };
@@ -45,7 +47,8 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
   #error: HostError | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(context: SocketContext, socket: dgram.Socket) {
+  private constructor(context: SocketContext, socket: dgram.Socket, share: number | undefined) {
+    this.share = share;
     this.#context = context;
     this.#socket = socket;
     this.#received = new DatagramQueue(context.counters);
@@ -58,7 +61,7 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
 
   /** Rejects with HostError when bind or joining the group fails. */
   static open(context: SocketContext, options: DatagramOptions): Promise<NodeDatagramSocket> {
-    return openDatagram(context, options, (socket) => new NodeDatagramSocket(context, socket));
+    return openDatagram(context, options, (socket) => new NodeDatagramSocket(context, socket, options.share));
   }
 
   connect(to: SocketAddress): void {

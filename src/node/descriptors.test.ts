@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import { until } from '../../tests/kit/until.ts';
-import type { InetAddress, Log, StreamSocket } from '../net/index.ts';
+import { type InetAddress, type Log, STRANGERS, type StreamSocket } from '../net/index.ts';
 import { createNodeHost, type NodeHost } from './host.ts';
 
 const LOOPBACK: InetAddress = { family: 'ipv4', host: '127.0.0.1', port: 0 };
@@ -53,6 +53,45 @@ it('accepted connections may use a few more than opened ones, then are refused a
     await until(() => events.includes('error'));
     expect(late.error).toMatchObject({ code: 'EMFILE' });
     expect(host.counters.refusedOpenings).toBe(1);
+  } finally {
+    await client.close();
+  }
+});
+
+it('each port has its share of what guests open, and what is closed is given back', async () => {
+  host = createNodeHost({ descriptorLimit: () => LIMIT });
+  const open = async (count: number, share: number): Promise<number> => {
+    const asked = Array.from({ length: count }, () => host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK, share }));
+    const results = await Promise.allSettled(asked);
+    return results.filter((result) => result.status === 'fulfilled').length;
+  };
+  expect(await open(100, 1)).toBe(23);
+  expect(host.sockets.mayConnect?.(1)).toBe(false);
+  expect(host.sockets.mayConnect?.(2)).toBe(true);
+  expect(await open(3, 2)).toBe(3);
+  // Who is not a guest has the rest.
+  await expect(host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK })).resolves.toBeDefined();
+  const listener = await host.sockets.listen(LOOPBACK);
+  const stream = host.sockets.connect(listener.address, { share: 3 });
+  stream.onEvent = () => {};
+  expect(host.sockets.mayConnect?.(3)).toBe(true);
+  stream.reset();
+});
+
+it('strangers that connect have a share, and leave guests theirs', async () => {
+  host = createNodeHost({ descriptorLimit: () => LIMIT });
+  const client = createNodeHost();
+  try {
+    const listener = await host.sockets.listen(LOOPBACK, { share: STRANGERS });
+    const accepted: StreamSocket[] = [];
+    listener.onConnection = (socket) => accepted.push(socket);
+    for (let i = 0; i < 50; i++) client.sockets.connect(listener.address);
+    await until(() => accepted.length + host.counters.refusedConnections === 50);
+    expect(accepted.length).toBe(23);
+    expect(host.sockets.mayConnect?.(1)).toBe(true);
+    for (const socket of accepted) socket.reset();
+    await until(() => host.openSockets === 1);
+    expect(host.sockets.mayConnect?.(STRANGERS)).toBe(true);
   } finally {
     await client.close();
   }

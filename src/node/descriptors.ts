@@ -1,10 +1,11 @@
 /**
  * How many sockets one host may hold. Guests cause sockets by UDP and TCP flows, strangers by connecting to forwards:
  * both may reach the process's limit of descriptors, and then nobody could connect to a monitor any more. So what is
- * opened on the way out stops first, what is accepted next, and the rest is left for monitors and files.
+ * opened on the way out stops first, what is accepted next, and the rest is left for monitors and files. Of what is opened,
+ * each port that guests come in by has its share, and so have strangers at forwards.
  */
 import { readFileSync } from 'node:fs';
-import type { Log } from '../net/index.ts';
+import { type Log, Shares } from '../net/index.ts';
 import { nodeClock } from './clock.ts';
 
 /** Node's own, the standard streams and a few files. */
@@ -16,11 +17,13 @@ const SAID_MS = 60_000;
 
 export class DescriptorBudget {
   /** Sockets being opened: not yet in the host's list, but soon. */
-  opening = 0;
+  #opening = 0;
   readonly #log: Log;
   readonly #counters: { refusedOpenings: number };
   readonly #readLimit: () => number;
   #sockets: number | undefined;
+  /** Of the sockets that are open for guests. */
+  #shares: Shares | undefined;
   #saidAt = Number.NEGATIVE_INFINITY;
 
   constructor(log: Log, counters: { refusedOpenings: number }, readLimit: () => number = descriptorLimit) {
@@ -33,35 +36,74 @@ export class DescriptorBudget {
    * Counts a refusal.
    * @param open sockets that are open now
    * @param reserved it is one of those for whom the rest is left
+   * @param share the port for whose guest it is, if it is for one
    */
-  mayOpen(open: number, reserved = false): boolean {
-    const may = this.#isBelow(open, reserved ? 1 : OPENED_SHARE);
+  mayOpen(open: number, reserved = false, share?: number): boolean {
+    const may = (share === undefined || this.#allows(share)) && this.#isBelow(open, reserved ? 1 : OPENED_SHARE);
     if (!may) this.#counters.refusedOpenings++;
     return may;
+  }
+
+  /** Asks without counting. */
+  wouldOpen(open: number, share: number): boolean {
+    return open + this.#opening < this.#most() * OPENED_SHARE && this.#sharesOfGuests().allows(share);
   }
 
   /**
    * The caller counts.
    * @param reserved it is one of those for whom the rest is left
+   * @param share whose it will be, if it is for a guest
    */
-  mayAccept(open: number, reserved: boolean): boolean {
-    return this.#isBelow(open, reserved ? 1 : ACCEPTED_SHARE);
+  mayAccept(open: number, reserved: boolean, share?: number): boolean {
+    return (share === undefined || this.#allows(share)) && this.#isBelow(open, reserved ? 1 : ACCEPTED_SHARE);
+  }
+
+  /** A socket is being opened. */
+  begin(share: number | undefined): void {
+    this.#opening++;
+    if (share !== undefined) this.take(share);
+  }
+
+  /** It is in the host's list by now, or there is none. */
+  begun(share: number | undefined): void {
+    this.#opening--;
+    if (share !== undefined) this.give(share);
+  }
+
+  /** A socket for a guest of this port is open. */
+  take(share: number): void {
+    this.#sharesOfGuests().take(share);
+  }
+
+  give(share: number): void {
+    this.#sharesOfGuests().give(share);
+  }
+
+  #allows(share: number): boolean {
+    if (this.#sharesOfGuests().allows(share)) return true;
+    this.#warn(this.#sharesOfGuests().used);
+    return false;
+  }
+
+  #sharesOfGuests(): Shares {
+    this.#shares ??= new Shares(Math.floor(this.#most() * OPENED_SHARE));
+    return this.#shares;
   }
 
   #isBelow(open: number, share: number): boolean {
-    if (open + this.opening < this.#most() * share) return true;
-    const now = nodeClock.now();
-    if (now - this.#saidAt >= SAID_MS) {
-      this.#saidAt = now;
-      this.#log.warn(
-        'few descriptors are left: new connections are refused until others end; ulimit -n raises the limit',
-        {
-          sockets: open,
-          limit: this.#readLimit(),
-        },
-      );
-    }
+    if (open + this.#opening < this.#most() * share) return true;
+    this.#warn(open);
     return false;
+  }
+
+  #warn(sockets: number): void {
+    const now = nodeClock.now();
+    if (now - this.#saidAt < SAID_MS) return;
+    this.#saidAt = now;
+    this.#log.warn(
+      'few descriptors are left: new connections are refused until others end; ulimit -n raises the limit',
+      { sockets, limit: this.#readLimit() },
+    );
   }
 
   /** Read at the first socket: a start without any does not pay for it. */

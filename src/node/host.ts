@@ -25,6 +25,7 @@ import { NativeContext } from './native/context.ts';
 import { loadNative } from './native/load.ts';
 import { NativeSockets } from './native/sockets.ts';
 import { NativeReadiness } from './native/watcher.ts';
+import { OpenSockets } from './open-sockets.ts';
 import { NodeRandom } from './random.ts';
 import { NodeResolver } from './resolver.ts';
 import { SendQueues } from './send-queues.ts';
@@ -105,6 +106,7 @@ export class NodeHost implements Host {
     this.loop = this.#loop;
     this.resolver = new NodeResolver(options.resolvConf);
     this.files = new NodeFiles(options.filesRoot);
+    const descriptors = new DescriptorBudget(log, counters, options.descriptorLimit);
     const readBuffer = new Uint8Array(READ_VIEWS[READ_VIEWS.length - 1] as number);
     this.#context = {
       loop: this.#loop,
@@ -115,9 +117,9 @@ export class NodeHost implements Host {
       sendQueues: new SendQueues(),
       streamCapBytes: options.streamCapBytes ?? STREAM_CAP_BYTES,
       readViews: READ_VIEWS.map((bytes) => readBuffer.subarray(0, bytes)),
-      open: new Set(),
+      open: new OpenSockets(descriptors),
       passed: new Set(),
-      descriptors: new DescriptorBudget(log, counters, options.descriptorLimit),
+      descriptors,
       isClosed: false,
       counters,
     };

@@ -3,9 +3,10 @@ import { lstatSync, readFileSync, unlinkSync } from 'node:fs';
 import * as net from 'node:net';
 import { HostError, type Listener, type SocketAddress, type StreamSocket } from '../net/index.ts';
 import { unixNameError } from './address.ts';
+import type { Destroyable } from './destroyable.ts';
 import { hostError, toHostError } from './errno.ts';
 import { setPathMode } from './path-access.ts';
-import type { Destroyable, SocketContext } from './socket-context.ts';
+import type { SocketContext } from './socket-context.ts';
 import { acceptedOrigin } from './stream-origin.ts';
 import { NodeStreamSocket } from './stream-socket.ts';
 
@@ -20,6 +21,7 @@ export interface ListenOptions {
   readonly v6Only?: boolean;
   readonly mode?: number;
   readonly reserved?: boolean;
+  readonly share?: number;
 }
 
 export class NodeListener implements Listener, Destroyable {
@@ -28,13 +30,15 @@ export class NodeListener implements Listener, Destroyable {
   readonly #server: net.Server;
   readonly #held: net.Socket[] = [];
   readonly #reserved: boolean;
+  readonly #share: number | undefined;
   #onConnection: ((socket: StreamSocket) => void) | undefined;
   #paused = false;
   #closing: Promise<void> | undefined;
 
-  private constructor(context: SocketContext, server: net.Server, address: SocketAddress, reserved: boolean) {
+  private constructor(context: SocketContext, server: net.Server, address: SocketAddress, options: ListenOptions) {
     this.#context = context;
-    this.#reserved = reserved;
+    this.#reserved = options.reserved === true;
+    this.#share = options.share;
     this.#server = server;
     this.address = address;
     context.open.add(this);
@@ -65,7 +69,7 @@ export class NodeListener implements Listener, Destroyable {
           reject(hostError('ECANCELED'));
           return;
         }
-        resolve(new NodeListener(context, server, boundAddress(context, server, at), options.reserved === true));
+        resolve(new NodeListener(context, server, boundAddress(context, server, at), options));
       });
       try {
         if (at.family === 'unix') {
@@ -130,7 +134,7 @@ export class NodeListener implements Listener, Destroyable {
       return;
     }
     const { descriptors, open } = this.#context;
-    if (!descriptors.mayAccept(open.size + this.#held.length, this.#reserved)) {
+    if (!descriptors.mayAccept(open.size + this.#held.length, this.#reserved, this.#share)) {
       this.#context.counters.refusedConnections++;
       accepted.destroy();
       return;
@@ -159,7 +163,7 @@ export class NodeListener implements Listener, Destroyable {
   #serve(accepted: net.Socket): void {
     accepted.off('error', ignoreError);
     const path = this.address.family === 'unix' ? this.address.path : undefined;
-    const socket = new NodeStreamSocket(this.#context, acceptedOrigin(accepted, path));
+    const socket = new NodeStreamSocket(this.#context, acceptedOrigin(accepted, path, this.#share));
     try {
       this.#onConnection?.(socket);
     } catch (error) {

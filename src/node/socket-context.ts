@@ -2,6 +2,7 @@ import type { BatchLoop, Log, Timers } from '../net/index.ts';
 import type { AddressTable } from './address.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import type { DescriptorBudget } from './descriptors.ts';
+import type { OpenSockets } from './open-sockets.ts';
 import type { SendQueues } from './send-queues.ts';
 
 /** What the sockets of one host share. */
@@ -17,19 +18,13 @@ export interface SocketContext {
   /** Views of one buffer that all streams of the host read into, smallest first. */
   readonly readViews: readonly Uint8Array[];
   /** Everything open: ended when the host closes. */
-  readonly open: Set<Destroyable>;
+  readonly open: OpenSockets;
   readonly descriptors: DescriptorBudget;
   /** Numbers of descriptors that came over streams, until they are adopted or closed. */
   readonly passed: Set<number>;
   /** The host is closed: what was being opened meanwhile must not stay. */
   isClosed: boolean;
   readonly counters: NodeHostCounters;
-}
-
-export interface Destroyable {
-  /** Its number, where that is known here. */
-  readonly descriptor?: number;
-  destroy(): void;
 }
 
 /** Counters of a Node host. Plain numbers, readable at any time. */

@@ -35,6 +35,11 @@ export class NodeSockets implements Sockets {
     return new NodeStreamSocket(this.#context, connectingOrigin(this.#context, to, options));
   }
 
+  mayConnect(share: number): boolean {
+    const { descriptors, open } = this.#context;
+    return descriptors.wouldOpen(open.size, share);
+  }
+
   listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
     return NodeListener.listen(this.#context, at, options);
   }
@@ -45,14 +50,15 @@ export class NodeSockets implements Sockets {
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {
     const { descriptors, open } = this.#context;
-    if (!descriptors.mayOpen(open.size)) throw hostError('EMFILE');
-    descriptors.opening++;
+    const { share } = options;
+    if (!descriptors.mayOpen(open.size, false, share)) throw hostError('EMFILE');
+    descriptors.begin(share);
     try {
       // Loaded when first needed: many yards never do, and node:dgram takes its time to start.
       const { NodeDatagramSocket } = await import('./datagram-socket.ts');
       return await NodeDatagramSocket.open(this.#context, options);
     } finally {
-      descriptors.opening--;
+      descriptors.begun(share);
     }
   }
 

@@ -16,10 +16,13 @@ export interface ConnectOptions {
   readonly keepAlive?: boolean;
   readonly passDescriptors?: boolean;
   readonly reserved?: boolean;
+  readonly share?: number;
 }
 
 export interface StreamOrigin {
   readonly isConnected: boolean;
+  /** See Destroyable. */
+  readonly share: number | undefined;
   /** Of a unix socket. */
   readonly unixPath: string | undefined;
   /** Where it is known beforehand. */
@@ -33,9 +36,10 @@ export interface StreamOrigin {
 
 export function connectingOrigin(context: SocketContext, to: SocketAddress, options: ConnectOptions): StreamOrigin {
   // Asked before the new stream itself is in the list.
-  const mayOpen = context.descriptors.mayOpen(context.open.size, options.reserved);
+  const mayOpen = context.descriptors.mayOpen(context.open.size, options.reserved, options.share);
   return {
     isConnected: false,
+    share: options.share,
     unixPath: to.family === 'unix' ? to.path : undefined,
     remote: isInet(to) ? to : undefined,
     open: (onread) => {
@@ -48,8 +52,12 @@ export function connectingOrigin(context: SocketContext, to: SocketAddress, opti
 }
 
 /** Takes over a connection that a server accepted with pauseOnConnect. */
-export function acceptedOrigin(socket: net.Socket, unixPath: string | undefined): StreamOrigin {
-  return { isConnected: true, unixPath, remote: undefined, open: (onread) => adopt(socket, onread) };
+export function acceptedOrigin(
+  socket: net.Socket,
+  unixPath: string | undefined,
+  share: number | undefined,
+): StreamOrigin {
+  return { isConnected: true, share, unixPath, remote: undefined, open: (onread) => adopt(socket, onread) };
 }
 
 function connect(to: SocketAddress, options: ConnectOptions, onread: net.OnReadOpts): net.Socket {

@@ -18,9 +18,10 @@ import {
   type Timer,
   WOULD_BLOCK,
 } from '../net/index.ts';
+import type { Destroyable } from './destroyable.ts';
 import { toHostError } from './errno.ts';
 import { ReadBuffer } from './read-buffer.ts';
-import type { Destroyable, SocketContext } from './socket-context.ts';
+import type { SocketContext } from './socket-context.ts';
 import { StreamAddresses } from './stream-addresses.ts';
 import { endWhenSent, readRest, resetWhenSent } from './stream-end.ts';
 import type { StreamOrigin } from './stream-origin.ts';
@@ -40,6 +41,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
   readonly #pull = (): void => {
     if (this.#wantRead) this.#emit('readable');
   };
+  readonly share: number | undefined;
   #socket: net.Socket | undefined;
   #error: HostError | undefined;
   #linger: Timer | undefined;
@@ -61,6 +63,7 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     this.#output = new WriteQueue(context.pool, context.streamCapBytes);
     this.#addresses = new StreamAddresses(context.addresses, origin.unixPath, origin.remote);
     this.#connected = origin.isConnected;
+    this.share = origin.share;
     context.open.add(this);
     try {
       this.#attach(origin.open(this.#onread()));

@@ -145,7 +145,7 @@ export class EchoRelay {
     this.#layer.charge(ingress, COST_DATAGRAM_SOCKET_MS);
     if (this.#timer.deadlineMs === undefined) this.#timer.set(now + SWEEP_MS);
     this.#track(
-      this.#layer.host.sockets.ping('ipv4').then(
+      this.#layer.host.sockets.ping('ipv4', ingress).then(
         (socket) => {
           if (flow.live) this.#start(flow, socket);
           else this.#track(socket.close());

@@ -6,6 +6,7 @@
  * used entry of an ingress: lookups and touches allocate nothing. The hash is keyed with a secret, so a guest cannot aim
  * at one bucket.
  */
+
 import type { IpAddress } from './ip-layer.ts';
 import { ORPHANS, Shares } from './shares.ts';
 

@@ -7,6 +7,7 @@ import type { Forward } from '../net/client.ts';
 import { HostError, isInet, type Listener, type StreamSocket } from '../net/host.ts';
 import { addressText, ipv4Address } from './address.ts';
 import type { IpAddress } from './ip-layer.ts';
+import { STRANGERS } from './shares.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { dialGuest } from './tcp-open.ts';
 
@@ -51,7 +52,7 @@ export class TcpForwards {
     const family = host.includes(':') ? 'ipv6' : 'ipv4';
     const listener = await this.#core.ip.host.sockets.listen(
       { family, host, port: rule.hostPort },
-      { backlog: BACKLOG },
+      { backlog: BACKLOG, share: STRANGERS },
     );
     if (this.#core.closed) {
       await listener.close();

@@ -21,7 +21,7 @@ export class Handshakes {
   /** Who has to go before one more of this owner may begin; undefined = there is room. */
   loser(owner: number): TcpFlow | undefined {
     if (this.#shares.allows(owner)) return undefined;
-    return this.#oldest(ORPHANS) ?? this.#oldest(owner) ?? this.#oldest(this.#shares.largest());
+    return this.oldest(ORPHANS) ?? this.oldest(owner) ?? this.oldest(this.#shares.largest());
   }
 
   begin(flow: TcpFlow, owner: number): void {
@@ -57,7 +57,8 @@ export class Handshakes {
     this.begin(flow, owner);
   }
 
-  #oldest(owner: number): TcpFlow | undefined {
+  /** The one that was last asked for longest ago. */
+  oldest(owner: number): TcpFlow | undefined {
     const order = this.#order.get(owner);
     if (order === undefined) return undefined;
     for (const flow of order) return flow;

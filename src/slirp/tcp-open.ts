@@ -51,6 +51,8 @@ import { armTimer } from './tcp-timer.ts';
 import { onTimer, sendHandshake } from './tcp-timers.ts';
 
 const SYN_WINDOW = 65535;
+/** Flows that one connection may cost for the sake of its descriptor. */
+const MAX_GIVEN_UP = 4;
 /** A quoted SYN keeps the longest IP header and the whole of TCP's. */
 const ECN_BITS = 0x03;
 
@@ -67,6 +69,11 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
   }
   const { ingress } = packet;
   if (!mayAdd(core, ingress)) return;
+  if (!mayConnect(core, ingress)) {
+    core.counters.refused++;
+    refuseStray(core, packet, guestPort, remotePort);
+    return;
+  }
   for (let loser = core.connecting.loser(ingress); loser !== undefined; loser = core.connecting.loser(ingress)) {
     core.ip.drop('tcp-connecting-limit');
     abort(core, loser, false);
@@ -78,7 +85,7 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
   flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
   armTimer(flow);
   core.ip.charge(packet.ingress, COST_CONNECTION_MS);
-  attachSocket(core, flow, core.ip.host.sockets.connect(to, { noDelay: true }), answerGuest);
+  attachSocket(core, flow, core.ip.host.sockets.connect(to, { noDelay: true, share: ingress }), answerGuest);
 }
 
 /** What a SYN says about its sender; also for one that repeats itself with another number while the host connects. */
@@ -182,6 +189,23 @@ function mayDial(core: TcpCore, forward: number): boolean {
   return true;
 }
 
+/** A descriptor for one more connection of this port, perhaps that of an old flow. */
+function mayConnect(core: TcpCore, ingress: number): boolean {
+  const { sockets } = core.ip.host;
+  // A host may close a descriptor a little later: not all are given up for one.
+  for (let tries = 0; sockets.mayConnect?.(ingress) === false; tries++) {
+    const flow =
+      core.table.oldestOf(ORPHANS) ?? longSilent(core, core.table.oldestOf(ingress)) ?? givenUp(core, ingress);
+    if (flow === undefined || tries === MAX_GIVEN_UP) {
+      core.ip.drop('tcp-descriptor-limit');
+      return false;
+    }
+    core.counters.evicted++;
+    abort(core, flow, true);
+  }
+  return true;
+}
+
 /** Room for one more flow of this port, perhaps in place of an old one. */
 function mayAdd(core: TcpCore, ingress: number): boolean {
   for (let loser = core.table.loser(ingress); loser !== undefined; loser = core.table.loser(ingress)) {
@@ -194,6 +218,12 @@ function mayAdd(core: TcpCore, ingress: number): boolean {
     abort(core, flow, true);
   }
   return true;
+}
+
+/** A connect of this port whose SYN was not repeated for a while. */
+function givenUp(core: TcpCore, ingress: number): TcpFlow | undefined {
+  const flow = core.connecting.oldest(ingress);
+  return flow !== undefined && core.now() - flow.heardAt > DIAL_PATIENCE_MS ? flow : undefined;
 }
 
 /** The first of `flow` and those used after it that has been silent for long. */

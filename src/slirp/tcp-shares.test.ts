@@ -272,4 +272,33 @@ describe('flows', () => {
     for (let port = 5000; port < 5012; port++) expect(connect(world, port).isConnected).toBe(true);
     expect(world.link.drops['tcp-flow-limit']).toBeUndefined();
   });
+
+  it('are refused where the port has no descriptor left, at once and told', async () => {
+    const world = await createWorld();
+    const asked: number[] = [];
+    Object.assign(world.link.host.sockets, {
+      mayConnect: (share: number) => {
+        asked.push(share);
+        return share !== HOSTILE;
+      },
+    });
+    const refused = new GuestTcp(world.link, { remote: HOST_ALIAS, remotePort: 80, guestPort: 4000, ingress: HOSTILE });
+    world.link.onSegment = refused.onSegment;
+    refused.connect();
+    world.test.advance(10);
+    expect(refused.state).toBe('reset');
+    expect(connect(world, 5000).isConnected).toBe(true);
+    expect(asked).toEqual([HOSTILE, QUIET]);
+  });
+
+  it('that are old give way to a new one where the port has no descriptor left', async () => {
+    const world = await createWorld();
+    open(world, 3);
+    Object.assign(world.link.host.sockets, {
+      mayConnect: () => (world.stack.statistics()['tcp.flows'] as number) < 3,
+    });
+    world.test.advance(61_000);
+    expect(connect(world, 5000, HOSTILE).isConnected).toBe(true);
+    expect(world.stack.statistics()['tcp.flows']).toBe(3);
+  });
 });

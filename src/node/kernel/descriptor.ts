@@ -1,9 +1,9 @@
 /** A device, or another descriptor that is read and written as it is: one system call a frame. */
 import { type Descriptor, type HostError, SOCKET_FAILED, WOULD_BLOCK } from '../../net/index.ts';
+import type { Destroyable } from '../destroyable.ts';
 import { hostError } from '../errno.ts';
 import { FAILED, type NativeBinding, READABLE, WRITABLE } from '../native/binding.ts';
 import type { Readiness, ReadyHandler, Watch } from '../native/readiness.ts';
-import type { Destroyable } from '../socket-context.ts';
 
 const EAGAIN = -11;
 const EINTR = -4;

@@ -1,9 +1,9 @@
 /** Devices, descriptors and programs of this machine, over the addon. */
 import type { Descriptor, Kernel, NamespaceStep, Namespaces, ProgramEnd } from '../../net/index.ts';
+import type { Destroyable } from '../destroyable.ts';
 import { hostError } from '../errno.ts';
 import type { NativeBinding } from '../native/binding.ts';
 import type { Readiness } from '../native/readiness.ts';
-import type { Destroyable } from '../socket-context.ts';
 import { NativeDescriptor } from './descriptor.ts';
 import { openIn } from './open-in.ts';
 import { receiveDescriptor, runProgram } from './programs.ts';

@@ -1,7 +1,8 @@
 /** What the native sockets of one host share. */
 import type { HostError } from '../../net/index.ts';
+import type { Destroyable } from '../destroyable.ts';
 import { errnoText, hostError } from '../errno.ts';
-import type { Destroyable, SocketContext } from '../socket-context.ts';
+import type { SocketContext } from '../socket-context.ts';
 import { SockaddrTable } from './address-table.ts';
 import type { NativeBinding, NativeCalls } from './binding.ts';
 import { ReceiveSlots, SendSlots } from './datagram-batches.ts';

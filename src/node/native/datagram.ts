@@ -20,8 +20,8 @@ import {
   WOULD_BLOCK,
 } from '../../net/index.ts';
 import { nodeClock } from '../clock.ts';
+import type { Destroyable } from '../destroyable.ts';
 import { toHostError } from '../errno.ts';
-import type { Destroyable } from '../socket-context.ts';
 import { FAILED, READABLE, WRITABLE } from './binding.ts';
 import { DATAGRAM_BUDGET } from './budgets.ts';
 import type { NativeContext } from './context.ts';
@@ -60,11 +60,13 @@ export interface DatagramStart {
   readonly isConnected: boolean;
   /** Removed at close. */
   readonly path?: string | undefined;
+  readonly share?: number | undefined;
 }
 
 export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler, BatchTask {
   onEvent: (event: DatagramEvent) => void = ignoreEvent;
   readonly localAddress: SocketAddress;
+  readonly share: number | undefined;
   readonly #context: NativeContext;
   readonly #domain: number;
   #fd: number;
@@ -93,6 +95,7 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
     this.localAddress = start.local;
     this.#connected = start.isConnected;
     this.#path = start.path;
+    this.share = start.share;
     context.host.open.add(this);
   }
 

@@ -6,7 +6,7 @@
  */
 import { SOCKET_FAILED, type Timer } from '../../net/index.ts';
 import { nodeClock } from '../clock.ts';
-import type { Destroyable } from '../socket-context.ts';
+import type { Destroyable } from '../destroyable.ts';
 import { FAILED, WRITABLE } from './binding.ts';
 import type { NativeContext } from './context.ts';
 import { MEMINFO_BYTES, MEMINFO_WMEM_QUEUED, SO_LINGER, SO_MEMINFO, SOL_SOCKET } from './linux.ts';

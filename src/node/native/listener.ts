@@ -6,7 +6,7 @@
  */
 import type { Listener, SocketAddress, StreamSocket, Timer } from '../../net/index.ts';
 import { nodeClock } from '../clock.ts';
-import type { Destroyable } from '../socket-context.ts';
+import type { Destroyable } from '../destroyable.ts';
 import { READABLE } from './binding.ts';
 import { ACCEPT_BUDGET } from './budgets.ts';
 import type { NativeContext } from './context.ts';
@@ -25,6 +25,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
   readonly #context: NativeContext;
   readonly #passDescriptors: boolean;
   readonly #reserved: boolean;
+  readonly #share: number | undefined;
   /** The path this listener made, and removes. */
   readonly #path: string | undefined;
   readonly #restTimer: Timer;
@@ -44,7 +45,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
     fd: number,
     address: SocketAddress,
     path: string | undefined,
-    options: Pick<ListenOptions, 'passDescriptors' | 'reserved'>,
+    options: Pick<ListenOptions, 'passDescriptors' | 'reserved' | 'share'>,
   ) {
     this.#context = context;
     this.#fd = fd;
@@ -52,6 +53,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
     this.#path = path;
     this.#passDescriptors = options.passDescriptors === true && address.family === 'unix';
     this.#reserved = options.reserved === true;
+    this.#share = options.share;
     this.#restTimer = context.host.timers.create(() => {
       this.#resting = false;
       this.#update();
@@ -151,7 +153,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
 
   #serve(fd: number): void {
     const { host, calls } = this.#context;
-    if (!host.descriptors.mayAccept(host.open.size, this.#reserved)) {
+    if (!host.descriptors.mayAccept(host.open.size, this.#reserved, this.#share)) {
       host.counters.refusedConnections++;
       calls.close(fd);
       return;
@@ -163,6 +165,7 @@ export class NativeListener implements Listener, Destroyable, ReadyHandler {
       local: name,
       remote: name,
       passDescriptors: this.#passDescriptors,
+      share: this.#share,
     });
     try {
       this.#onConnection?.(socket);

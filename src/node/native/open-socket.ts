@@ -34,6 +34,7 @@ export interface ListenOptions {
   readonly mode?: number;
   readonly passDescriptors?: boolean;
   readonly reserved?: boolean;
+  readonly share?: number;
 }
 
 /** @throws HostError */
@@ -76,7 +77,7 @@ export interface Connecting {
  */
 export function connecting(context: NativeContext, to: SocketAddress, options: ConnectOptions): Connecting {
   const { host, calls } = context;
-  if (!host.descriptors.mayOpen(host.open.size, options.reserved)) throw hostError('EMFILE');
+  if (!host.descriptors.mayOpen(host.open.size, options.reserved, options.share)) throw hostError('EMFILE');
   return guarded(context, newSocket(context, domainOf(to), SOCK_STREAM), (fd) => {
     if (isInet(to)) {
       calls.setsockoptInt(fd, SOL_SOCKET, SO_OOBINLINE, 1);

@@ -49,7 +49,13 @@ export class NativeSockets implements Sockets {
     const { fd, isConnected } = started;
     const stage = isConnected ? 'answered' : 'connecting';
     const passDescriptors = isUnix && options.passDescriptors === true;
-    return new NativeStream(context, { fd, stage, local: isUnix ? to : undefined, remote: to, passDescriptors });
+    const { share } = options;
+    return new NativeStream(context, { fd, stage, local: isUnix ? to : undefined, remote: to, passDescriptors, share });
+  }
+
+  mayConnect(share: number): boolean {
+    const { descriptors, open } = this.#context.host;
+    return descriptors.wouldOpen(open.size, share);
   }
 
   listen(at: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
@@ -62,21 +68,21 @@ export class NativeSockets implements Sockets {
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {
     const { descriptors, open } = this.#context.host;
-    if (!descriptors.mayOpen(open.size)) throw hostError('EMFILE');
-    const { bind } = options;
-    descriptors.opening++;
+    const { bind, share } = options;
+    if (!descriptors.mayOpen(open.size, false, share)) throw hostError('EMFILE');
+    descriptors.begin(share);
     try {
       const fd = await openDatagram(this.#context, options);
-      return this.#datagram(fd, options.family, bind !== undefined && hasPath(bind) ? bind : undefined);
+      return this.#datagram(fd, options.family, bind !== undefined && hasPath(bind) ? bind : undefined, share);
     } finally {
-      descriptors.opening--;
+      descriptors.begun(share);
     }
   }
 
-  async ping(family: Family): Promise<DatagramSocket> {
+  async ping(family: Family, share?: number): Promise<DatagramSocket> {
     const { descriptors, open } = this.#context.host;
-    if (!descriptors.mayOpen(open.size)) throw hostError('EMFILE');
-    return this.#datagram(openPing(this.#context, family), family, undefined);
+    if (!descriptors.mayOpen(open.size, false, share)) throw hostError('EMFILE');
+    return this.#datagram(openPing(this.#context, family), family, undefined, share);
   }
 
   adopt(descriptor: number, options: { passDescriptors?: boolean } = {}): AdoptedSocket {
@@ -91,7 +97,12 @@ export class NativeSockets implements Sockets {
     return this.#context.host.passed.has(descriptor);
   }
 
-  #datagram(fd: number, family: Family | 'unix', path: { family: 'unix'; path: string } | undefined): NativeDatagram {
+  #datagram(
+    fd: number,
+    family: Family | 'unix',
+    path: { family: 'unix'; path: string } | undefined,
+    share: number | undefined,
+  ): NativeDatagram {
     const context = this.#context;
     return guarded(context, fd, () => {
       const asked = path ?? { family: 'unix', path: '' };
@@ -102,6 +113,7 @@ export class NativeSockets implements Sockets {
         local,
         isConnected: false,
         path: path?.path,
+        share,
       });
     });
   }

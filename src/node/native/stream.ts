@@ -19,15 +19,15 @@ import {
   type StreamSocket,
   WOULD_BLOCK,
 } from '../../net/index.ts';
+import type { Destroyable } from '../destroyable.ts';
 import { toHostError } from '../errno.ts';
-import type { Destroyable } from '../socket-context.ts';
 import { FAILED, READABLE, URGENT, WRITABLE } from './binding.ts';
 import { READ_BUDGET } from './budgets.ts';
 import type { NativeContext } from './context.ts';
 import { DescriptorInbox } from './descriptor-inbox.ts';
 import { EarlyRoom } from './early-room.ts';
 import { LingeringStream, resetOnClose, unsentBytes } from './lingering.ts';
-import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
+import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
 import { host32, putHost32 } from './sockaddr.ts';
 import { StreamOutput } from './stream-output.ts';
@@ -52,12 +52,14 @@ export interface StreamStart {
   readonly local?: SocketAddress | undefined;
   readonly remote?: SocketAddress | undefined;
   readonly passDescriptors?: boolean | undefined;
+  readonly share?: number | undefined;
 }
 
 export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, BatchTask {
   onEvent: (event: StreamEvent) => void = ignoreEvent;
   /** Present on streams that pass descriptors. */
   declare takeDescriptors?: () => number[];
+  share: number | undefined;
   readonly #context: NativeContext;
   readonly #output: StreamOutput;
   #fd: number;
@@ -87,6 +89,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     this.#output = new StreamOutput(context);
     this.#fd = -1;
     this.#state = CONNECTING;
+    if (!(start instanceof Error)) this.share = start.share;
     context.host.open.add(this);
     if (start instanceof Error) {
       this.#fail(start);
@@ -191,6 +194,11 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     this.#wantRead = readable;
     this.#wantWrite = writable;
     if (this.#state === OPEN) this.#setMask(this.#wanted() | (this.#atEnd ? 0 : this.#mask & READABLE));
+  }
+
+  limitReceive(bytes: number): void {
+    // The kernel doubles it, for what it needs itself.
+    if (this.#fd >= 0) this.#context.calls.setsockoptInt(this.#fd, SOL_SOCKET, SO_RCVBUF, bytes >> 1);
   }
 
   shutdown(): void {
