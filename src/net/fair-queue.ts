@@ -21,6 +21,7 @@ export const QUEUE_RESERVED_BYTES = 262_144;
 
 /** Shared by the queues of one network, so that a thousand clients that read nothing cannot use up the memory. */
 export class QueueBudget {
+  /** Memory behind the queues. */
   usedBytes = 0;
   readonly #totalBytes: number;
 
@@ -32,14 +33,24 @@ export class QueueBudget {
     const share = (this.#totalBytes - this.usedBytes) >> BUDGET_SHARE_SHIFT;
     return Math.min(QUEUE_CAP_BYTES, Math.max(QUEUE_RESERVED_BYTES, share));
   }
+
+  /** Small frames take more memory than their bytes: their number shrinks alike. */
+  get queueCapFrames(): number {
+    return (this.queueCapBytes * QUEUE_CAP_FRAMES) / QUEUE_CAP_BYTES;
+  }
 }
 
 /** The share of a half-delivered frame: no client has this serial. */
 const NO_INGRESS = 0;
 
+/** What a share takes beside its frames. */
+const SHARE_BYTES = 1024;
+
 interface Share {
   ingress: number;
   readonly queue: FrameQueue;
+  /** Memory that the budget knows of. */
+  memory: number;
 }
 
 export class FairQueue {
@@ -75,11 +86,15 @@ export class FairQueue {
   }
 
   get isHigh(): boolean {
-    return this.#frames > HIGH_WATER_FRAMES || this.#bytes > this.#highWaterBytes;
+    return this.#frames > this.#highWaterFrames || this.#bytes > this.#highWaterBytes;
   }
 
   get isLow(): boolean {
-    return this.#frames <= HIGH_WATER_FRAMES / 2 && this.#bytes <= this.#highWaterBytes / 2;
+    return this.#frames <= this.#highWaterFrames / 2 && this.#bytes <= this.#highWaterBytes / 2;
+  }
+
+  get #highWaterFrames(): number {
+    return (this.#budget.queueCapFrames * HIGH_WATER_FRAMES) / QUEUE_CAP_FRAMES;
   }
 
   get #highWaterBytes(): number {
@@ -101,7 +116,7 @@ export class FairQueue {
   pushFirst(frame: Frame, resume: number): number {
     // Known before the caps are looked at: a half-delivered head is never dropped.
     this.resume = resume;
-    const share: Share = { ingress: NO_INGRESS, queue: new FrameQueue() };
+    const share: Share = { ingress: NO_INGRESS, queue: new FrameQueue(), memory: 0 };
     this.#shares.splice(this.#cursor, 0, share);
     return this.#add(share, frame);
   }
@@ -119,7 +134,7 @@ export class FairQueue {
     const before = share.queue.bytes;
     share.queue.shift();
     this.#frames--;
-    this.#grow(share.queue.bytes - before);
+    this.#bytes += share.queue.bytes - before;
     this.resume = 0;
     if (share.queue.length === 0) this.#retire(this.#cursor);
     else this.#cursor++;
@@ -129,10 +144,13 @@ export class FairQueue {
   /** Empties it. @returns how many whole frames are gone. */
   clear(): number {
     const gone = this.waiting;
-    for (const { queue } of this.#shares) queue.clear();
+    for (const share of this.#shares) {
+      share.queue.clear();
+      this.#account(share, 0);
+    }
     this.#shares.length = 0;
     this.#frames = 0;
-    this.#grow(-this.#bytes);
+    this.#bytes = 0;
     this.#cursor = 0;
     this.resume = 0;
     this.held = false;
@@ -143,14 +161,16 @@ export class FairQueue {
   #add(share: Share, frame: Frame): number {
     // What waits already stays when the cap shrinks.
     const cap = Math.max(this.#bytes, this.#budget.queueCapBytes);
+    const capFrames = Math.max(this.#frames, this.#budget.queueCapFrames);
     share.queue.push(frame);
     this.#frames++;
-    this.#grow(frame.length);
-    if (this.#frames <= QUEUE_CAP_FRAMES && this.#bytes <= cap) return 0;
+    this.#bytes += frame.length;
+    this.#account(share, share.queue.footprint + SHARE_BYTES);
+    if (this.#frames <= capFrames && this.#bytes <= cap) return 0;
     let dropped = 0;
     let own = false;
-    while (this.#frames > QUEUE_CAP_FRAMES || this.#bytes > cap) {
-      const longest = this.#longest(this.#frames > QUEUE_CAP_FRAMES);
+    while (this.#frames > capFrames || this.#bytes > cap) {
+      const longest = this.#longest(this.#frames > capFrames);
       if (longest === share) own = true;
       this.#dropNewest(longest);
       dropped++;
@@ -158,14 +178,14 @@ export class FairQueue {
     return own ? -dropped : dropped;
   }
 
-  #grow(bytes: number): void {
-    this.#bytes += bytes;
-    this.#budget.usedBytes += bytes;
+  #account(share: Share, memory: number): void {
+    this.#budget.usedBytes += memory - share.memory;
+    share.memory = memory;
   }
 
   #share(ingress: number): Share {
     for (const share of this.#shares) if (share.ingress === ingress) return share;
-    const share = this.#spare ?? { ingress, queue: new FrameQueue() };
+    const share = this.#spare ?? { ingress, queue: new FrameQueue(), memory: 0 };
     this.#spare = undefined;
     share.ingress = ingress;
     this.#shares.push(share);
@@ -191,12 +211,13 @@ export class FairQueue {
     const before = share.queue.bytes;
     share.queue.pop();
     this.#frames--;
-    this.#grow(share.queue.bytes - before);
+    this.#bytes += share.queue.bytes - before;
     if (share.queue.length === 0) this.#retire(this.#shares.indexOf(share));
   }
 
   #retire(index: number): void {
-    const share = this.#shares[index];
+    const share = this.#shares[index] as Share;
+    this.#account(share, 0);
     this.#shares.splice(index, 1);
     this.#spare = share;
     if (index < this.#cursor) this.#cursor--;

@@ -16,8 +16,9 @@ const CHECKSUM_OFFSET = 7;
 const QUEUE = 8;
 const INGRESS = 9;
 
-const FIRST_BYTES = 8192;
-const FIRST_RECORDS = 32;
+/** Small: a queue may have a thousand shares with one frame each. */
+const FIRST_BYTES = 1024;
+const FIRST_RECORDS = 8;
 /** An empty queue gives back a ring larger than this. */
 const KEEP_BYTES = 262_144;
 const SKEW = 2;

@@ -1,16 +1,12 @@
 /**
- * A port of the switch: the switch's own end of a wire, with its ingress's allowance of flooded copies. What is dropped
- * here is counted at the client behind it.
+ * A port of the switch: the switch's own end of a wire. What is dropped here is counted at the client behind it.
  */
 import type { NetClient, SendResult } from './client.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Relay } from './endpoint-context.ts';
+import type { FloodPurse } from './flood-budget.ts';
 import type { Frame } from './frame.ts';
 import type { Switch } from './switch.ts';
-
-/** Copies a second that one ingress may cause by floods to several ports, and how many at once. */
-export const FLOOD_COPIES_PER_SECOND = 100_000;
-export const FLOOD_BURST_COPIES = 20_000;
 
 export interface SwitchPortInfo {
   readonly name: string;
@@ -30,12 +26,13 @@ export class SwitchPort implements NetClient, Relay {
   /** Ports whose sender was told BUSY on the way to this one. */
   readonly told = new Set<SwitchPort>();
   floodedFrames = 0;
+  /** What its floods may cost. */
+  readonly purse: FloodPurse;
   readonly #switch: Switch;
-  #allowance = FLOOD_BURST_COPIES;
-  #refilledAt = Number.NEGATIVE_INFINITY;
 
-  constructor(owner: Switch, endpoint: Endpoint, clientName: string) {
+  constructor(owner: Switch, endpoint: Endpoint, clientName: string, purse: FloodPurse) {
     this.#switch = owner;
+    this.purse = purse;
     this.endpoint = endpoint;
     this.clientName = clientName;
     endpoint.relay = this;
@@ -49,18 +46,6 @@ export class SwitchPort implements NetClient, Relay {
     const waiting = [...this.told];
     this.told.clear();
     for (const port of waiting) port.endpoint.peer?.wake();
-  }
-
-  /** Takes `copies` from the token bucket of this ingress. */
-  takeAllowance(copies: number, now: number): boolean {
-    const elapsed = now - this.#refilledAt;
-    if (elapsed > 0) {
-      this.#refilledAt = now;
-      this.#allowance = Math.min(FLOOD_BURST_COPIES, this.#allowance + (elapsed * FLOOD_COPIES_PER_SECOND) / 1000);
-    }
-    if (this.#allowance < copies) return false;
-    this.#allowance -= copies;
-    return true;
   }
 
   describe(): SwitchPortInfo {

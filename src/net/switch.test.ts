@@ -2,11 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { createTestHost } from '../../tests/kit/host.ts';
 import { frameBytes, markOf, openProbe, type Probe, plainFrame, unaccounted } from '../../tests/kit/probe.ts';
 import { BUSY, DROPPED, TAKEN } from './client.ts';
+import {
+  FLOOD_BURST_COPIES,
+  FLOOD_COPIES_PER_SECOND,
+  FLOOD_LEAST_FRAMES,
+  FLOOD_TOTAL_BURST_COPIES,
+  FLOOD_TOTAL_COPIES_PER_SECOND,
+} from './flood-budget.ts';
 import { Frame } from './frame.ts';
 import { createGuestPort } from './guest-port.ts';
 import { MacTable, PORT_CAP, TABLE_CAP } from './mac-table.ts';
 import { Network } from './network.ts';
-import { FLOOD_BURST_COPIES, FLOOD_COPIES_PER_SECOND } from './switch-port.ts';
 
 function setup(names: string[]) {
   const test = createTestHost();
@@ -190,6 +196,50 @@ describe('forwarding', () => {
     expect(burst()).toBe((FLOOD_COPIES_PER_SECOND / 100 / 2) | 0);
     const taken = FLOOD_BURST_COPIES / 2 + FLOOD_COPIES_PER_SECOND / 100 / 2;
     expect(a.endpoint.counters.dropped).toEqual({ 'flood-limit': 2 * FLOOD_BURST_COPIES - taken });
+  });
+
+  it('limits the copies that all may cause together; a quiet port has its own', () => {
+    const names = Array.from({ length: 50 }, (_, i) => `p${i}`);
+    const { test, probes } = setup(names);
+    const [quiet, ...hostile] = probes as [Probe, ...Probe[]];
+    const outputs = names.length - 1;
+    const storm = () => {
+      let copies = 0;
+      for (let frames = 0; frames < 200; frames++) {
+        for (const [i, one] of hostile.entries()) if (send(one, 0xff, 2 + i) === TAKEN) copies += outputs;
+      }
+      return copies;
+    };
+    const second = () => {
+      let copies = 0;
+      for (let turn = 0; turn < 10; turn++) {
+        test.advance(100);
+        copies += storm();
+      }
+      return copies;
+    };
+    expect(storm() + second()).toBeLessThanOrEqual(FLOOD_TOTAL_BURST_COPIES * 1.1 + FLOOD_TOTAL_COPIES_PER_SECOND);
+    for (let i = 0; i < 3; i++) {
+      const copies = second();
+      expect(copies).toBeLessThanOrEqual(FLOOD_TOTAL_COPIES_PER_SECOND * 1.02);
+      expect(copies).toBeGreaterThan(FLOOD_TOTAL_COPIES_PER_SECOND * 0.8);
+    }
+    for (let i = 0; i < FLOOD_LEAST_FRAMES; i++) expect(send(quiet, 0xff, 1)).toBe(TAKEN);
+    const each = hostile.map((one) => one.endpoint.counters.dropped['flood-limit'] ?? 0);
+    expect(Math.max(...each) - Math.min(...each)).toBeLessThan(each[0]! / 100);
+  });
+
+  it('a port that joins again and again gets no more by it', () => {
+    const { network, probes } = setup(['a', 'b', 'c', 'd', 'e', 'f']);
+    const outputs = probes.length;
+    let taken = 0;
+    for (let i = 0; i < 500; i++) {
+      const probe = openProbe(network, `n${i}`);
+      network.autoSwitch(probe.endpoint);
+      for (let sent = 0; sent < 1000 && send(probe, 0xff, 9) === TAKEN; sent++) taken++;
+      network.remove(probe.endpoint);
+    }
+    expect(taken * outputs).toBeLessThan(FLOOD_TOTAL_BURST_COPIES + 500 * 3 * outputs);
   });
 
   it('returns the result of the one egress when there are two ports', () => {

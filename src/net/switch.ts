@@ -1,6 +1,6 @@
 /**
  * The yard's learning switch. Known unicast goes to one port; unknown unicast, multicast and broadcast to all others,
- * within each ingress's allowance of copies. Every egress has its own fair queue (that of the client behind the port),
+ * within what the floods of each ingress, and of all together, may cost. Every egress has its own fair queue (that of the client behind the port),
  * so one slow guest stops nobody.
  *
  * Of a known unicast the sender learns its egress's result; a flood is BUSY only when every output is. With more than
@@ -11,6 +11,7 @@
 import { BUSY, DROPPED, type SendResult, TAKEN } from './client.ts';
 import { DROP_FLOOD_LIMIT, DROP_NO_DESTINATION, DROP_SAME_PORT } from './drop-reasons.ts';
 import type { Endpoint } from './endpoint.ts';
+import { FloodBudget } from './flood-budget.ts';
 import type { Frame } from './frame.ts';
 import { type BatchTask, FLUSH, type Host } from './host.ts';
 import { MacTable, TABLE_CAP } from './mac-table.ts';
@@ -34,6 +35,7 @@ export class Switch {
   readonly #table = new MacTable();
   readonly #ports: SwitchPort[] = [];
   readonly #bySerial = new Map<number, SwitchPort>();
+  readonly #floods = new FloodBudget();
   /** Frames that went to more than their one destination. */
   floodedFrames = 0;
 
@@ -78,7 +80,7 @@ export class Switch {
 
   /** Makes `endpoint`, which must be wired to the client by the caller, a port. */
   join(endpoint: Endpoint, client: Endpoint): SwitchPort {
-    const port = new SwitchPort(this, endpoint, client.name);
+    const port = new SwitchPort(this, endpoint, client.name, this.#floods.open());
     this.#ports.push(port);
     this.#bySerial.set(endpoint.serial, port);
     for (const mac of client.claims) this.claim(port, mac);
@@ -90,6 +92,7 @@ export class Switch {
     const index = this.#ports.indexOf(port);
     if (index < 0) return;
     this.#ports.splice(index, 1);
+    this.#floods.close(port.purse);
     for (const other of this.#ports) other.told.delete(port);
     this.#bySerial.delete(port.endpoint.serial);
     this.#table.forget(port.endpoint.serial, true);
@@ -152,7 +155,7 @@ export class Switch {
       return DROPPED;
     }
     // One copy multiplies nothing.
-    if (outputs > 1 && !ingress.takeAllowance(outputs, now)) {
+    if (outputs > 1 && !this.#floods.take(ingress.purse, outputs, now)) {
       ingress.endpoint.drop(DROP_FLOOD_LIMIT);
       return DROPPED;
     }
