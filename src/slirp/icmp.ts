@@ -46,6 +46,8 @@ export interface IcmpHooks {
   drop(reason: string): void;
   /** An echo request to an outside address. false = none can go out from this host. */
   relayEcho(packet: IpPacket): boolean;
+  /** An ICMP error of a guest, about what it was sent. false = it concerns nobody. */
+  guestRefused(packet: IpPacket): boolean;
 }
 
 export class Icmp {
@@ -79,7 +81,7 @@ export class Icmp {
       return;
     }
     if (icmpType(bytes, at) !== ICMP_ECHO_REQUEST) {
-      this.#hooks.drop('icmp-type');
+      if (!this.#hooks.guestRefused(packet)) this.#hooks.drop('icmp-type');
       return;
     }
     const destination = ipv4Of(packet.destination);

@@ -128,6 +128,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#icmp = new Icmp(config, output, host.clock, {
       drop,
       relayEcho: (packet) => this.#destinations.mayPing(packet.destination) && this.echo.input(packet),
+      guestRefused: (packet) => this.udp.guestRefused(packet),
     });
     const { clock, timers } = host;
     this.#dhcp = new DhcpServer(config, this.leases, output, {

@@ -6,7 +6,7 @@
  * sender makes a flow of its own. Errors that the kernel reports become ICMP errors (see udp-errors.ts).
  *
  * A forward is a bound host socket of the same kind: each sender becomes a flow, and the guest's answers leave through
- * it. Such flows are allowed under `restrict`, both ways.
+ * it. Such flows are allowed under `restrict`, both ways. That a guest refuses is told to the client (udp-refusals.ts).
  *
  * Limits and timers: see udp-flows.ts.
  */
@@ -21,6 +21,7 @@ import { UdpFlows } from './udp-flows.ts';
 import { UdpGuestSide } from './udp-guest-side.ts';
 import { UdpHostSide } from './udp-host-side.ts';
 import type { UdpLayer } from './udp-layer.ts';
+import { UdpRefusals } from './udp-refusals.ts';
 
 const OUT_OF_SOCKETS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
@@ -38,6 +39,7 @@ export class UdpStack {
   readonly #hostSide: UdpHostSide;
   readonly #guestSide: UdpGuestSide;
   readonly #errors: UdpErrors;
+  readonly #refusals: UdpRefusals;
   readonly #forwards = new Set<UdpHostSocket>();
   #closed = false;
   #toHost = 0;
@@ -55,6 +57,7 @@ export class UdpStack {
     });
     this.#guestSide = new UdpGuestSide(layer, this.#flows);
     this.#errors = new UdpErrors(layer);
+    this.#refusals = new UdpRefusals(layer, this.#flows);
   }
 
   /** A datagram the services did not want. Its length was checked with udpCheckPacket. */
@@ -90,6 +93,11 @@ export class UdpStack {
     this.#hostSide.send(flow, bytes, at + UDP_HEADER_LENGTH, length, packet.ttl - 1, packet.tos);
   }
 
+  /** An ICMP error of a guest. @returns whether it is about a datagram of a forward's client. */
+  guestRefused(packet: IpPacket): boolean {
+    return this.#refusals.input(packet);
+  }
+
   /** Listens on a host port for a guest. Rejects with HostError. */
   async addForward(hostAddress: InetAddress, guestAddress: IpAddress, guestPort: number): Promise<UdpForward> {
     const owner = new UdpHostSocket(guestAddress, guestPort, STRANGERS, true);
@@ -123,6 +131,7 @@ export class UdpStack {
 
   ingressGone(ingress: number): void {
     this.#flows.table.orphan(ingress);
+    this.#refusals.ingressGone(ingress);
   }
 
   flows(): Flow[] {
@@ -137,6 +146,7 @@ export class UdpStack {
       'udp.flowsEvicted': this.#flows.evicted,
       'udp.datagramsToHost': this.#toHost,
       'udp.datagramsToGuest': this.#guestSide.datagrams,
+      'udp.refusalsToHost': this.#refusals.told,
     };
   }
 
@@ -145,7 +155,7 @@ export class UdpStack {
     this.#flows.close();
     for (const owner of this.#forwards) void this.#stop(owner);
     this.#forwards.clear();
-    await this.#hostSide.settled();
+    await Promise.all([this.#hostSide.settled(), this.#refusals.close()]);
   }
 
   #failedToOpen(owner: UdpHostSocket, error: unknown): void {

@@ -4,6 +4,16 @@
  */
 import type { Family, InetAddress, Sockets, UnixAddress } from '../../../src/net/host.ts';
 
+import {
+  formatIpv4,
+  ipv4Destination,
+  ipv4Source,
+  parseIcmp,
+  parseIpv4,
+  udpDestinationPort,
+  udpSourcePort,
+} from '../../../src/wire/index.ts';
+
 /** What this network knows. */
 export type MemoryAddress = InetAddress | UnixAddress;
 
@@ -46,6 +56,7 @@ export class MemoryHost {
   readonly datagrams = new Set<MemoryDatagram>();
   /** Its echo sockets; the identifier is the port. */
   readonly pings = new Set<MemoryDatagram>();
+  readonly raws = new Set<MemoryDatagram>();
   /** What programs on this machine use. */
   readonly sockets: Sockets;
   /** Room of new streams, each direction, bytes. */
@@ -204,6 +215,21 @@ export class MemoryNetwork {
       const reply = { bytes: message, from: { ...to, port: 0 }, to: socket.localAddress, ttl: 64, tos: 0 };
       this.loop.after(this.latency(host, from), () => socket.deliver(reply));
     });
+  }
+
+  /** An IPv4 packet as it is: an ICMP error finds the socket whose datagram it quotes, if that machine queues errors. */
+  sendRaw(from: MemoryHost, to: InetAddress, packet: Uint8Array): void {
+    const host = this.find(from, to.host);
+    const ip = parseIpv4(packet, 0, packet.length);
+    if (host === undefined || typeof ip === 'string') throw new TypeError(`no IPv4 packet to a machine: ${ip}`);
+    const icmp = parseIcmp(packet, 20, 20 + ip.payloadLength);
+    if (typeof icmp === 'string') throw new TypeError(icmp);
+    const quoted = packet.subarray(icmp.payloadOffset);
+    const inet = (address: number, port: number): InetAddress => ({ family: 'ipv4', host: formatIpv4(address), port });
+    const source = inet(ipv4Source(quoted, 0), udpSourcePort(quoted, 20));
+    const destination = inet(ipv4Destination(quoted, 0), udpDestinationPort(quoted, 20));
+    const error = { type: icmp.type, code: icmp.code, offender: inet(ip.source, 0), destination };
+    this.#carry(from, host, () => findDatagram(host, source)?.queueError(error));
   }
 
   #carry(from: MemoryHost, to: MemoryHost, arrive: () => void): void {

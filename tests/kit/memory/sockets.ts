@@ -130,7 +130,8 @@ export class MemorySockets implements Sockets, DatagramRoute {
   }
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {
-    if (options.family === 'unix' || options.rawProtocol !== undefined) throw hostError('ENOTSUP');
+    if (options.family === 'unix') throw hostError('ENOTSUP');
+    if (options.rawProtocol !== undefined) return this.#raw(options.rawProtocol);
     const any: InetAddress = { family: options.family, host: options.family === 'ipv6' ? '::' : '0.0.0.0', port: 0 };
     const bind = options.bind ?? any;
     if (!isInet(bind)) throw hostError('ENOTSUP');
@@ -156,6 +157,17 @@ export class MemorySockets implements Sockets, DatagramRoute {
     return socket;
   }
 
+  /** As far as a machine with `icmp` has the right to send what it likes (IPPROTO_RAW). */
+  #raw(protocol: number): MemoryDatagram {
+    if (protocol !== 255 || !this.#host.icmp) throw hostError('EACCES');
+    const local: InetAddress = { family: 'ipv4', host: '0.0.0.0', port: 0 };
+    const options = { multicast: undefined, reuseAddress: false, icmp: true };
+    const socket = new MemoryDatagram(this.#network.loop, this, local, options);
+    this.#host.raws.add(socket);
+    this.open.add(socket);
+    return socket;
+  }
+
   sendDatagram(
     socket: MemoryDatagram,
     to: InetAddress,
@@ -168,7 +180,8 @@ export class MemorySockets implements Sockets, DatagramRoute {
       socket.raise('EINVAL');
       return;
     }
-    if (this.#host.pings.has(socket)) this.#network.sendEcho(this.#host, socket, to, bytes, ttl);
+    if (this.#host.raws.has(socket)) this.#network.sendRaw(this.#host, to, bytes);
+    else if (this.#host.pings.has(socket)) this.#network.sendEcho(this.#host, socket, to, bytes, ttl);
     else this.#network.sendDatagram(this.#host, socket, to, bytes, ttl, tos, local);
   }
 
@@ -179,6 +192,7 @@ export class MemorySockets implements Sockets, DatagramRoute {
   datagramGone(socket: MemoryDatagram): void {
     this.#host.datagrams.delete(socket);
     this.#host.pings.delete(socket);
+    this.#host.raws.delete(socket);
     this.open.delete(socket);
   }
 

@@ -1,10 +1,10 @@
 /** UDP of the user network beyond the golden vectors: mapping, limits, timeouts, forwards, back-pressure. */
 import { describe, expect, it } from 'vitest';
 import { BUSY, TAKEN } from '../../../src/net/client.ts';
-import type { DatagramSocket, InetAddress } from '../../../src/net/host.ts';
+import type { DatagramSocket, IcmpRecord, InetAddress } from '../../../src/net/host.ts';
 import { newBatch } from '../../../src/slirp/udp-sender.ts';
 import * as w from '../../../src/wire/index.ts';
-import { createWorld, echoServer, GUEST, HOST, icmpOf, udpFrame, udpOf, type World } from './world.ts';
+import { createWorld, echoServer, GUEST, HOST, icmpOf, ipv4Frame, udpFrame, udpOf, type World } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
 const open = worldPerTest();
@@ -224,6 +224,78 @@ describe('forwards', () => {
     for (let i = 0; i < 2; i++) await on.exchange(udpFrame(777, 6000, 'pong', { destination: NEIGHBOUR }));
     const from = client.from.map(({ host, port }) => `${host}:${port}`);
     expect(from).toEqual(['.11', '.1', '.11', '.1'].map((end) => `198.51.100${end}:7777`));
+  });
+
+  describe('a closed port of the guest', () => {
+    const withRights = async () => {
+      const on = await open({ hostfwd: [{ str: 'udp::7777-:777' }], restrict: true });
+      for (const host of on.test.network.hosts) host.icmp = true;
+      const told: Partial<IcmpRecord>[] = [];
+      const client = await peer(on, '198.51.100.2', 6000);
+      const take = client.socket.onEvent;
+      client.socket.onEvent = (event) => {
+        const record = {
+          type: 0,
+          code: 0,
+          mtu: 0,
+          offender: undefined,
+          destination: undefined,
+          quoted: new Uint8Array(0),
+        };
+        if (event !== 'error') take(event);
+        else while (client.socket.nextError?.(record) === true) told.push({ ...record });
+      };
+      const to = { family: 'ipv4', host: '198.51.100.1', port: 7777 } as const;
+      client.send('ping', to);
+      await on.test.elapse(10);
+      return { on, told, to, asked: on.take()[0] as Uint8Array };
+    };
+    /** What the guest's kernel answers. */
+    const refusal = (asked: Uint8Array, code = 3): Uint8Array => {
+      const icmp = new Uint8Array(8 + 28);
+      icmp.set(asked.subarray(14, 14 + 28), 8);
+      w.emitIcmp(icmp, 0, 3, code, 0, 28);
+      return ipv4Frame(w.PROTOCOL_ICMP, icmp, { destination: NEIGHBOUR });
+    };
+
+    it('is told to the client, as one of the host', async () => {
+      const { on, told, to, asked } = await withRights();
+      expect(await on.exchange(refusal(asked))).toEqual([]);
+      expect(told).toMatchObject([{ type: 3, code: 3, offender: { ...to, port: 0 }, destination: to }]);
+      on.give(refusal(asked, 13));
+      await on.test.elapse(10);
+      expect(told[1]).toMatchObject({ type: 3, code: 13 });
+      expect(on.client.usernet?.statistics()['udp.refusalsToHost']).toBe(2);
+    });
+
+    it('is nothing where no client wrote to a forward, at a limited rate, and not of other kinds', async () => {
+      const { on, told, asked } = await withRights();
+      const changed = (at: number, to: number): Uint8Array => {
+        const bytes = asked.slice();
+        bytes[at] = to;
+        return refusal(bytes);
+      };
+      // Another source port, another guest's address, another protocol; no such kind of error; a cut quotation.
+      const wrong = [changed(35, 9), changed(33, 9), changed(23, 6), refusal(asked, 4), refusal(asked, 1)];
+      for (const frame of wrong) on.give(frame);
+      on.give(ipv4Frame(w.PROTOCOL_ICMP, refusal(asked).slice(34, 50), { destination: NEIGHBOUR }));
+      await on.test.elapse(10);
+      expect(told).toEqual([]);
+      for (let i = 0; i < 100; i++) on.give(refusal(asked));
+      await on.test.elapse(10);
+      expect(told.length).toBeGreaterThan(10);
+      expect(told.length).toBeLessThanOrEqual(20);
+      expect(on.client.usernet?.statistics()['drop.udp-refusal-rate']).toBe(80);
+    });
+
+    it('is not told where the host has no right, and that is said once', async () => {
+      const { on, told, asked } = await withRights();
+      on.test.network.local.icmp = false;
+      for (let i = 0; i < 3; i++) await on.exchange(refusal(asked));
+      expect(told).toEqual([]);
+      expect(on.client.usernet?.statistics()['drop.udp-refusal-untold']).toBe(3);
+      expect(on.test.logs.filter(({ message }) => message.includes('closed ports'))).toHaveLength(1);
+    });
   });
 
   it("clients in the guests' network are shown as the host, each under a port of its own", async () => {
