@@ -123,7 +123,7 @@ export class DnsSockets {
     else group.push(opened);
     this.#shares.take(ingress);
     this.#track(
-      this.#host.sockets.datagram({ family: server.family }).then(
+      this.#host.sockets.datagram({ family: server.family, share: ingress }).then(
         (socket) => this.#opened(opened, socket),
         () => this.#notOpened(opened),
       ),

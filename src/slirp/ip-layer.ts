@@ -6,7 +6,7 @@
 
 import type { Flow, SendResult } from '../net/client.ts';
 import type { Frame } from '../net/frame.ts';
-import type { Host, InetAddress } from '../net/host.ts';
+import type { Host, InetAddress, StreamSocket } from '../net/host.ts';
 
 /** Four 32-bit words in network order. */
 export type IpAddress = Uint32Array;
@@ -93,6 +93,8 @@ export interface IpLayer {
    * itself (TCP: RST, as QEMU does under restrict). Absent: always the latter.
    */
   refusal?(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): UnreachableReason | undefined;
+  /** The host side of a connection that a guest begins, to where route() said. */
+  connect(packet: IpPacket, to: InetAddress): StreamSocket;
   /** How a host-side address looks to the guest: loopback and the host's own forwarding source become the host alias. */
   guestView(address: InetAddress): IpAddress;
   /** What a packet of that port's guests will cost later, milliseconds (costs.ts). */

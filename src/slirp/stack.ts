@@ -7,7 +7,7 @@
  */
 import type { Port } from '../net/client.ts';
 import type { Frame } from '../net/frame.ts';
-import type { Host, InetAddress, Log } from '../net/host.ts';
+import type { Host, InetAddress, Log, StreamSocket } from '../net/host.ts';
 import {
   DHCP_SERVER_PORT,
   DNS_PORT,
@@ -38,6 +38,7 @@ import { type StackConfig, virtualMac } from './config.ts';
 import { Destinations } from './destinations.ts';
 import { DhcpServer } from './dhcp-server.ts';
 import { DnsForwarder } from './dns-forwarder.ts';
+import { DnsStreams } from './dns-stream.ts';
 import { EchoRelay } from './echo-relay.ts';
 import type { EgressPolicy } from './egress-policy.ts';
 import { Icmp } from './icmp.ts';
@@ -86,6 +87,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   readonly leases: LeaseTable;
   readonly #dhcp: DhcpServer;
   readonly #dns: DnsForwarder;
+  readonly #dnsStreams: DnsStreams;
   readonly #quoted = newPacket();
   readonly #drops = new Map<string, number>();
   readonly #claimLines = new TokenBucket(1, CLAIM_LINES);
@@ -139,6 +141,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
       drop,
     });
     this.#dns = new DnsForwarder(this);
+    this.#dnsStreams = new DnsStreams(host, (server) => policy.isMonitor(server), drop);
     this.udp = new UdpStack(this);
     this.tcp = createTcp(this);
     port.onReady = () => this.#resume();
@@ -204,6 +207,13 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     return this.#destinations.refusal(destination, protocol, port);
   }
 
+  connect(packet: IpPacket, to: InetAddress): StreamSocket {
+    const isNameServer = ipv4Of(packet.destination) === this.config.dns;
+    return isNameServer
+      ? this.#dnsStreams.open(packet.ingress)
+      : this.host.sockets.connect(to, { noDelay: true, share: packet.ingress });
+  }
+
   replySource(destination: IpAddress): IpAddress {
     return this.#destinations.replySource(destination);
   }
@@ -248,6 +258,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
       ...this.echo.statistics(),
       ...this.udp.statistics(),
       ...this.#dns.statistics(),
+      ...this.#dnsStreams.statistics(),
       ...this.tcp.statistics(),
     };
     for (const [reason, count] of this.#drops) found[`drop.${reason}`] = count;

@@ -85,7 +85,7 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
   flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
   armTimer(flow);
   core.ip.charge(packet.ingress, COST_CONNECTION_MS);
-  attachSocket(core, flow, core.ip.host.sockets.connect(to, { noDelay: true, share: ingress }), answerGuest);
+  attachSocket(core, flow, core.ip.connect(packet, to), answerGuest);
 }
 
 /** What a SYN says about its sender; also for one that repeats itself with another number while the host connects. */

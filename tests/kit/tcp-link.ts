@@ -5,7 +5,7 @@
  */
 import { BUSY, type SendResult, TAKEN } from '../../src/net/client.ts';
 import { FRAME_NEEDS_CHECKSUM, type Frame, GSO_NONE, GSO_TCPV4, GSO_TCPV6 } from '../../src/net/frame.ts';
-import type { Host, InetAddress } from '../../src/net/host.ts';
+import type { Host, InetAddress, StreamSocket } from '../../src/net/host.ts';
 import { addressText, ipv4Address, isLoopbackOrAny, parseAddress } from '../../src/slirp/address.ts';
 import type { GuestPath, IpAddress, IpLayer, IpPacket, Quote, UnreachableReason } from '../../src/slirp/ip-layer.ts';
 import type { TcpStack } from '../../src/slirp/tcp-stack.ts';
@@ -118,6 +118,10 @@ export class TcpLink implements IpLayer {
     if (this.refused.has(host)) return undefined;
     if (destination[3] === HOST_ALIAS[3]) return { family: 'ipv4', host: '127.0.0.1', port };
     return { family: host.includes(':') ? 'ipv6' : 'ipv4', host, port };
+  }
+
+  connect(packet: IpPacket, to: InetAddress): StreamSocket {
+    return this.host.sockets.connect(to, { noDelay: true, share: packet.ingress });
   }
 
   guestView(address: InetAddress): IpAddress {
