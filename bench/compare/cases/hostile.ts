@@ -25,6 +25,8 @@ const MTU = 1500;
 const HEAD_START_MS = 1000;
 const REST_MS = 5000;
 const AFTER_SECONDS = 2;
+/** Of the two processors, the hostile guest and what it talks to have one. */
+const ONE_CORE = ['taskset', '--cpu-list', '1'];
 const QUIET = '10.0.2.200';
 const QUIET_ADDRESS = 0x0a0002c8;
 
@@ -68,9 +70,13 @@ async function measure(context: CaseContext, attack: Attack, collector: Collecto
   context.world.onClose(() => world.close());
   try {
     const host = await startHost(world);
-    const servers = world.start(script('servers'), host);
-    await servers.says('}');
-    const ports = JSON.parse(servers.stdout) as Record<string, number>;
+    const startServers = async (prefix: readonly string[], whose: string): Promise<object> => {
+      const servers = world.start([...prefix, ...script('servers'), whose], host);
+      await servers.says('}');
+      return JSON.parse(servers.stdout) as object;
+    };
+    const ports = await startServers([], 'quiet');
+    const hostilePorts = await startServers(ONE_CORE, 'hostile');
     const tap = world.uniqueName('nyt');
     const path = join(world.directory, 'guests.sock');
     const { descriptors } = attack;
@@ -93,8 +99,8 @@ async function measure(context: CaseContext, attack: Attack, collector: Collecto
     );
     const quiet = world.start([...script('quiet-guest'), JSON.stringify(ports)], guest);
     await quiet.says('ready');
-    const all = JSON.stringify({ ...ports, quietMac, quietAddress: QUIET_ADDRESS });
-    const attacker = world.start([...script('attacker'), path, attack.name, all], host);
+    const all = JSON.stringify({ ...hostilePorts, quietMac, quietAddress: QUIET_ADDRESS });
+    const attacker = world.start([...ONE_CORE, ...script('attacker'), path, attack.name, all], host);
     await attacker.says('ready');
     await delay(HEAD_START_MS);
     const before = yard.residentKilobytes();
@@ -127,7 +133,7 @@ async function measure(context: CaseContext, attack: Attack, collector: Collecto
 export const hostile: Case = {
   name: 'hostile',
   title: 'A well-behaved guest beside a hostile one',
-  programs: ['chrt', 'prlimit'],
+  programs: ['chrt', 'prlimit', 'taskset'],
   async run(context) {
     const { rounds, quick, attacks } = context;
     const wanted = attacks ?? (quick ? ['none', 'syn-closed'] : undefined);

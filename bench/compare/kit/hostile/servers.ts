@@ -1,11 +1,14 @@
 /**
- * What guests find on the host: servers.ts prints its ports as JSON.
+ * What guests find on the host. Prints its ports as JSON.
  *
- * echo: sends back. paced: RATE bytes a second. source: as much as is read. DNS on port 53 of the loopback: 192.0.2.1 for
- * every name.
+ *   servers.ts WHOSE
+ *
+ * echo: sends back. paced: RATE bytes a second. source: as much as is read. For the `quiet` guest also DNS on port 53 of
+ * the loopback: 192.0.2.1 for every name; its servers do not wait for their turn behind the `hostile` one's.
  */
 import { createSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
+import { becomeForemost } from '../ends/foremost.ts';
 
 /** Bytes a second of `paced`. */
 const RATE = 2_000_000;
@@ -39,16 +42,23 @@ const source = await listen((socket) => {
   more();
 });
 
-const names = createSocket('udp4');
-names.on('message', (query, from) => {
-  const answer = Buffer.alloc(query.length + 16);
-  query.copy(answer);
-  answer.writeUInt16BE(0x8180, 2);
-  answer.writeUInt16BE(1, 6);
-  answer.set([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1], query.length);
-  names.send(answer, from.port, from.address);
-});
-await new Promise<void>((resolve) => names.bind(53, '127.0.0.1', resolve));
+if (process.argv[2] === 'quiet') {
+  becomeForemost();
+  await serveNames();
+}
 
 process.stdout.write(`${JSON.stringify({ echo, paced, source, rate: RATE })}\n`);
 process.stdin.resume().on('close', () => process.exit(0));
+
+function serveNames(): Promise<void> {
+  const names = createSocket('udp4');
+  names.on('message', (query, from) => {
+    const answer = Buffer.alloc(query.length + 16);
+    query.copy(answer);
+    answer.writeUInt16BE(0x8180, 2);
+    answer.writeUInt16BE(1, 6);
+    answer.set([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1], query.length);
+    names.send(answer, from.port, from.address);
+  });
+  return new Promise((resolve) => names.bind(53, '127.0.0.1', resolve));
+}
