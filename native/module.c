@@ -1,7 +1,7 @@
 /* The addon's entry: system calls for netyard's Node host, and no policy (README.md). */
 #include "netyard.h"
 
-#define ABI 3
+#define ABI 4
 
 napi_value ny_number(napi_env env, int64_t value) {
   napi_value result;
@@ -29,5 +29,6 @@ NAPI_MODULE_INIT() {
   ny_init_namespaces(env, exports);
   ny_init_memory(env, exports);
   ny_init_bpf(env, exports);
+  ny_init_privileges(env, exports);
   return exports;
 }

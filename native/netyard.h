@@ -44,4 +44,5 @@ void ny_init_children(napi_env env, napi_value exports);
 void ny_init_namespaces(napi_env env, napi_value exports);
 void ny_init_memory(napi_env env, napi_value exports);
 void ny_init_bpf(napi_env env, napi_value exports);
+void ny_init_privileges(napi_env env, napi_value exports);
 #endif

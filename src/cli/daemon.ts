@@ -12,8 +12,9 @@ import { isWaitedFor, monitorDescriptors, readMonitors, startMonitors } from './
 import { addNetdevs, asksForHelp, isDoorless, namedDescriptors, peerlessWarnings, readNetdevs } from './netdevs.ts';
 import { complain, leaveTo, print } from './output.ts';
 import { commandLine, doorOption, makePlan, type Plan } from './plan.ts';
+import { giveUpRights } from './privileges.ts';
 import { findQemu } from './qemu-arguments.ts';
-import { makeRuntimeDirectory } from './runtime-directory.ts';
+import { makeRuntimeDirectory, runtimeDirectory } from './runtime-directory.ts';
 import { CommandLineError, type ScannedOption, scanOptions } from './scan-options.ts';
 import { stateDirectory } from './state-directory.ts';
 
@@ -55,6 +56,12 @@ async function serve(plan: Plan, state: string | undefined): Promise<number> {
       return 0;
     }
     const requests = await readMonitors(plan.options);
+    const folders = [plan.name === undefined ? undefined : runtimeDirectory(plan.name), state];
+    giveUpRights(
+      texts,
+      requests,
+      folders.filter((folder) => folder !== undefined),
+    );
     leaveTo([...monitorDescriptors(requests), ...namedDescriptors(yard, texts)]);
     // A mistake in an option is told first: that the name is taken says nothing of it.
     const netdevs = await readNetdevs(yard, texts, complain);

@@ -94,7 +94,7 @@ export function namedDescriptors(yard: Yard, texts: readonly string[]): number[]
 }
 
 /** Members such as `fd` and `fds`, and addresses of the type `fd`. */
-function descriptorsIn(options: object): number[] {
+export function descriptorsIn(options: object): number[] {
   return Object.entries(options).flatMap(([key, value]: [string, unknown]) => {
     if (typeof value === 'object' && value !== null) return descriptorsIn(value);
     const isDescriptor = /fds?$/.test(key) || (key === 'str' && 'type' in options && options.type === 'fd');

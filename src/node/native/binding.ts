@@ -136,6 +136,11 @@ export interface NativeBinding {
    */
   forkInto(user: number, net: number, mount: number, steps: Uint8Array, out: Int32Array): number;
   /**
+   * Gives up all capabilities but those of the set `keep` (bit n = capability n) and the gaining of new ones, then becomes
+   * the program `path`. Returns -errno on failure only.
+   */
+  restart(keep: number, path: string, argv: readonly string[]): number;
+  /**
    * Readiness of this thread's event loop. `ready` gets (token, events) pairs; `dispatch(count)` runs once per poll, before
    * immediates. What does not fit comes again with the next poll.
    */

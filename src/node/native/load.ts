@@ -9,7 +9,7 @@ import { homeDirectory } from '../identity.ts';
 import type { NativeBinding } from './binding.ts';
 
 /** What native/module.c says as well. */
-const ABI = 3;
+const ABI = 4;
 
 export type Loaded =
   | { readonly binding: NativeBinding; readonly path: string }
