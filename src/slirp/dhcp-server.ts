@@ -13,8 +13,8 @@
  * | INFORM                       |                                            | ACK without address and time |
  * | others                       |                                            | none                         |
  *
- * An address that a neighbour has is never lent. The neighbour table knows; where it does not, and the address has not
- * been found free since this start, one ARP request asks, and the answer waits for ASK_MS. So does a client whose lease
+ * An address that a neighbour has is never lent: what ARP said is in the lease table (`taken`). Where nothing is known, and
+ * the address has not been found free since this start, one ARP request asks, and the answer waits for ASK_MS. So does a client whose lease
  * belongs to the same Ethernet address at another port: while the guest there answers, it is not given away.
  *
  * Limits: MAX_ASKED addresses asked for at a time, of which each ingress has its share.
@@ -231,22 +231,15 @@ export class DhcpServer {
   }
 
   #consider(wish: Wish, slot: LeaseSlot, now: number): void {
-    const { client } = wish;
-    const verdict = this.#verdict(slot, client);
-    if (verdict === 'clear') this.#grant(wish, slot, now);
-    else if (verdict === 'ask') this.#ask(wish, slot, now);
-    else this.#taken(wish, slot);
+    if (this.#verdict(slot, wish.client) === 'clear') this.#grant(wish, slot, now);
+    else this.#ask(wish, slot, now);
   }
 
-  #verdict(slot: LeaseSlot, client: DhcpClient): 'clear' | 'ask' | 'taken' {
-    const { neighbours } = this.#hooks;
+  #verdict(slot: LeaseSlot, client: DhcpClient): 'clear' | 'ask' {
     const leases = this.#leases;
     if (leases.isElsewhere(slot, client)) return 'ask';
-    const isOwn = leases.owns(slot, client);
-    if (!isOwn && slot.state !== 'free') return 'ask';
-    if (neighbours.isHeldByOther(slot.address, client.mac)) return 'taken';
-    if (slot.clear || (isOwn && slot.state !== 'free')) return 'clear';
-    return neighbours.heardAt(slot.address, client.mac) > Number.NEGATIVE_INFINITY ? 'clear' : 'ask';
+    if (slot.state === 'free') return slot.clear ? 'clear' : 'ask';
+    return leases.owns(slot, client) || slot.state === 'taken' ? 'clear' : 'ask';
   }
 
   #ask(wish: Wish, slot: LeaseSlot, now: number): void {
@@ -288,8 +281,10 @@ export class DhcpServer {
     const { wish, slot, at } = asked;
     const { mac, ingress } = wish.client;
     this.#end(key, asked);
-    const isTaken = this.#hooks.neighbours.isHeardElsewhere(slot.address, mac, ingress, at);
-    this.#leases.answered(slot, isTaken);
+    const isLent = slot.state === 'offered' || slot.state === 'bound';
+    const isTaken = isLent
+      ? this.#hooks.neighbours.isHeardElsewhere(slot.address, mac, ingress, at)
+      : slot.state === 'taken' && (slot.mac !== mac || slot.ingress !== ingress);
     if (isTaken) this.#taken(wish, slot);
     else this.#grant(wish, slot, now);
   }

@@ -3,20 +3,22 @@
  *
  * A lease belongs to an Ethernet address, to a client identifier where clients of one Ethernet address give several, and
  * to the port its guest came in by (Frame.ingress). An address is offered (held for OFFER_MS), bound (until its lease
- * ends), declined (somebody else had it: not lent for DECLINE_MS) or free. A free one remembers whose it was: that client
- * gets it again as long as nobody else needed it.
+ * ends), declined (somebody else had it: not lent for DECLINE_MS), taken (a guest was heard of there that was not lent it:
+ * for as long as the neighbour table remembers one) or free. A free one remembers whose it was: that client gets it again
+ * as long as nobody else needed it.
  *
  * `clear` says that the address was found free since this start: nobody answered for it, or its holder gave it back. An
  * address that is not clear is asked for by ARP before it is lent; meanwhile it is `asked` for one client.
  *
- * Limits: the pool, and of it one ingress's share (see Shares) where the yard has a switch. When an ingress is at its
+ * Limits: the pool, and of it one ingress's share (see Shares) where the yard has a switch; what its guests declined, have
+ * taken, or wait for an answer about is in it too. When an ingress is at its
  * limit, its own lease whose guest was heard of longest ago may be lent again, if that guest is silent for QUIET_MS; when
  * the pool is empty, first those whose port is gone, then those of an ingress that has more.
  */
 import { IPV4_BROADCAST } from './address.ts';
 import { inNetwork, type StackConfig, subnetBroadcast } from './config.ts';
 import type { IpAddress } from './ip-layer.ts';
-import type { AddressOwner, AddressOwners, NeighbourTable } from './neighbours.ts';
+import { type AddressOwner, type AddressOwners, AGE_MS, type NeighbourTable } from './neighbours.ts';
 import { ORPHANS, SHARE_OF_FREE, Shares, STRANGERS } from './shares.ts';
 
 /** QEMU's, where nothing says otherwise. */
@@ -29,6 +31,8 @@ export const OFFER_MS = 120_000;
 export const DECLINE_MS = 600_000;
 /** A guest that was heard of so recently keeps its lease, however much others need one. */
 export const QUIET_MS = 60_000;
+/** Guests of an earlier run have this long to come back before theirs may be needed. */
+export const RETURN_MS = 5_000;
 /** Leases looked at for one request before it is given up. */
 const MAX_LOOKS = 16;
 
@@ -41,7 +45,7 @@ export interface DhcpClient {
   readonly ingress: number;
 }
 
-export type LeaseState = 'free' | 'offered' | 'bound' | 'declined';
+export type LeaseState = 'free' | 'offered' | 'bound' | 'declined' | 'taken';
 
 export interface LeaseSlot extends AddressOwner {
   readonly address: number;
@@ -116,10 +120,9 @@ export class LeaseTable implements AddressOwners {
     return this.#byAddress.get(address);
   }
 
-  /** The lease of this client: by Ethernet address and identifier; one of the two sides may have none. */
+  /** What this client was lent, or else has: by Ethernet address and identifier; one of the two sides may have none. */
   of(client: DhcpClient): LeaseSlot | undefined {
-    const slots = this.#byMac.get(client.mac);
-    return slots?.find((slot) => slot.id === client.id) ?? slots?.find((slot) => slot.id === '' || client.id === '');
+    return this.#lentTo(client) ?? this.#byMac.get(client.mac)?.find((slot) => slot.state === 'taken');
   }
 
   owns(slot: LeaseSlot, client: DhcpClient): boolean {
@@ -134,10 +137,11 @@ export class LeaseTable implements AddressOwners {
   /** Whether it may be lent to the client by name. */
   isFreeFor(slot: LeaseSlot, client: DhcpClient, now: number): boolean {
     const { asked } = slot as Slot;
-    if (asked !== undefined && !sameClient(asked, client)) return false;
+    if (asked !== undefined) return sameClient(asked, client);
     if (slot.state === 'declined') return slot.expiresAt <= now;
-    if (this.owns(slot, client)) return true;
-    return (slot.state === 'free' || slot.expiresAt <= now) && this.#fits(client.ingress, now);
+    if (slot.state === 'taken') return slot.mac === client.mac;
+    const isLent = slot.state !== 'free' && slot.expiresAt > now;
+    return isLent ? this.owns(slot, client) : this.#fits(client.ingress, now);
   }
 
   /**
@@ -155,10 +159,7 @@ export class LeaseTable implements AddressOwners {
     passed: ReadonlySet<number>,
   ): LeaseSlot | undefined {
     const usable = (slot: Slot | undefined): slot is Slot =>
-      slot !== undefined &&
-      !passed.has(slot.address) &&
-      this.isFreeFor(slot, client, now) &&
-      !neighbours.isHeldByOther(slot.address, client.mac);
+      slot !== undefined && !passed.has(slot.address) && this.isFreeFor(slot, client, now);
     const asWanted = this.#byAddress.get(wanted);
     if (usable(asWanted)) return asWanted;
     const own = this.of(client) as Slot | undefined;
@@ -212,17 +213,17 @@ export class LeaseTable implements AddressOwners {
 
   /** Nobody else shall be lent it while it is asked for. */
   ask(slot: LeaseSlot, client: DhcpClient): void {
-    (slot as Slot).asked = client;
+    const it = slot as Slot;
+    it.asked = client;
+    // It counts already: many that are asked for at once would be granted beyond the share.
+    if (it.state === 'free') this.#charge(it, client.ingress);
   }
 
-  answered(slot: LeaseSlot, taken: boolean): void {
-    this.notAsked(slot);
-    (slot as Slot).clear = !taken;
-  }
-
-  /** The question does not matter any more. */
+  /** Nobody answered, or the answer or its sender does not matter any more. */
   notAsked(slot: LeaseSlot): void {
-    (slot as Slot).asked = undefined;
+    const it = slot as Slot;
+    it.asked = undefined;
+    if (it.state === 'free') this.#discharge(it);
   }
 
   /** The port is gone: so is its guest, unless it comes back elsewhere. */
@@ -230,6 +231,10 @@ export class LeaseTable implements AddressOwners {
     if (this.#shares.heldBy(ingress) === 0) return;
     for (const slot of this.#slots) {
       if (slot.state === 'free' || slot.ingress !== ingress) continue;
+      if (slot.state === 'taken') {
+        this.#forget(slot);
+        continue;
+      }
       this.#charge(slot, ORPHANS);
       slot.gone = true;
       slot.clear = false;
@@ -241,11 +246,16 @@ export class LeaseTable implements AddressOwners {
     return slot?.state === 'bound' && !slot.gone ? slot : undefined;
   }
 
-  learnt(address: IpAddress, mac: number, ingress: number): void {
+  learnt(address: IpAddress, mac: number, ingress: number, now: number): void {
     const slot = this.#slotOf(address);
     if (slot === undefined) return;
-    if (mac !== slot.mac) slot.clear = false;
-    else if (slot.state !== 'free' && (slot.gone || slot.ingress === STRANGERS)) this.#charge(slot, ingress);
+    if (slot.state === 'taken' && slot.mac === mac && slot.ingress === ingress) {
+      this.#endsAt(slot, now + AGE_MS);
+    } else if (slot.mac === mac && (slot.state === 'offered' || slot.state === 'bound')) {
+      if (slot.gone || slot.ingress === STRANGERS) this.#charge(slot, ingress);
+    } else if (slot.state !== 'declined' && (slot.state !== 'bound' || slot.gone)) {
+      this.#take(slot, mac, ingress, now);
+    }
   }
 
   /** What may be given to restore() in a later run. */
@@ -268,6 +278,30 @@ export class LeaseTable implements AddressOwners {
       slot.hostname = hostname;
       slot.clear = false;
     }
+  }
+
+  #lentTo({ mac, id }: DhcpClient): Slot | undefined {
+    const slots = this.#byMac.get(mac)?.filter((slot) => slot.state !== 'taken');
+    return slots?.find((slot) => slot.id === id) ?? slots?.find((slot) => slot.id === '' || id === '');
+  }
+
+  /** A guest has the address without a lease. What one ingress can keep from others so is in its share too. */
+  #take(slot: Slot, mac: number, ingress: number, now: number): void {
+    slot.clear = false;
+    if (!this.#fits(ingress, now)) return;
+    if (slot.state === 'bound') this.onChange();
+    this.#forget(slot);
+    this.#own(slot, mac);
+    slot.state = 'taken';
+    this.#charge(slot, ingress);
+    this.#endsAt(slot, now + AGE_MS);
+  }
+
+  #own(slot: Slot, mac: number): void {
+    slot.mac = mac;
+    const slots = this.#byMac.get(mac);
+    if (slots === undefined) this.#byMac.set(mac, [slot]);
+    else slots.push(slot);
   }
 
   #slotOf(address: IpAddress): Slot | undefined {
@@ -304,7 +338,7 @@ export class LeaseTable implements AddressOwners {
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       let best: Slot | undefined;
       for (const slot of this.#slots) {
-        if (slot.state === 'free' || slot.state === 'declined' || slot.asked !== undefined) continue;
+        if ((slot.state !== 'offered' && slot.state !== 'bound') || slot.asked !== undefined) continue;
         if (passed.has(slot.address)) continue;
         const mayGive = slot.gone ? fits : slot.ingress === ingress || this.#hasMore(slot.ingress, ingress);
         if (mayGive && (best === undefined || comesBefore(slot, best))) best = slot;
@@ -312,28 +346,32 @@ export class LeaseTable implements AddressOwners {
       if (best === undefined) return undefined;
       if (best.gone) return best;
       const heardAt = neighbours.heardAt(best.address, best.mac);
-      if (heardAt <= best.seenAt) return now - best.seenAt < QUIET_MS ? undefined : best;
+      const quietMs = best.ingress === STRANGERS ? RETURN_MS : QUIET_MS;
+      if (heardAt <= best.seenAt) return now - best.seenAt < quietMs ? undefined : best;
       best.seenAt = heardAt;
     }
     return undefined;
   }
 
   #hasMore(other: number, than: number): boolean {
-    return this.#shares.heldBy(other) > this.#shares.heldBy(than) + 1;
+    return other === STRANGERS || this.#shares.heldBy(other) > this.#shares.heldBy(than);
   }
 
   #sweep(now: number): void {
     this.#nextEnd = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots) {
       if (slot.state === 'free') continue;
-      if (slot.expiresAt <= now) this.#free(slot, slot.expiresAt);
-      else this.#nextEnd = Math.min(this.#nextEnd, slot.expiresAt);
+      if (slot.expiresAt <= now) {
+        // Whoever had it may still be there.
+        if (slot.state !== 'offered') slot.clear = false;
+        this.#free(slot, slot.expiresAt);
+      } else this.#nextEnd = Math.min(this.#nextEnd, slot.expiresAt);
     }
   }
 
   /** A client has one address: what it held before is free. */
   #hold(slot: Slot, client: DhcpClient, state: LeaseState, endsAt: number, now: number): void {
-    const before = this.of(client) as Slot | undefined;
+    const before = this.#lentTo(client);
     if (before !== undefined && before !== slot) {
       if (before.state === 'bound') this.onChange();
       this.#free(before, now);
@@ -342,10 +380,7 @@ export class LeaseTable implements AddressOwners {
     if (slot.mac !== client.mac) {
       if (slot.state === 'bound') this.onChange();
       this.#forget(slot);
-      slot.mac = client.mac;
-      const slots = this.#byMac.get(client.mac);
-      if (slots === undefined) this.#byMac.set(client.mac, [slot]);
-      else slots.push(slot);
+      this.#own(slot, client.mac);
     }
     if (client.id !== '') slot.id = client.id;
     slot.state = state;
@@ -396,9 +431,13 @@ export class LeaseTable implements AddressOwners {
   }
 }
 
-/** Whether a lease gives way before another: its port is gone, or its client was heard of longer ago. */
+/**
+ * Whether a lease gives way before another: its port is gone, or its client was heard of longer ago, or, in an earlier run,
+ * renewed it longer ago.
+ */
 function comesBefore(slot: Slot, other: Slot): boolean {
-  return slot.gone === other.gone ? slot.seenAt < other.seenAt : slot.gone;
+  if (slot.gone !== other.gone) return slot.gone;
+  return slot.seenAt === other.seenAt ? slot.expiresAt < other.expiresAt : slot.seenAt < other.seenAt;
 }
 
 const sameClient = (a: DhcpClient, b: DhcpClient): boolean => a.mac === b.mac && a.id === b.id;

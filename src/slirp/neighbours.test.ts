@@ -189,6 +189,16 @@ describe('neighbours', () => {
     expect(test.leaks()).toEqual([]);
   });
 
+  it('forgets the claim of a port that is gone', () => {
+    const { table, test } = setUp();
+    table.learn(GUEST, MAC, 1);
+    table.learn(GUEST, MAC + 1, 2);
+    table.ingressGone(2);
+    test.advance(CLAIM_MS);
+    expect([table.get(GUEST).mac, table.get(GUEST).ingress]).toEqual([MAC, 1]);
+    table.close();
+  });
+
   it('goes by a lease where nothing was heard of the guest', () => {
     const { owned, probed, table, test } = setUp();
     owned.set(0x0a00020f, { mac: MAC, ingress: STRANGERS, gone: false });

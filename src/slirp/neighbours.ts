@@ -66,7 +66,7 @@ export interface AddressOwner {
 export interface AddressOwners {
   ownerOf(address: IpAddress): AddressOwner | undefined;
   /** The table believes that the address is there now. */
-  learnt(address: IpAddress, mac: number, ingress: number): void;
+  learnt(address: IpAddress, mac: number, ingress: number, now: number): void;
 }
 
 interface Claim {
@@ -210,12 +210,6 @@ export class NeighbourTable {
     else if (neighbour.gone) this.#believe(neighbour, mac, ingress);
   }
 
-  /** A guest with another Ethernet address is known to have it. */
-  isHeldByOther(address: number, mac: number): boolean {
-    const neighbour = this.#findIpv4(address);
-    return neighbour !== undefined && !neighbour.gone && this.macOf(neighbour) !== 0 && neighbour.mac !== mac;
-  }
-
   /** Another guest, or the same Ethernet address at another port, answered for the address since then. */
   isHeardElsewhere(address: number, mac: number, ingress: number, since: number): boolean {
     const neighbour = this.#findIpv4(address);
@@ -262,12 +256,15 @@ export class NeighbourTable {
     return true;
   }
 
+  /** The port is gone: its guests are not there any more, and their entries belong to nobody. */
   ingressGone(ingress: number): void {
+    if (ingress === ORPHANS) return;
+    for (const n of this.#claims) if (n.claim?.ingress === ingress) this.#dropClaim(n);
     for (let n = this.#table.oldestOf(ingress); n !== undefined; n = this.#table.oldestOf(ingress)) {
       this.#move(n, ORPHANS);
       n.gone = true;
       // Whoever claims it need not wait.
-      if (n.claim !== undefined && n.claim.ingress !== ingress) this.#believe(n, n.claim.mac, n.claim.ingress);
+      if (n.claim !== undefined) this.#believe(n, n.claim.mac, n.claim.ingress);
     }
     if (this.#confirmedIngress === ingress) this.#confirmedAt = Number.NEGATIVE_INFINITY;
   }
@@ -296,8 +293,9 @@ export class NeighbourTable {
     neighbour.gone = false;
     if (neighbour.mac !== mac) neighbour.claimLogged = false;
     neighbour.mac = mac;
-    this.#heard(neighbour, this.#clock.now());
-    this.#owners.learnt(neighbour.guest, mac, ingress);
+    const now = this.#clock.now();
+    this.#heard(neighbour, now);
+    this.#owners.learnt(neighbour.guest, mac, ingress, now);
     this.#release(neighbour);
   }
 

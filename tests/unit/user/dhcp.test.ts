@@ -5,7 +5,7 @@ import { Network } from '../../../src/net/index.ts';
 import { createUserNetdev } from '../../../src/netdevs/user/index.ts';
 import { QapiError } from '../../../src/qapi/index.ts';
 import type { NetdevUserOptions } from '../../../src/schema/net.ts';
-import { DECLINE_MS, LEASE_SECONDS, MAX_POOL, QUIET_MS } from '../../../src/slirp/lease-table.ts';
+import { DECLINE_MS, LEASE_SECONDS, MAX_POOL, QUIET_MS, RETURN_MS } from '../../../src/slirp/lease-table.ts';
 import * as w from '../../../src/wire/index.ts';
 import { createTestHost, type TestHost } from '../../kit/host.ts';
 import { createRecordingContext } from '../../kit/netdev-context.ts';
@@ -300,6 +300,29 @@ describe('the pool', () => {
     expect(await yard.guest().lease(MAC + 4)).toBe(GUEST + 3);
   });
 
+  it('of one address goes from guest to guest', async () => {
+    await open({ 'dhcp-pool': 1 });
+    expect(await yard.guest().lease(MAC + 1)).toBe(GUEST);
+    expect(await yard.guest().lease(MAC + 2)).toBe(0);
+    await test.elapse(QUIET_MS);
+    expect(await yard.guest().lease(MAC + 2)).toBe(GUEST);
+  });
+
+  it('is not used up by one guest that answers for every address', async () => {
+    await open({ 'dhcp-pool': 16 });
+    const bad = yard.guest();
+    for (let i = 0; i < 16; i++) {
+      bad.answersFor(GUEST + i, MAC + 0x1000 + i);
+      bad.send(announce(MAC + 0x1000 + i, GUEST + i));
+    }
+    await test.elapse(10);
+    const given = new Set<number>();
+    for (let i = 0; i < 4; i++) given.add(await yard.guest().lease(MAC + i));
+    expect([given.size, given.has(0)]).toEqual([4, false]);
+    // Its own it has as before, also by DHCP.
+    expect(await bad.lease(MAC + 0x1000)).toBe(GUEST);
+  });
+
   it('is not used up by one guest that invents others, nor do those lose their leases', async () => {
     await open({ 'dhcp-pool': 16 });
     const good = yard.guest();
@@ -456,6 +479,22 @@ describe('after a restart', () => {
     again.answersFor(GUEST, MAC + 1);
     const [nak] = await yard.guest().ask(MAC + 9, w.DHCP_REQUEST, { client: GUEST, destination: HOST });
     expect(nak?.type).toBe(w.DHCP_NAK);
+  });
+
+  it('a pool full of leases of guests that do not come back lends the one that was renewed longest ago', async () => {
+    await open({ 'dhcp-pool': 4 }, '/state');
+    for (let i = 0; i < 4; i++) {
+      await test.elapse(10_000);
+      await yard.guest().lease(MAC + i);
+    }
+    await yard.guest().ask(MAC, w.DHCP_REQUEST, { client: GUEST, destination: HOST });
+    await restart({ 'dhcp-pool': 4 }, '/state');
+    const late = yard.guest();
+    expect(await late.lease(MAC + 9)).toBe(0);
+    await test.elapse(RETURN_MS);
+    // The second one is there all the same.
+    yard.guest().answersFor(GUEST + 1, MAC + 1);
+    expect(await late.lease(MAC + 9)).toBe(GUEST + 2);
   });
 
   it('leases that ended meanwhile are not restored', async () => {
