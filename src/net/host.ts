@@ -170,6 +170,8 @@ export interface StreamSocket {
   limitReceive?(bytes: number): void;
   onEvent: (event: StreamEvent) => void;
   readonly error: HostError | undefined;
+  /** The ICMP error that ended a connect with `hopLimit`; absent where that is not known. */
+  readonly icmpError?: IcmpRecord | undefined;
   /** Known after 'connected'. */
   readonly localAddress: SocketAddress | undefined;
   readonly remoteAddress: SocketAddress | undefined;
@@ -287,6 +289,11 @@ export interface Sockets {
       bind?: InetAddress;
       noDelay?: boolean;
       keepAlive?: boolean;
+      /**
+       * TTL or hop limit of the packets that connect, for who counts hops; afterwards it is the default. The ICMP error of
+       * the hop where it ends is then told as StreamSocket.icmpError. Without the native layer it is ignored.
+       */
+      hopLimit?: number | undefined;
       /** A unix stream takes descriptors: see StreamSocket.takeDescriptors. Ignored without the native layer. */
       passDescriptors?: boolean;
       /** It may take a descriptor that is kept from all others: that of a monitor. */

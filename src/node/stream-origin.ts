@@ -14,6 +14,7 @@ export interface ConnectOptions {
   readonly bind?: InetAddress;
   readonly noDelay?: boolean;
   readonly keepAlive?: boolean;
+  readonly hopLimit?: number | undefined;
   readonly passDescriptors?: boolean;
   readonly reserved?: boolean;
   readonly share?: number;

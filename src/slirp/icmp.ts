@@ -100,7 +100,7 @@ export class Icmp {
     this.#sendError(packet, ICMP_TIME_EXCEEDED, 0, 0, this.#hostAlias);
   }
 
-  /** An error of the network behind us; see UdpLayer. */
+  /** An error of the network behind us; see IpLayer. */
   relay(packet: IpPacket, type: number, code: number, mtu: number, offender: IpAddress | undefined): void {
     this.relayed++;
     this.#sendError(

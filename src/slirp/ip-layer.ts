@@ -83,6 +83,14 @@ export interface IpLayer {
   sendUnreachable(packet: IpPacket, reason: UnreachableReason, mtu?: number): void;
   /** An error about a packet that was sent earlier. */
   sendUnreachableAbout(quote: Quote, reason: ReasonAbout): void;
+  /** The packet's hops end here. */
+  sendTimeExceeded(packet: IpPacket): void;
+  /**
+   * An ICMP error that the host side got about a packet that was sent earlier.
+   * @param mtu next hop's, of "fragmentation needed", else 0.
+   * @param offender who sent it, as the guest sees it; undefined = unknown.
+   */
+  relayError(quote: Quote, type: number, code: number, mtu: number, offender: IpAddress | undefined): void;
   /**
    * Where the host side goes for a packet of a guest: the host alias is the host's loopback, the name server's address
    * a real one, others are themselves. undefined = not allowed (restrict) or not routable (multicast, broadcast).
@@ -93,8 +101,8 @@ export interface IpLayer {
    * itself (TCP: RST, as QEMU does under restrict). Absent: always the latter.
    */
   refusal?(destination: IpAddress, protocol: 'tcp' | 'udp', port: number): UnreachableReason | undefined;
-  /** The host side of a connection that a guest begins, to where route() said. */
-  connect(packet: IpPacket, to: InetAddress): StreamSocket;
+  /** The host side of a connection that a guest begins, to where route() said; `hopLimit` where its hops are counted. */
+  connect(packet: IpPacket, to: InetAddress, hopLimit: number | undefined): StreamSocket;
   /** How a host-side address looks to the guest: loopback and the host's own forwarding source become the host alias. */
   guestView(address: InetAddress): IpAddress;
   /** What a packet of that port's guests will cost later, milliseconds (costs.ts). */

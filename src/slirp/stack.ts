@@ -207,11 +207,11 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     return this.#destinations.refusal(destination, protocol, port);
   }
 
-  connect(packet: IpPacket, to: InetAddress): StreamSocket {
+  connect(packet: IpPacket, to: InetAddress, hopLimit: number | undefined): StreamSocket {
     const isNameServer = ipv4Of(packet.destination) === this.config.dns;
     return isNameServer
       ? this.#dnsStreams.open(packet.ingress)
-      : this.host.sockets.connect(to, { noDelay: true, share: packet.ingress });
+      : this.host.sockets.connect(to, { noDelay: true, share: packet.ingress, hopLimit });
   }
 
   replySource(destination: IpAddress): IpAddress {

@@ -2,7 +2,9 @@
  * How flows end: by both FINs, by a reset of either side that is passed on to the other, by errors of the host's socket
  * before or after it was connected, by time. Nothing of a flow is left afterwards but, for a while, a TIME-WAIT entry.
  */
+import type { StreamSocket } from '../net/host.ts';
 import { seqAdd, seqGt, TCP_ACK, TCP_RST } from '../wire/index.ts';
+import { isForGuest } from './icmp-record.ts';
 import type { ReasonAbout } from './ip-layer.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { deriveState, isHalfClosed, isSynchronized, NEVER, type TcpFlow } from './tcp-flow.ts';
@@ -71,6 +73,7 @@ export function hostFailed(core: TcpCore, flow: TcpFlow): void {
   const { socket } = flow;
   if (socket === undefined) return;
   if (flow.state === 'SYN-SENT' && !flow.forwarded) {
+    if (relayIcmp(core, flow, socket)) return;
     refuse(core, flow, CONNECT_ERRORS.get(socket.error?.code ?? ''));
     return;
   }
@@ -86,6 +89,19 @@ export function hostFailed(core: TcpCore, flow: TcpFlow): void {
   }
   resetGuest(core, flow);
   finish(core, flow);
+}
+
+/** A hop on the way has answered the SYN of a guest that counts them: it hears of that hop. */
+function relayIcmp(core: TcpCore, flow: TcpFlow, socket: StreamSocket): boolean {
+  const { icmpError } = socket;
+  const { quote: bytes, ingress } = flow;
+  if (icmpError === undefined || bytes === undefined || !isForGuest(icmpError)) return false;
+  const { type, code, mtu, offender } = icmpError;
+  const from = offender === undefined ? undefined : core.ip.guestView(offender);
+  core.ip.relayError({ bytes, length: bytes.length, ingress }, type, code, mtu, from);
+  core.counters.refused++;
+  finish(core, flow);
+  return true;
 }
 
 /** The host cannot be reached: the guest's SYN is answered, and forgotten. */

@@ -82,5 +82,10 @@ export const DUBIOUS_ACKS = 10;
 export const DUBIOUS_PERIOD_MS = 500;
 /** Challenge ACKs of the whole stack per second; each port has its share. */
 export const CHALLENGE_ACKS = 100;
+/**
+ * A SYN with so few hops left is one that counts them (traceroute): it gets as many on its further way. No system begins
+ * a connection with less than 64.
+ */
+export const COUNTED_HOPS = 32;
 /** Bytes of a guest's SYN kept to be quoted by an ICMP error. */
 export const QUOTE_BYTES = 128;

@@ -25,6 +25,7 @@ import {
   tcpSeq,
   tcpWindow,
 } from '../wire/index.ts';
+import { addressText } from './address.ts';
 import { COST_CONNECTION_MS } from './costs.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
 import { ORPHANS, STRANGERS } from './shares.ts';
@@ -34,6 +35,7 @@ import { NEVER, TcpFlow } from './tcp-flow.ts';
 import { attachSocket, watch } from './tcp-host.ts';
 import {
   CONNECT_TIMEOUT_MS,
+  COUNTED_HOPS,
   DEFAULT_MSS_IPV4,
   DEFAULT_MSS_IPV6,
   DIAL_PATIENCE_MS,
@@ -67,6 +69,12 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
     else refuseStray(core, packet, guestPort, remotePort);
     return;
   }
+  // Our own addresses are no hop.
+  const countsHops = packet.ttl <= COUNTED_HOPS && to.host === addressText(destination);
+  if (countsHops && packet.ttl <= 1) {
+    core.ip.sendTimeExceeded(packet);
+    return;
+  }
   const { ingress } = packet;
   if (!mayAdd(core, ingress)) return;
   if (!mayConnect(core, ingress)) {
@@ -85,7 +93,7 @@ export function openFromGuest(core: TcpCore, packet: IpPacket, guestPort: number
   flow.lifeAt = core.now() + CONNECT_TIMEOUT_MS;
   armTimer(flow);
   core.ip.charge(packet.ingress, COST_CONNECTION_MS);
-  attachSocket(core, flow, core.ip.connect(packet, to), answerGuest);
+  attachSocket(core, flow, core.ip.connect(packet, to, countsHops ? packet.ttl - 1 : undefined), answerGuest);
 }
 
 /** What a SYN says about its sender; also for one that repeats itself with another number while the host connects. */

@@ -86,6 +86,40 @@ describe('TCP handshake of a guest', () => {
     runScript('> S 0\n + 74000\n = SYN-SENT\n + 2000\n icmp host\n = gone', {
       prepare: (test) => test.network.fail({ on: 'connect', code: 'none' }),
     }));
+  it('is no hop itself: the hops of a SYN end at the gateway, or where the host side says', () =>
+    runScript(
+      `
+      ttl 1
+      > S 0
+      icmp time-exceeded
+      = gone
+      ttl 2
+      > S 0
+      + 20
+      icmp time-exceeded 203.0.113.1
+      = gone
+      ttl 64
+      > S 0
+      + 20
+      icmp host
+      = gone`,
+      {
+        remote: 0xcb007107,
+        prepare: (test) => test.network.fail({ on: 'connect', code: 'EHOSTUNREACH', afterMs: 20, hop: '203.0.113.1' }),
+      },
+    ));
+  it('answers a SYN that counts hops at its target', () =>
+    runScript(
+      `
+      ttl 3
+      > S 0
+      + 40
+      < S. 0 ack 1
+      > R 1
+      = gone`,
+      { remote: 0xcb007107, prepare: distantServer },
+    ));
+  it('answers for its own addresses, however many hops are left', () => runScript(`ttl 1\n${OPEN}`));
   it('refuses what may not be reached with a reset', () =>
     runScript('> S 0\n < R. 0 ack 1 win 0', { unroutable: ['203.0.113.9'], remote: 0xcb007109 }));
   it('repeats its SYN-ACK, then resets both sides', () =>

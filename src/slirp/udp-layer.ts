@@ -1,18 +1,11 @@
 /** What the stack adds to IpLayer for UDP, and the check that every UDP packet passes first. */
 import { udpCheck } from '../wire/index.ts';
 import { addressSum } from './address.ts';
-import type { IpAddress, IpLayer, IpPacket, Quote } from './ip-layer.ts';
+import type { IpAddress, IpLayer, IpPacket } from './ip-layer.ts';
 
 export interface UdpLayer extends IpLayer {
   /** As the guest must see the sender of what it sent to `destination`: broadcasts are answered by the host alias. */
   replySource(destination: IpAddress): IpAddress;
-  sendTimeExceeded(packet: IpPacket): void;
-  /**
-   * An ICMP error that the host side got about such a packet.
-   * @param mtu next hop's, of "fragmentation needed", else 0.
-   * @param offender who sent it, as the guest sees it; undefined = unknown.
-   */
-  relayError(quote: Quote, type: number, code: number, mtu: number, offender: IpAddress | undefined): void;
 }
 
 /** Checks a UDP header and checksum in a packet; counts what is wrong. */

@@ -50,6 +50,7 @@ export interface SegmentFields {
   flags: number;
   window?: number;
   urgent?: number;
+  ttl?: number;
   /** Encoded, a multiple of 4 bytes. */
   options?: Uint8Array;
   payload?: Uint8Array;
@@ -79,7 +80,7 @@ export class TcpLink implements IpLayer {
   fromGuest: Required<LinkFaults> = { latencyMs: 0, jitterMs: 0, loss: 0, duplicate: 0 };
   onSegment: (segment: Segment) => void = () => {};
   /** Segments since the last look, when nobody listens. */
-  readonly unreachable: { reason: UnreachableReason; quoted: Uint8Array }[] = [];
+  readonly unreachable: { reason: UnreachableReason | 'time-exceeded'; quoted: Uint8Array; from?: string }[] = [];
   readonly drops: Record<string, number> = {};
   /** Answers BUSY from now on. */
   busy = false;
@@ -109,6 +110,17 @@ export class TcpLink implements IpLayer {
     this.unreachable.push({ reason, quoted: packet.bytes.slice(packet.ipOffset, end) });
   }
 
+  sendTimeExceeded(packet: IpPacket): void {
+    const end = packet.transportOffset + packet.transportLength;
+    this.unreachable.push({ reason: 'time-exceeded', quoted: packet.bytes.slice(packet.ipOffset, end) });
+  }
+
+  relayError(quote: Quote, type: number, _code: number, _mtu: number, offender: IpAddress | undefined): void {
+    const reason = type === 11 ? 'time-exceeded' : 'host';
+    const from = offender === undefined ? '' : addressText(offender);
+    this.unreachable.push({ reason, quoted: quote.bytes.slice(0, quote.length), from });
+  }
+
   sendUnreachableAbout({ bytes: quote, length }: Quote, reason: UnreachableReason): void {
     this.unreachable.push({ reason, quoted: quote.slice(0, length) });
   }
@@ -120,8 +132,8 @@ export class TcpLink implements IpLayer {
     return { family: host.includes(':') ? 'ipv6' : 'ipv4', host, port };
   }
 
-  connect(packet: IpPacket, to: InetAddress): StreamSocket {
-    return this.host.sockets.connect(to, { noDelay: true, share: packet.ingress });
+  connect(packet: IpPacket, to: InetAddress, hopLimit: number | undefined): StreamSocket {
+    return this.host.sockets.connect(to, { noDelay: true, share: packet.ingress, hopLimit });
   }
 
   guestView(address: InetAddress): IpAddress {
@@ -373,7 +385,7 @@ export function buildPacket(defaultGuest: IpAddress, fields: SegmentFields): { b
     bytes,
     ipOffset: start,
     protocol: 6,
-    ttl: 64,
+    ttl: fields.ttl ?? 64,
     tos: 0,
     transportOffset: at,
     transportLength,

@@ -7,7 +7,8 @@
  *   + 200                                time passes, milliseconds
  *   = ESTABLISHED                        the flow's state; `= gone` for none
  *   busy / clear                         the way to the guest is over its mark / clear again
- *   icmp host                            an ICMP error with this reason was sent, quoting the guest's SYN
+ *   icmp host                            an ICMP error with this reason was sent, quoting the guest's SYN; perhaps whose
+ *   ttl 1                                of the guest's packets from now on
  *   host urgent | mark                   one urgent byte is written; the next one to be read is urgent
  *   host write 100 | read 100 | eof | shutdown | close | reset | error ECONNRESET | capacity 1000 | connect
  *   drop tcp-checksum                    this drop was counted
@@ -93,6 +94,7 @@ class ScriptWorld {
   #socket: StreamSocket | undefined;
   #failed: string | undefined;
   #written = 1;
+  #ttl = 64;
   #read = 1;
 
   constructor(test: TestHost, link: TcpLink, stack: TcpStack, remote: number | undefined) {
@@ -148,7 +150,10 @@ class ScriptWorld {
         this.#test.runUntilIdle();
         return;
       case 'icmp':
-        expect(this.#link.unreachable.shift()?.reason).toBe(rest[0]);
+        this.#icmp(rest[0], rest[1]);
+        return;
+      case 'ttl':
+        this.#ttl = Number(rest[0]);
         return;
       case 'drop':
         expect(Object.keys(this.#link.drops)).toContain(rest[0]);
@@ -182,6 +187,12 @@ class ScriptWorld {
     };
   }
 
+  #icmp(reason: string | undefined, from: string | undefined): void {
+    const error = this.#link.unreachable.shift();
+    expect(error?.reason).toBe(reason);
+    if (from !== undefined) expect(error?.from).toBe(from);
+  }
+
   #send(line: Line): void {
     const payload = new Uint8Array(line.length);
     for (let i = 0; i < line.length; i++) payload[i] = pattern(line.seq + i);
@@ -194,6 +205,7 @@ class ScriptWorld {
       flags: line.flags,
       window: line.win ?? 65535,
       urgent: line.urg ?? 0,
+      ttl: this.#ttl,
       payload,
       ...(line.options === undefined ? {} : { options: encodeOptions(line.options) }),
     });

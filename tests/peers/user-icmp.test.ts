@@ -137,6 +137,20 @@ describePeer('ICMP of a guest', isRoot ? ['ip', 'sysctl', 'busybox', 'python3'] 
       expect(text).toMatch(new RegExp(`ICMP\\[\\d+ sec\\] +-1 +10\\.0\\.2\\.15 +- +${FAR.replaceAll('.', '\\.')} +- `));
     });
 
+    it('a traceroute with TCP sees the gateway, the router and the target', async () => {
+      const text = await python(`
+import socket, struct
+for ttl in (1, 2, 3):
+  s = socket.socket(); s.settimeout(3)
+  s.setsockopt(0, socket.IP_TTL, ttl); s.setsockopt(0, 11, 1)
+  try: s.connect(('${FAR}', 9)); print('connected')
+  except ConnectionRefusedError: print('refused')
+  except OSError:
+    _, extra, _, _ = s.recvmsg(512, 512, 0x2000)
+    print(*(socket.inet_ntoa(c[20:24]) + ' ' + str(c[5]) for _, _, c in extra))`);
+      expect(text.split('\n')).toEqual([`${GATEWAY} 11`, `${ROUTER} 11`, 'refused']);
+    });
+
     it('a large ping crosses a link of a smaller MTU', async () => {
       const { stdout } = await ping('-s', '4000', FAR);
       expect(stdout).toMatch(/[123] packets received/);

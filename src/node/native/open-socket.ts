@@ -1,6 +1,6 @@
 /** Making, binding and connecting descriptors: what streams, listeners and datagram sockets begin with. */
 import { unlinkSync } from 'node:fs';
-import { HostError, type InetAddress, isInet, type SocketAddress } from '../../net/index.ts';
+import { type Family, HostError, type InetAddress, isInet, type SocketAddress } from '../../net/index.ts';
 import { hostError } from '../errno.ts';
 import { removeStale } from '../listener.ts';
 import { closePath, openPath } from '../path-access.ts';
@@ -12,9 +12,13 @@ import {
   EALREADY,
   EINPROGRESS,
   IP_BIND_ADDRESS_NO_PORT,
+  IP_RECVERR,
+  IP_TTL,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPPROTO_TCP,
+  IPV6_RECVERR,
+  IPV6_UNICAST_HOPS,
   IPV6_V6ONLY,
   SO_KEEPALIVE,
   SO_OOBINLINE,
@@ -27,6 +31,8 @@ import {
 import { domainOf, encodeAddress } from './sockaddr.ts';
 
 const DEFAULT_BACKLOG = 128;
+/** The system's own. */
+const DEFAULT_HOPS = -1;
 
 export interface ListenOptions {
   readonly backlog?: number;
@@ -83,6 +89,7 @@ export function connecting(context: NativeContext, to: SocketAddress, options: C
       calls.setsockoptInt(fd, SOL_SOCKET, SO_OOBINLINE, 1);
       if (options.noDelay !== false) calls.setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
       if (options.keepAlive === true) calls.setsockoptInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+      if (options.hopLimit !== undefined) limitHops(context, fd, to.family, options.hopLimit);
       if (options.bind !== undefined) bindSource(context, fd, options.bind);
     }
     const length = encodeAddress(to, context.scratch, 0);
@@ -92,6 +99,16 @@ export function connecting(context: NativeContext, to: SocketAddress, options: C
     if (result !== EALREADY && result !== EINPROGRESS) context.check(result);
     return { fd, isConnected: result >= 0 };
   });
+}
+
+/** While it connects: ICMP errors are queued with their sender, and end it. `hops` 0 takes it back. */
+export function limitHops(context: NativeContext, fd: number, family: Family, hops: number): void {
+  const { calls } = context;
+  const isIpv4 = family === 'ipv4';
+  const level = isIpv4 ? IPPROTO_IP : IPPROTO_IPV6;
+  calls.setsockoptInt(fd, level, isIpv4 ? IP_TTL : IPV6_UNICAST_HOPS, hops === 0 ? DEFAULT_HOPS : hops);
+  // Of a connection that stands they would end it.
+  calls.setsockoptInt(fd, level, isIpv4 ? IP_RECVERR : IPV6_RECVERR, hops === 0 ? 0 : 1);
 }
 
 function bindSource(context: NativeContext, fd: number, bind: InetAddress): void {

@@ -50,7 +50,9 @@ export class NativeSockets implements Sockets {
     const stage = isConnected ? 'answered' : 'connecting';
     const passDescriptors = isUnix && options.passDescriptors === true;
     const { share } = options;
-    return new NativeStream(context, { fd, stage, local: isUnix ? to : undefined, remote: to, passDescriptors, share });
+    const limitsHops = options.hopLimit !== undefined;
+    const local = isUnix ? to : undefined;
+    return new NativeStream(context, { fd, stage, local, remote: to, passDescriptors, share, limitsHops });
   }
 
   mayConnect(share: number): boolean {

@@ -19,6 +19,9 @@ const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_KEEPALIVE = 9;
 const IPPROTO_TCP = 6;
+const IPPROTO_IP = 0;
+const IP_TTL = 2;
+const IP_RECVERR = 11;
 const TCP_NODELAY = 1;
 
 let bench: NativeBench;
@@ -52,6 +55,19 @@ function setOption(socket: StreamSocket, name: number, value: number): void {
 }
 
 describeNative('native streams', () => {
+  it('connect with a hop limit, which is gone when they are connected', async () => {
+    const listener = await bench.host.sockets.listen(LOOPBACK);
+    const accepted = new Promise<StreamSocket>((resolve) => {
+      listener.onConnection = resolve;
+    });
+    const socket = bench.host.sockets.connect(listener.address, { hopLimit: 3 });
+    await event(socket, 'connected');
+    expect([option(socket, IPPROTO_IP, IP_TTL), option(socket, IPPROTO_IP, IP_RECVERR)]).toEqual([64, 0]);
+    (await accepted).close();
+    socket.close();
+    await listener.close();
+  });
+
   it('leave urgent bytes where they are, and know them', async () => {
     const [client, server] = await bench.pair();
     const into = new Uint8Array(100);

@@ -13,6 +13,8 @@ import {
   type BatchTask,
   FLUSH,
   type HostError,
+  type IcmpRecord,
+  isInet,
   SOCKET_FAILED,
   type SocketAddress,
   type StreamEvent,
@@ -28,6 +30,7 @@ import { DescriptorInbox } from './descriptor-inbox.ts';
 import { EarlyRoom } from './early-room.ts';
 import { LingeringStream, resetOnClose, unsentBytes } from './lingering.ts';
 import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
+import { limitHops } from './open-socket.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
 import { host32, putHost32 } from './sockaddr.ts';
 import { StreamOutput } from './stream-output.ts';
@@ -53,6 +56,8 @@ export interface StreamStart {
   readonly remote?: SocketAddress | undefined;
   readonly passDescriptors?: boolean | undefined;
   readonly share?: number | undefined;
+  /** It connects with `hopLimit`. */
+  readonly limitsHops?: boolean | undefined;
 }
 
 export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, BatchTask {
@@ -60,6 +65,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   /** Present on streams that pass descriptors. */
   declare takeDescriptors?: () => number[];
   share: number | undefined;
+  icmpError: IcmpRecord | undefined;
   readonly #context: NativeContext;
   readonly #output: StreamOutput;
   #fd: number;
@@ -82,6 +88,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   #shut = false;
   /** At the last event, urgent data was not read yet. */
   #urgent = false;
+  #limitsHops = false;
 
   /** @param start a descriptor, which is the stream's from now on; or the error that there is none. */
   constructor(context: NativeContext, start: StreamStart | HostError) {
@@ -98,6 +105,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     this.#fd = start.fd;
     this.#local = start.local;
     this.#remote = start.remote;
+    this.#limitsHops = start.limitsHops === true;
     if (start.local?.family === 'unix') {
       context.calls.setsockoptInt(start.fd, SOL_SOCKET, SO_SNDBUF, UNIX_SEND_BUFFER_BYTES);
     }
@@ -292,6 +300,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   #finishConnect(events: number): void {
     const code = this.#context.intOption(this.#fd, SOL_SOCKET, SO_ERROR);
     if (code !== 0) {
+      if (this.#limitsHops) this.#takeIcmpError();
       this.#fail(this.#context.error(-code), true);
       return;
     }
@@ -302,8 +311,23 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     this.#opened();
   }
 
+  #takeIcmpError(): void {
+    const record: IcmpRecord = {
+      type: 0,
+      code: 0,
+      mtu: 0,
+      offender: undefined,
+      destination: undefined,
+      quoted: new Uint8Array(0),
+    };
+    if (this.#context.errorQueue.next(this.#fd, record) > 0 && record.type >= 0) this.icmpError = record;
+  }
+
   #opened(): void {
     this.#state = OPEN;
+    if (this.#limitsHops && this.#remote !== undefined && isInet(this.#remote)) {
+      limitHops(this.#context, this.#fd, this.#remote.family, 0);
+    }
     this.#emit('connected');
     if (this.#state === OPEN) this.#setMask(this.#wanted());
   }

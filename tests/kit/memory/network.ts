@@ -45,6 +45,8 @@ export interface Fault {
   count?: number;
   /** Delay of the answer to a connect, milliseconds. */
   afterMs?: number;
+  /** Of a connect with `hopLimit`: the router that answers with "time exceeded". */
+  hop?: string;
 }
 
 /** A machine: addresses, and what is bound to them. */

@@ -43,12 +43,16 @@ export class MemorySockets implements Sockets, DatagramRoute {
     };
   }
 
-  connect(to: MemoryAddress, options: { bind?: InetAddress; noDelay?: boolean } = {}): StreamSocket {
+  connect(
+    to: MemoryAddress,
+    options: { bind?: InetAddress; noDelay?: boolean; hopLimit?: number | undefined } = {},
+  ): StreamSocket {
     const { loop } = this.#network;
     const stream = this.#newStream();
     stream.remoteAddress = to;
     const fault = this.#network.fault('connect', to);
     if (fault !== undefined) {
+      if (fault.hop !== undefined && options.hopLimit !== undefined) stream.stopAt(fault.hop);
       if (fault.code !== 'none') loop.after(fault.afterMs ?? 0, () => stream.fail(fault.code));
       return stream;
     }

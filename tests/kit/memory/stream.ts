@@ -6,6 +6,7 @@
 
 import {
   type HostError,
+  type IcmpRecord,
   SOCKET_FAILED,
   type StreamEvent,
   type StreamSocket,
@@ -51,6 +52,7 @@ export class MemoryStream implements StreamSocket, Pollable {
   /** As a descriptor in no poll set: who watches for nothing is not told of an error. */
   isPolled = true;
   onEvent: (event: StreamEvent) => void = () => {};
+  icmpError: IcmpRecord | undefined;
   localAddress: MemoryAddress | undefined;
   remoteAddress: MemoryAddress | undefined;
   /** Bytes ever taken from and given to this end's owner. */
@@ -95,6 +97,12 @@ export class MemoryStream implements StreamSocket, Pollable {
     this.#state = 'open';
     this.#connectedDue = true;
     this.#loop.wake(this);
+  }
+
+  /** What is about to end this stream is a router's "time exceeded". */
+  stopAt(hop: string): void {
+    const offender = { family: 'ipv4', host: hop, port: 0 } as const;
+    this.icmpError = { type: 11, code: 0, mtu: 0, offender, destination: undefined, quoted: new Uint8Array(0) };
   }
 
   /** The world ends this stream: 'error' follows. */
