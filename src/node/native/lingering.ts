@@ -24,6 +24,7 @@ const MAX_RESETTING = 1024;
 
 export class LingeringStream implements Destroyable, ReadyHandler {
   readonly descriptor: number;
+  readonly share: number | undefined;
   readonly #context: NativeContext;
   readonly #output: StreamOutput;
   readonly #ending: 'close' | 'reset';
@@ -34,11 +35,17 @@ export class LingeringStream implements Destroyable, ReadyHandler {
   #unsent = 0;
 
   /**
-   * @param descriptor closed at the end, as `output` is cleared
+   * @param descriptor closed at the end, as `output` is cleared; it counts as one of `share` until then
    * @throws HostError, and then both are still the caller's
    */
-  constructor(context: NativeContext, descriptor: number, output: StreamOutput, ending: 'close' | 'reset') {
+  constructor(
+    context: NativeContext,
+    { descriptor, share }: { descriptor: number; share: number | undefined },
+    output: StreamOutput,
+    ending: 'close' | 'reset',
+  ) {
     this.descriptor = descriptor;
+    this.share = share;
     this.#context = context;
     this.#output = output;
     this.#ending = ending;

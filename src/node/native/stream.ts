@@ -425,7 +425,7 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
     this.onEvent = ignoreEvent;
     this.#detach();
     try {
-      new LingeringStream(this.#context, fd, this.#output, ending);
+      new LingeringStream(this.#context, { descriptor: fd, share: this.share }, this.#output, ending);
     } catch (error) {
       this.#context.host.log.error('the last bytes of a closed stream are lost', { error });
       this.#output.clear();
