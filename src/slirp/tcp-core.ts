@@ -19,6 +19,7 @@ import { MAX_CONNECTING, MAX_FLOWS } from './tcp-limits.ts';
 import { Rounds } from './tcp-rounds.ts';
 import { Starving } from './tcp-starving.ts';
 import { TimeWait } from './tcp-time-wait.ts';
+import { UploadCrowd } from './upload-crowd.ts';
 
 export interface TcpStackOptions {
   /** Shared with others of the yard; a pool of its own otherwise. */
@@ -46,6 +47,7 @@ export class TcpCore {
   readonly dialing: Handshakes;
   readonly parked = new ParkedFlows();
   readonly challenges = new ChallengeLimit();
+  readonly uploads = new UploadCrowd();
   closed = false;
 
   /** The one frame everything goes out with, room for headers without payload, and bytes that a header displaces. */

@@ -86,6 +86,8 @@ export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   rcvEdge = 0;
   rcvShift = 0;
   rcvLimit = INITIAL_WINDOW;
+  /** When bytes of it last came in: see UploadCrowd. */
+  sentInPeriod = 0;
   /** The offered window doubles when this many bytes were received. */
   rcvGrowAt = 0;
   readonly assembler: Assembler;

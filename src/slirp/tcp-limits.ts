@@ -20,6 +20,13 @@ export const EVICTION_IDLE_MS = 60_000;
 export const MAX_WINDOW = 4 * 1024 * 1024;
 /** Where the window offered to a guest begins; it doubles while it is filled. */
 export const INITIAL_WINDOW = 65_536;
+/**
+ * What is offered to all flows that guests send on at once, together, and to each at least: the queue in front of us may be
+ * a tap's, of 500 frames. Counted in periods of so long.
+ */
+export const CROWD_BYTES = 8 * 1024 * 1024;
+export const CROWD_MIN_WINDOW = 16 * 1024;
+export const CROWD_PERIOD_MS = 50;
 /** 65535 << 7 covers MAX_WINDOW. */
 export const WINDOW_SHIFT = 7;
 /** SACK and window games with tiny segments cost more than they carry (CVE-2019-11477 and its like). */

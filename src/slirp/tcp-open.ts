@@ -42,17 +42,15 @@ import {
   EVICTION_DEPTH,
   EVICTION_IDLE_MS,
   INITIAL_RTO_MS,
-  INITIAL_WINDOW,
   KEEPALIVE_IDLE_MS,
   MIN_MSS,
   QUOTE_BYTES,
   WINDOW_SHIFT,
 } from './tcp-limits.ts';
-import { segmentSize, sendReset } from './tcp-segment.ts';
+import { MAX_WINDOW_FIELD, segmentSize, sendReset } from './tcp-segment.ts';
 import { armTimer } from './tcp-timer.ts';
 import { onTimer, sendHandshake } from './tcp-timers.ts';
 
-const SYN_WINDOW = 65535;
 /** Flows that one connection may cost for the sake of its descriptor. */
 const MAX_GIVEN_UP = 4;
 /** A quoted SYN keeps the longest IP header and the whole of TCP's. */
@@ -103,8 +101,8 @@ export function takeSyn(flow: TcpFlow, packet: IpPacket, options: TcpOptions): v
   if (!flow.forwarded) flow.quote = quoteOf(packet);
   flow.irs = tcpSeq(bytes, transportOffset);
   flow.rcvNxt = seqAdd(flow.irs, 1);
-  flow.rcvEdge = seqAdd(flow.rcvNxt, SYN_WINDOW);
-  flow.rcvGrowAt = seqAdd(flow.rcvNxt, INITIAL_WINDOW);
+  flow.rcvEdge = seqAdd(flow.rcvNxt, MAX_WINDOW_FIELD);
+  flow.rcvGrowAt = seqAdd(flow.rcvNxt, flow.rcvLimit);
   const scaled = options.windowShift >= 0;
   flow.rcvShift = scaled ? WINDOW_SHIFT : 0;
   flow.sndShift = scaled ? options.windowShift : 0;

@@ -4,7 +4,6 @@ import { seqAdd, seqGe } from '../wire/index.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { hostFailed, refreshState } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
-import { MAX_WINDOW } from './tcp-limits.ts';
 import { sinkOf } from './tcp-urgent.ts';
 
 /** Writes what is in order now. Returns false when that ended the flow. */
@@ -25,9 +24,12 @@ export function drainAssembler(core: TcpCore, flow: TcpFlow): boolean {
 export function received(core: TcpCore, flow: TcpFlow, count: number): void {
   flow.rcvNxt = seqAdd(flow.rcvNxt, count);
   core.counters.bytesToHost += count;
+  core.uploads.sent(flow, flow.heardAt);
+  const most = core.uploads.window(flow);
+  if (flow.rcvLimit > most) flow.rcvLimit = most;
   if (seqGe(flow.rcvNxt, flow.rcvGrowAt)) {
     // A window's worth took at least one round trip.
-    if (flow.rcvLimit < MAX_WINDOW) flow.rcvLimit *= 2;
+    flow.rcvLimit = Math.min(2 * flow.rcvLimit, most);
     flow.rcvGrowAt = seqAdd(flow.rcvNxt, flow.rcvLimit);
   }
 }

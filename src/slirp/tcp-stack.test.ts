@@ -388,6 +388,31 @@ describe('TcpStack', () => {
     expect(world.stack.statistics()['tcp.duplicate']).toBe(0);
   });
 
+  it('offers less to each of many that send at once, and more again to the one that is left', async () => {
+    const world = createWorld();
+    Object.assign(world.link.fromGuest, { latencyMs: 5 });
+    const servers = await serve(world, 80, 8_000_000);
+    const guests = [...Array(200).keys()].map(
+      (n) => new GuestTcp(world.link, { remote: HOST_ALIAS, remotePort: 80, guestPort: 5000 + n }),
+    );
+    world.link.onSegment = (segment) => guests[segment.destinationPort - 5000]?.onSegment(segment);
+    for (const guest of guests) guest.connect();
+    world.test.advance(50);
+    for (const stream of world.test.network.streams) stream.capacity = 8_000_000;
+    for (const guest of guests.slice(1)) guest.write(new Uint8Array(400_000));
+    guests[0]?.write(new Uint8Array(8_000_000));
+    world.test.advance(60);
+    // The round trips before it was known how many they are.
+    for (const guest of guests) guest.segments.length = 0;
+    world.test.advance(30);
+    const widest = guests.map((guest) => Math.max(0, ...guest.segments.map((segment) => segment.window << 7)));
+    expect(Math.max(...widest)).toBeLessThan(65_536);
+    world.test.advance(2000);
+    for (const server of servers.slice(1)) expect(server.received).toBe(400_000);
+    expect(servers[0]?.received).toBe(8_000_000);
+    expect(Math.max(...(guests[0]?.segments ?? []).map((segment) => segment.window << 7))).toBeGreaterThan(1_000_000);
+  });
+
   it('parks only the flows of the guest whose way is not clear', async () => {
     const world = createWorld();
     const servers = await serve(world);
