@@ -23,7 +23,8 @@ const LISTENING = 'unix:/run/q,server=on,wait=off';
 const unix = (path: string) => ({ type: 'unix', path });
 
 it.each<[string, object, number]>([
-  ['user', { type: 'user', id: 'a' }, LOW_PORTS],
+  ['hubport', { type: 'hubport', id: 'a', hubid: 0 }, LOW_PORTS],
+  ['user', { type: 'user', id: 'a' }, LOW_PORTS | RAW],
   ['tap', { type: 'tap', id: 'a', script: 'no', downscript: 'no' }, LOW_PORTS | INTERFACES],
   ['tap on a descriptor', { type: 'tap', id: 'a', fd: '3' }, LOW_PORTS | INTERFACES],
   ['l2tpv3', { type: 'l2tpv3', id: 'a' }, LOW_PORTS | RAW],

@@ -42,7 +42,7 @@ export interface Needs {
  * The set of capabilities that a yard with these needs keeps, as a number; undefined: everything stays as it is.
  *
  * Always: ports below 1024. With a monitor, whatever of the network may be asked for there later: interfaces and raw
- * sockets. Without one: interfaces for `tap` and `bridge`, raw sockets for `l2tpv3`. To change owners: where a group is
+ * sockets. Without one: interfaces for `tap` and `bridge`, raw sockets for `l2tpv3` and for `user` (ICMP errors of its forwards). To change owners: where a group is
  * named, and `vde`. To use the files of others: where a path leads through a folder of somebody else.
  */
 export function keptCapabilities(needs: Needs, files: FileOwners = fileOwners): number | undefined {
@@ -52,7 +52,7 @@ export function keptCapabilities(needs: Needs, files: FileOwners = fileOwners): 
   let kept = NET_BIND_SERVICE;
   if (monitors.length > 0) kept |= NET_ADMIN | NET_RAW;
   if (types.includes('tap') || types.includes('bridge')) kept |= NET_ADMIN;
-  if (types.includes('l2tpv3')) kept |= NET_RAW;
+  if (types.includes('l2tpv3') || types.includes('user')) kept |= NET_RAW;
   if (types.includes('vde') || netdevs.some((netdev) => 'group' in netdev)) kept |= CHOWN;
   const paths = [...needs.paths, ...netdevs.flatMap(pathsIn), ...monitors.flatMap(monitorPath)];
   const awaited = [...netdevs.filter(connects).flatMap(pathsIn), ...monitors.filter(isClient).flatMap(monitorPath)];

@@ -1,6 +1,6 @@
 /** Where a named yard keeps what outlives it, its leases: `$XDG_STATE_HOME/netyard/NAME/`, made when there is something. */
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { homeDirectory } from '../node/index.ts';
 import type { Plan } from './plan.ts';
 import type { ScannedOption } from './scan-options.ts';
 
@@ -20,6 +20,7 @@ export function stateDirectory(
 function stateRoot(env: NodeJS.ProcessEnv): string | undefined {
   const xdg = env['XDG_STATE_HOME'];
   if (xdg !== undefined && isAbsolute(xdg)) return xdg;
-  const home = env['HOME'] ?? homedir();
+  // '' for an id without an entry in passwd.
+  const home = env['HOME'] ?? homeDirectory();
   return isAbsolute(home) ? join(home, '.local', 'state') : undefined;
 }

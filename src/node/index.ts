@@ -1,6 +1,7 @@
 /** The Host on Node. */
 export { errnoText, hostError, toHostError } from './errno.ts';
 export { createNodeHost, NodeHost, type NodeHostOptions } from './host.ts';
+export { homeDirectory } from './identity.ts';
 export { removeStale } from './listener.ts';
 export { builtAddon, cachedAddon, loadNative, packageRoot } from './native/load.ts';
 export { setPathMode } from './path-access.ts';

@@ -26,6 +26,30 @@ function rights(pid: number): string[] {
 }
 
 describe.runIf(process.getuid?.() === 0)('as root', () => {
+  test('a user without an entry in passwd, and without a home, has a yard', async () => {
+    const env: NodeJS.ProcessEnv = { ...process.env };
+    for (const name of ['HOME', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'XDG_CACHE_HOME']) delete env[name];
+    const words = [
+      '--reuid',
+      '54321',
+      '--regid',
+      '54321',
+      '--clear-groups',
+      process.execPath,
+      PROGRAM,
+      '-name',
+      'nobody',
+    ];
+    const yard = spawn('setpriv', words, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    yard.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    await vi.waitUntil(() => text.includes('stop:'), { timeout: 10_000 });
+    yard.kill();
+    expect(await once(yard, 'exit')).toEqual([0, null]);
+  });
+
   test('a yard with a monitor keeps the rights over the network, in every thread, and adds taps with scripts', async () => {
     const yard = await startDaemon({ name: 'rights', runtime, prefix: ['unshare', '-n'] });
     expect(rights(yard.pid)).toEqual([
