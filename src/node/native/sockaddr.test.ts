@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HostError, type SocketAddress } from '../../net/index.ts';
 import { SockaddrTable } from './address-table.ts';
-import { InterfaceNames } from './interface-names.ts';
+import { InterfaceNames, interfaceNumber, parseInterfaces } from './interface-names.ts';
 import { encodeAddress, encodeFamily, familyAt, host32, putHost32, SOCKADDR_BYTES } from './sockaddr.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -70,6 +70,19 @@ describe.skipIf(new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1)('socket addre
     const unknown = encoded(address);
     putHost32(unknown, 24, 0x7ffffff0);
     expect(table.decode(unknown, 0, 28)).toMatchObject({ host: 'fe80::1%2147483632' });
+  });
+
+  it('takes the numbers of interfaces from the network namespace it is in', () => {
+    const table = [
+      'fe8000000000000000fc00fffe000001 12 40 20 80     eth0',
+      '00000000000000000000000000000001 01 80 10 80       lo',
+      '',
+    ];
+    expect(parseInterfaces(table.join('\n'))).toEqual([
+      { index: 18, name: 'eth0' },
+      { index: 1, name: 'lo' },
+    ]);
+    expect([interfaceNumber('lo'), interfaceNumber('no-such')]).toEqual([1, undefined]);
   });
 
   it('answers nothing for an address that is none', () => {

@@ -2,10 +2,10 @@
  * Addresses as the kernel has them (struct sockaddr_in, _in6, _un, _vm; host byte order for the family and sockaddr_vm,
  * network order for ports and IP addresses).
  */
-import { readFileSync } from 'node:fs';
 import { HostError, type SocketAddress } from '../../net/index.ts';
 import { parseIpv4Text, parseIpv6Text } from '../../wire/index.ts';
 import { hostError } from '../errno.ts';
+import { interfaceNumber } from './interface-names.ts';
 import { AF_INET, AF_INET6, AF_UNIX, AF_VSOCK } from './linux.ts';
 
 /** struct sockaddr_storage: room for any address. */
@@ -101,11 +101,9 @@ export const scopeAt = (bytes: Uint8Array, at: number): number => host32(bytes, 
 export function interfaceIndex(name: string): number {
   if (/^\d{1,9}$/.test(name)) return Number(name);
   if (!/^[^/\s]{1,15}$/.test(name) || name.startsWith('.')) throw hostError('ENODEV');
-  try {
-    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'latin1'));
-  } catch (error) {
-    throw hostError('ENODEV', error);
-  }
+  const index = interfaceNumber(name);
+  if (index === undefined) throw hostError('ENODEV');
+  return index;
 }
 
 /** Only the family: what takes a connection back, and what a unix socket is bound to for a name of the kernel's choice. */
