@@ -105,7 +105,7 @@ export class Ipv4Input {
     }
     const fragment = ipv4FlagsAndOffset(bytes, ip) & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK);
     if (fragment !== 0) return this.#reassemble(packet, fragment);
-    this.#reassembler.cancel(packet.source, ipv4Id(bytes, ip), packet.destination, packet.protocol);
+    this.#reassembler.cancel(packet.source, ipv4Id(bytes, ip), packet.destination, packet.protocol, packet.ingress);
     return packet;
   }
 

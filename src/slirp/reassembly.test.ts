@@ -126,6 +126,28 @@ describe('reassembly', () => {
     expect([reassembler.size, reassembler.bytes]).toEqual([0, 0]);
   });
 
+  it('what still gets fragments stays, what has had none for longest goes', () => {
+    const { add, drops, reassembler } = setUp();
+    const more = (offset: number) => ({ offset, length: 8, more: true, fill: 1 });
+    const share = (MAX_DATAGRAMS * 3) / 4;
+    for (let id = 0; id < share; id++) add(id, more(0));
+    add(0, more(8));
+    for (let id = share; id < share + 5; id++) add(id, more(0));
+    expect(drops).toEqual(new Array(5).fill('fragment-evicted'));
+    expect(add(0, { offset: 16, length: 8, more: false, fill: 1 })?.end).toBe(24);
+    expect(add(1, { offset: 8, length: 8, more: false, fill: 1 })).toBeUndefined();
+    reassembler.close();
+  });
+
+  it('nobody at another port adds to a datagram, or ends it', () => {
+    const { add, reassembler } = setUp();
+    add(1, { offset: 0, length: 8, more: true, fill: 1 }, A, 1);
+    expect(add(1, { offset: 8, length: 8, more: false, fill: 2 }, A, 2)).toBeUndefined();
+    reassembler.cancel(A, 1, B, 17, 2);
+    expect(add(1, { offset: 8, length: 8, more: false, fill: 1 }, A, 1)?.end).toBe(16);
+    reassembler.close();
+  });
+
   it('a port that is gone leaves its room to others', () => {
     const { add, reassembler } = setUp();
     const second = { offset: 8, length: 8, more: false, fill: 1 };
@@ -148,9 +170,9 @@ describe('reassembly', () => {
   it('a whole packet of the same key voids what is under construction', () => {
     const { drops, add, reassembler } = setUp();
     add(5, { offset: 0, length: 8, more: true, fill: 1 });
-    reassembler.cancel(A, 6, B, 17);
+    reassembler.cancel(A, 6, B, 17, 1);
     expect(reassembler.size).toBe(1);
-    reassembler.cancel(A, 5, B, 17);
+    reassembler.cancel(A, 5, B, 17, 1);
     expect([reassembler.size, drops]).toEqual([0, ['fragment-replaced']]);
   });
 });

@@ -8,7 +8,7 @@
  * multiple of 8 before the end) ends the whole datagram.
  *
  * Limits: MAX_DATAGRAMS under construction, MAX_RANGES in each, MAX_BYTES in all; each ingress has its share of
- * both, and beyond it loses its own oldest. TIMEOUT_MS.
+ * both, and beyond it loses its own that has had no fragment for longest. TIMEOUT_MS.
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
 import { type FlowNode, FlowTable } from './flow-table.ts';
@@ -26,7 +26,7 @@ const FIRST_SIZE = 4096;
 
 export class Datagram implements FlowNode<Datagram> {
   readonly guest: IpAddress;
-  /** The identification. */
+  /** The identification, and the port it came in by: nobody at another one adds to it. */
   readonly guestPort: number;
   readonly remote: IpAddress;
   /** The protocol. */
@@ -48,14 +48,14 @@ export class Datagram implements FlowNode<Datagram> {
 
   constructor(
     source: IpAddress,
-    id: number,
+    key: number,
     destination: IpAddress,
     protocol: number,
     ingress: number,
     expiresAt: number,
   ) {
     this.guest = Uint32Array.from(source);
-    this.guestPort = id;
+    this.guestPort = key;
     this.remote = Uint32Array.from(destination);
     this.remotePort = protocol;
     this.ingress = ingress;
@@ -110,12 +110,13 @@ export class Reassembler {
     more: boolean,
   ): Datagram | undefined {
     const end = offset + length;
-    let datagram = this.#table.find(source, id, destination, protocol);
+    let datagram = this.#table.find(source, keyOf(id, ingress), destination, protocol);
     if (end > MAX_END || length === 0 || (more && (length & 7) !== 0)) {
       this.#fail(datagram, 'fragment-length');
       return undefined;
     }
     if (datagram === undefined) datagram = this.#open(source, id, destination, protocol, ingress);
+    this.#table.touch(datagram);
     if (!this.#setEnd(datagram, end, more) || !this.#reserve(datagram, end)) return undefined;
     if (offset === 0 && datagram.headerLength === 0) {
       datagram.headerLength = headerLength;
@@ -131,9 +132,9 @@ export class Reassembler {
   }
 
   /** A whole packet with the same key arrived: what is under construction is void. */
-  cancel(source: IpAddress, id: number, destination: IpAddress, protocol: number): void {
+  cancel(source: IpAddress, id: number, destination: IpAddress, protocol: number, ingress: number): void {
     if (this.#table.size === 0) return;
-    const datagram = this.#table.find(source, id, destination, protocol);
+    const datagram = this.#table.find(source, keyOf(id, ingress), destination, protocol);
     if (datagram !== undefined) this.#fail(datagram, 'fragment-replaced');
   }
 
@@ -158,7 +159,7 @@ export class Reassembler {
       this.#fail(l, 'fragment-evicted');
     }
     const expiresAt = this.#clock.now() + TIMEOUT_MS;
-    const datagram = new Datagram(source, id, destination, protocol, ingress, expiresAt);
+    const datagram = new Datagram(source, keyOf(id, ingress), destination, protocol, ingress, expiresAt);
     this.#table.add(datagram);
     this.#memory.take(ingress, datagram.bytes.length);
     if (this.#timer.deadlineMs === undefined) this.#timer.set(expiresAt);
@@ -217,6 +218,8 @@ export class Reassembler {
     if (this.#table.size > 0) this.#timer.set(next);
   }
 }
+
+const keyOf = (id: number, ingress: number): number => ingress * 0x1_0000 + id;
 
 /** Copies what is not covered yet and merges the range in. false = too many ranges. */
 function fill(d: Datagram, bytes: Uint8Array, from: number, start: number, end: number): boolean {
