@@ -84,6 +84,8 @@ export class EchoRelay {
     const { bytes, transportOffset: at, transportLength: length } = packet;
     const flow = this.#flowOf(packet.source, icmpEchoId(bytes, at), packet.ingress, now);
     flow.usedAt = now;
+    // Its guest is back, by another port.
+    if (flow.ingress === ORPHANS) this.#flows.move(flow, packet.ingress);
     this.#flows.touch(flow);
     const request = flow.remember(packet, icmpEchoSequence(bytes, at));
     if (flow.socket !== undefined) this.#send(flow, flow.socket, request, bytes, at, length);

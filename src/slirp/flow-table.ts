@@ -73,6 +73,11 @@ export class FlowTable<T extends FlowNode<T>> {
     return this.oldestOf(ORPHANS) ?? this.oldestOf(ingress) ?? this.oldestOf(this.#shares.largest());
   }
 
+  /** Whose entries are to go when some must: what belongs to nobody, else who has most. */
+  crowder(): number {
+    return this.oldestOf(ORPHANS) === undefined ? this.#shares.largest() : ORPHANS;
+  }
+
   /** The guest of an entry comes in by another port now. */
   move(entry: T, ingress: number): void {
     if (entry.ingress === ingress) return;

@@ -40,13 +40,14 @@ export class UdpFlow implements FlowNode<UdpFlow> {
     socket: UdpHostSocket,
     peer: InetAddress,
     path: GuestPath,
+    ingress: number,
     now: number,
   ) {
     this.guest = Uint32Array.from(guest);
     this.guestPort = guestPort;
     this.remote = Uint32Array.from(remote);
     this.remotePort = remotePort;
-    this.ingress = socket.ingress;
+    this.ingress = ingress;
     this.socket = socket;
     this.peer = peer;
     this.path = path;
@@ -60,6 +61,8 @@ export interface WaitingDatagram {
   readonly bytes: Uint8Array;
   readonly ttl: number;
   readonly tos: number;
+  /** Whose share its bytes use. */
+  readonly ingress: number;
 }
 
 /**

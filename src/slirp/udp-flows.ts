@@ -1,7 +1,8 @@
 /**
  * The flows of the UDP NAT with the host sockets that they share: how they come about, give way and end.
  *
- * Limits: MAX_FLOWS, of which each ingress has its share (its own longest unused goes); a host that is out of sockets makes a part of them give way. Timers:
+ * Limits: MAX_FLOWS, of which each ingress has its share (its own longest unused goes); so it is with the sockets of a host
+ * that is out of them, for CROWDED_MS. Timers:
  * IDLE_MS since the last datagram, DNS_IDLE_MS after an answer from port 53; one sweep every SWEEP_MS while there are
  * flows.
  */
@@ -12,6 +13,7 @@ import { addressText, isIpv4 } from './address.ts';
 import { COST_DATAGRAM_SOCKET_MS } from './costs.ts';
 import { FlowTable } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
+import { SHARE_OF_FREE } from './shares.ts';
 import { UdpFlow, UdpHostSocket } from './udp-flow.ts';
 import type { UdpLayer } from './udp-layer.ts';
 
@@ -21,6 +23,8 @@ export const DNS_IDLE_MS = 10_000;
 const SWEEP_MS = 5000;
 /** When the host is out of sockets, this part of the flows gives way, the longest unused first. */
 const SHED_PART = 8;
+const SHED_PAUSE_MS = 10;
+export const CROWDED_MS = 60_000;
 /** Under which a guest sees a sender whose own port somebody else of the same looks has. */
 const FIRST_EPHEMERAL = 49_152;
 const EPHEMERAL_PORTS = 16_384;
@@ -42,6 +46,10 @@ export class UdpFlows {
   readonly #sockets: FlowTable<UdpHostSocket>;
   readonly #timer: Timer;
   #closed = false;
+  /** Sockets that the host had for us when it had no more, and how long that counts. */
+  #room = MAX_FLOWS;
+  #crowdedUntil = Number.NEGATIVE_INFINITY;
+  #shedAt = Number.NEGATIVE_INFINITY;
   #created = 0;
   #evicted = 0;
 
@@ -77,12 +85,14 @@ export class UdpFlows {
     if (this.#closed) return undefined;
     let owner = this.#sockets.find(guest, guestPort, NOWHERE, 0);
     if (owner === undefined) {
+      this.#makeSocketRoom(ingress);
       owner = new UdpHostSocket(guest, guestPort, ingress, false);
       this.#sockets.add(owner);
       this.#layer.charge(ingress, COST_DATAGRAM_SOCKET_MS);
       this.#hooks.open(owner, isIpv4(guest) ? 'ipv4' : 'ipv6');
     }
-    return this.#add(guest, guestPort, remote, remotePort, owner, peer, this.#layer.replySource(remote));
+    const seen = this.#layer.replySource(remote);
+    return this.#add(guest, guestPort, remote, remotePort, owner, peer, seen, ingress);
   }
 
   /** For a datagram of a sender that the guest has not written to. */
@@ -98,7 +108,8 @@ export class UdpFlows {
       if (taken.socket === owner) port = this.#freePort(owner, remote);
       if (taken.socket !== owner || port === 0) this.#remove(taken);
     }
-    return this.#add(owner.guest, owner.guestPort, remote, port === 0 ? from.port : port, owner, from, remote);
+    if (port === 0) port = from.port;
+    return this.#add(owner.guest, owner.guestPort, remote, port, owner, from, remote, owner.ingress);
   }
 
   /** 0 = none was found. */
@@ -119,17 +130,33 @@ export class UdpFlows {
     });
   }
 
-  /** The host has no more sockets for us: a scan by one guest must not hold them all until its flows are idle. */
+  /**
+   * The host has no more sockets for us. Who has most of them loses a part, and for a while what we have now is all that the
+   * ports may share: a scan by one guest must not hold them all until its flows are idle.
+   */
   makeRoom(): void {
-    let excess = Math.ceil(this.table.size / SHED_PART);
-    this.table.forEach((flow) => {
-      if (excess <= 0 || flow.socket.permanent) return;
+    const now = this.#layer.host.clock.now();
+    this.#room = Math.max(1, this.#sockets.size);
+    this.#crowdedUntil = now + CROWDED_MS;
+    // Openings that were under way fail one after the other.
+    if (now < this.#shedAt + SHED_PAUSE_MS) return;
+    this.#shedAt = now;
+    const ingress = this.#sockets.crowder();
+    let excess = Math.ceil(this.table.sizeOf(ingress) / SHED_PART);
+    for (let flow = this.table.oldestOf(ingress); flow !== undefined && excess > 0; ) {
+      const { newer } = flow;
       // One that is still opening holds nothing yet, and to shed it frees nothing.
-      if (flow.socket.socket === undefined) return;
-      excess--;
-      this.#evicted++;
-      this.#remove(flow);
-    });
+      if (!flow.socket.permanent && flow.socket.socket !== undefined) {
+        excess--;
+        this.#evict(flow);
+      }
+      flow = newer;
+    }
+  }
+
+  ingressGone(ingress: number): void {
+    this.table.orphan(ingress);
+    this.#sockets.orphan(ingress);
   }
 
   /** For people, the most recently used first. */
@@ -167,22 +194,36 @@ export class UdpFlows {
     owner: UdpHostSocket,
     peer: InetAddress,
     seen: IpAddress,
+    ingress: number,
   ): UdpFlow {
     // The newcomer's socket counts as used already, or evicting its last flow would close it.
     owner.flows++;
-    for (let l = this.table.loser(owner.ingress); l !== undefined; l = this.table.loser(owner.ingress)) {
-      this.#evicted++;
-      this.#remove(l);
-    }
+    for (let l = this.table.loser(ingress); l !== undefined; l = this.table.loser(ingress)) this.#evict(l);
     owner.flows--;
     const now = this.#layer.host.clock.now();
     const path = this.#layer.openPath(owner.guest, seen);
-    const flow = new UdpFlow(guest, guestPort, remote, remotePort, owner, peer, path, now);
+    const flow = new UdpFlow(guest, guestPort, remote, remotePort, owner, peer, path, ingress, now);
     this.table.add(flow);
     owner.adopt(flow);
     this.#created++;
     if (this.#timer.deadlineMs === undefined) this.#timer.set(now + SWEEP_MS);
     return flow;
+  }
+
+  /** While the host is short of sockets, a port has its share of those that there are. */
+  #makeSocketRoom(ingress: number): void {
+    if (this.#layer.host.clock.now() >= this.#crowdedUntil) return;
+    for (;;) {
+      const free = this.#room - this.#sockets.size;
+      const oldest = this.table.oldestOf(ingress);
+      if (this.#sockets.sizeOf(ingress) < SHARE_OF_FREE * free || oldest === undefined) return;
+      this.#evict(oldest);
+    }
+  }
+
+  #evict(flow: UdpFlow): void {
+    this.#evicted++;
+    this.#remove(flow);
   }
 
   #remove(flow: UdpFlow): void {

@@ -1,11 +1,12 @@
 /**
  * The host side of the UDP NAT: opening, sending on and closing the sockets of guest endpoints.
  *
- * A socket opens asynchronously; up to MAX_WAITING datagrams of an endpoint (MAX_WAITING_BYTES of all) wait meanwhile.
+ * A socket opens asynchronously; up to MAX_WAITING datagrams of an endpoint (MAX_WAITING_BYTES of all, of which each ingress has its share) wait meanwhile.
  * It is never connected: a connected one takes datagrams of one peer only, and keeps the address and the route that the
  * host had at that time.
  */
 import type { DatagramEvent, DatagramSocket, Host } from '../net/host.ts';
+import { Shares } from './shares.ts';
 import type { UdpFlow, UdpHostSocket } from './udp-flow.ts';
 import { UdpSender } from './udp-sender.ts';
 
@@ -24,7 +25,7 @@ export class UdpHostSide {
   readonly #hooks: UdpHostSideHooks;
   readonly #sender: UdpSender;
   readonly #pending = new Set<Promise<void>>();
-  #waitingBytes = 0;
+  readonly #waitingBytes = new Shares(MAX_WAITING_BYTES);
 
   constructor(host: Host, hooks: UdpHostSideHooks) {
     this.#host = host;
@@ -58,12 +59,13 @@ export class UdpHostSide {
     const owner = flow.socket;
     const { socket } = owner;
     if (socket === undefined) {
-      if (owner.waiting.length >= MAX_WAITING || this.#waitingBytes + length > MAX_WAITING_BYTES) {
+      const { ingress } = flow;
+      if (owner.waiting.length >= MAX_WAITING || !this.#waitingBytes.allows(ingress, length)) {
         this.#hooks.drop('udp-opening');
         return;
       }
-      owner.waiting.push({ flow, bytes: bytes.slice(offset, offset + length), ttl, tos });
-      this.#waitingBytes += length;
+      owner.waiting.push({ flow, bytes: bytes.slice(offset, offset + length), ttl, tos, ingress });
+      this.#waitingBytes.take(ingress, length);
       return;
     }
     owner.last = flow;
@@ -92,7 +94,7 @@ export class UdpHostSide {
 
   #takeWaiting(owner: UdpHostSocket): UdpHostSocket['waiting'] {
     const waiting = owner.waiting.splice(0);
-    for (const { bytes } of waiting) this.#waitingBytes -= bytes.length;
+    for (const { ingress, bytes } of waiting) this.#waitingBytes.give(ingress, bytes.length);
     return waiting;
   }
 

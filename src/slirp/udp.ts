@@ -14,7 +14,7 @@ import type { Flow } from '../net/client.ts';
 import { type DatagramEvent, type DatagramSocket, HostError, type InetAddress, isInet } from '../net/host.ts';
 import { UDP_HEADER_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from '../wire/index.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
-import { STRANGERS } from './shares.ts';
+import { ORPHANS, STRANGERS } from './shares.ts';
 import { UdpErrors } from './udp-errors.ts';
 import { UdpHostSocket } from './udp-flow.ts';
 import { UdpFlows } from './udp-flows.ts';
@@ -86,6 +86,8 @@ export class UdpStack {
     }
     flow.usedAt = this.#layer.host.clock.now();
     flow.tos = packet.tos;
+    // Its guest is back, by another port.
+    if (flow.ingress === ORPHANS) this.#flows.table.move(flow, packet.ingress);
     this.#flows.table.touch(flow);
     flow.quote.remember(packet);
     const length = Math.max(0, Math.min(udpLength(bytes, at), packet.transportLength) - UDP_HEADER_LENGTH);
@@ -130,7 +132,7 @@ export class UdpStack {
   }
 
   ingressGone(ingress: number): void {
-    this.#flows.table.orphan(ingress);
+    this.#flows.ingressGone(ingress);
     this.#refusals.ingressGone(ingress);
   }
 

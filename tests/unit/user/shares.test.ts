@@ -1,7 +1,7 @@
 /** What one port takes of the user network the others still have, whatever addresses it invents. */
 import { describe, expect, it } from 'vitest';
 import * as w from '../../../src/wire/index.ts';
-import { GUEST, HOST, icmpOf, udpFrame } from './world.ts';
+import { GUEST, HOST, icmpOf, ipv4Frame, udpFrame, udpOf, type World } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
 const QUIET = 1;
@@ -35,5 +35,109 @@ describe('ICMP errors', () => {
     );
     expect(told.filter((destination) => destination === GUEST)).toHaveLength(1);
     expect(on.client.usernet?.statistics()['drop.icmp-error-rate']).toBeGreaterThan(300);
+  });
+});
+
+const statistics = (on: World): Record<string, number> => on.client.usernet?.statistics() ?? {};
+const NEIGHBOUR = 0xc6336402;
+
+describe('UDP flows', () => {
+  it.each([
+    ['from invented addresses', (i: number) => ({ source: invented(i), destination: NEIGHBOUR })],
+    ["from the other guest's own address and port", () => ({ destination: NEIGHBOUR })],
+  ])('a flood %s takes none of another port', { timeout: 60_000 }, async (_what, from) => {
+    const on = await open();
+    on.give(udpFrame(5000, 9000, 'first'), QUIET);
+    await on.test.elapse(10);
+    on.take();
+    for (let i = 0; i < 10_000; i++) {
+      on.give(udpFrame(i % 3 === 0 ? 5000 : 6000 + (i % 7), 10_000 + (i >> 2), 'x', from(i)), HOSTILE);
+      if (i % 1000 === 0) await on.test.elapse(1);
+    }
+    await on.test.elapse(1);
+    expect(statistics(on)['udp.flows']).toBeGreaterThan(2500);
+    expect(statistics(on)['udp.flows']).toBeLessThanOrEqual(6145);
+    const kept = on.client.usernet?.flows().filter(({ destinationPort }) => destinationPort === 9000);
+    expect(kept).toHaveLength(1);
+    on.take();
+    on.give(udpFrame(5000, 9000, 'second'), QUIET);
+    await on.test.elapse(10);
+    expect(on.take().map((frame) => udpOf(frame).text)).toEqual(['R:second']);
+  });
+
+  it('a host without sockets takes them from the port that has most, and gives it no more than its share', async () => {
+    const on = await open();
+    for (let i = 0; i < 4; i++) on.give(udpFrame(5000 + i, 9000, 'x'), QUIET);
+    for (let i = 0; i < 36; i++) on.give(udpFrame(6000, 9000, 'x', { source: GUEST + 1 + i }), HOSTILE);
+    await on.test.elapse(10);
+    expect(statistics(on)['udp.sockets']).toBe(40);
+    on.test.network.fail({ on: 'datagram', code: 'EMFILE', count: 1 });
+    on.give(udpFrame(5004, 9000, 'x'), QUIET);
+    await on.test.elapse(10);
+    const held = () => {
+      const flows = on.client.usernet?.flows() ?? [];
+      const quiet = flows.filter(({ sourceAddress }) => sourceAddress === '10.0.2.15').length;
+      return [quiet, flows.length - quiet];
+    };
+    expect(held()).toEqual([4, 31]);
+    for (let i = 0; i < 100; i++) on.give(udpFrame(7000, 9000, 'x', { source: GUEST + 1 + i }), HOSTILE);
+    await on.test.elapse(10);
+    expect(held()).toEqual([4, 27]);
+    for (let i = 0; i < 6; i++) on.give(udpFrame(5004 + i, 9000, 'x'), QUIET);
+    await on.test.elapse(10);
+    expect(held()).toEqual([10, 27]);
+    await on.test.elapse(60_000);
+    for (let i = 0; i < 100; i++) on.give(udpFrame(8000, 9000, 'x', { source: GUEST + 1 + i }), HOSTILE);
+    await on.test.elapse(10);
+    expect(held()).toEqual([10, 127]);
+  });
+
+  it('datagrams that wait for their sockets leave room for those of another port', async () => {
+    const on = await open();
+    const large = new Uint8Array(1400);
+    for (let i = 0; i < 1600; i++)
+      on.give(udpFrame(6000 + (i >> 4), 9000, large, { source: invented(i >> 4) }), HOSTILE);
+    const dropped = statistics(on)['drop.udp-opening'] ?? 0;
+    expect(dropped).toBeGreaterThan(1000);
+    on.give(udpFrame(5000, 9000, 'x'), QUIET);
+    expect(statistics(on)['drop.udp-opening']).toBe(dropped);
+    await on.test.elapse(10);
+    expect(on.take().filter((frame) => w.ipv4Destination(frame, 14) === GUEST)).toHaveLength(1);
+  });
+
+  it('what belonged to a port that is gone is its again when the guest writes by another one', {
+    timeout: 60_000,
+  }, async () => {
+    const on = await open();
+    on.give(udpFrame(5000, 9000, 'x'), QUIET);
+    on.give(udpFrame(5001, 9000, 'x'), QUIET);
+    await on.test.elapse(10);
+    on.client.ingressGone?.(QUIET);
+    on.give(udpFrame(5000, 9000, 'x'), 7);
+    for (let i = 0; i < 7000; i++) on.give(udpFrame(6000, 10_000 + i, 'x', { destination: NEIGHBOUR }), HOSTILE);
+    const kept = on.client.usernet?.flows().filter(({ destinationPort }) => destinationPort === 9000);
+    expect(kept?.map(({ sourcePort }) => sourcePort)).toEqual([5000]);
+  });
+});
+
+describe('echo flows', () => {
+  it('a flood of identifiers takes none of another port', async () => {
+    const on = await open();
+    on.test.network.local.icmp = true;
+    const ask = (id: number, sequence: number, source = GUEST): Uint8Array => {
+      const message = new Uint8Array(16);
+      w.emitIcmp(message, 0, w.ICMP_ECHO_REQUEST, 0, ((id << 16) | sequence) >>> 0, 8);
+      return ipv4Frame(w.PROTOCOL_ICMP, message, { source, destination: NEIGHBOUR });
+    };
+    on.give(ask(1, 1), QUIET);
+    await on.test.elapse(10);
+    for (let i = 0; i < 1000; i++) on.give(ask(i, 1, i % 2 === 0 ? GUEST + 1 : invented(i)), HOSTILE);
+    await on.test.elapse(10);
+    on.take();
+    expect(statistics(on)).toMatchObject({ 'icmp.flows': 193 });
+    on.give(ask(1, 2), QUIET);
+    await on.test.elapse(10);
+    expect(on.take().map((frame) => icmpOf(frame).type)).toEqual([w.ICMP_ECHO_REPLY]);
+    expect(statistics(on)['icmp.flowsEvicted']).toBe(1000 - 192);
   });
 });
