@@ -2,11 +2,13 @@
  * How many sockets one host may hold. Guests cause sockets by UDP and TCP flows, strangers by connecting to forwards:
  * both may reach the process's limit of descriptors, and then nobody could connect to a monitor any more. So what is
  * opened on the way out stops first, what is accepted next, and the rest is left for monitors and files. Of what is opened,
- * each port that guests come in by has its share, and so have strangers at forwards.
+ * each port that guests come in by has its share, and so have strangers at forwards. When memory is short nobody gets any but
+ * monitors.
  */
 import { readFileSync } from 'node:fs';
 import { type Log, Shares } from '../net/index.ts';
 import { nodeClock } from './clock.ts';
+import type { Heap } from './heap.ts';
 
 /** Node's own, the standard streams and a few files. */
 const OTHERS = 24;
@@ -24,9 +26,11 @@ export class DescriptorBudget {
   #sockets: number | undefined;
   /** Of the sockets that are open for guests. */
   #shares: Shares | undefined;
+  readonly #heap: Heap;
   #saidAt = Number.NEGATIVE_INFINITY;
 
-  constructor(log: Log, counters: { refusedOpenings: number }, readLimit: () => number = descriptorLimit) {
+  constructor(log: Log, counters: { refusedOpenings: number }, heap: Heap, readLimit: () => number = descriptorLimit) {
+    this.#heap = heap;
     this.#log = log;
     this.#counters = counters;
     this.#readLimit = readLimit;
@@ -39,7 +43,10 @@ export class DescriptorBudget {
    * @param share the port for whose guest it is, if it is for one
    */
   mayOpen(open: number, reserved = false, share?: number): boolean {
-    const may = (share === undefined || this.#allows(share)) && this.#isBelow(open, reserved ? 1 : OPENED_SHARE);
+    const may =
+      (reserved || !this.#heap.isShort()) &&
+      (share === undefined || this.#allows(share)) &&
+      this.#isBelow(open, reserved ? 1 : OPENED_SHARE);
     if (!may) this.#counters.refusedOpenings++;
     return may;
   }
@@ -55,7 +62,11 @@ export class DescriptorBudget {
    * @param share whose it will be, if it is for a guest
    */
   mayAccept(open: number, reserved: boolean, share?: number): boolean {
-    return (share === undefined || this.#allows(share)) && this.#isBelow(open, reserved ? 1 : ACCEPTED_SHARE);
+    return (
+      (reserved || !this.#heap.isShort()) &&
+      (share === undefined || this.#allows(share)) &&
+      this.#isBelow(open, reserved ? 1 : ACCEPTED_SHARE)
+    );
   }
 
   /** A socket is being opened. */

@@ -18,6 +18,7 @@ import { nodeClock } from './clock.ts';
 import { DescriptorBudget } from './descriptors.ts';
 import { needsNative } from './errno.ts';
 import { NodeFiles } from './files.ts';
+import { Heap, type HeapUse } from './heap.ts';
 import { nodeIdentity } from './identity.ts';
 import { NativeKernel } from './kernel/index.ts';
 import { NodeBatchLoop } from './loop.ts';
@@ -57,6 +58,8 @@ export interface NodeHostOptions {
   readonly native?: boolean;
   /** The process's limit of descriptors; what the kernel says unless set. */
   readonly descriptorLimit?: () => number;
+  /** V8's heap; what it says unless set. */
+  readonly heapUse?: () => HeapUse;
 }
 
 const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -106,7 +109,7 @@ export class NodeHost implements Host {
     this.loop = this.#loop;
     this.resolver = new NodeResolver(options.resolvConf);
     this.files = new NodeFiles(options.filesRoot);
-    const descriptors = new DescriptorBudget(log, counters, options.descriptorLimit);
+    const descriptors = new DescriptorBudget(log, counters, new Heap(log, options.heapUse), options.descriptorLimit);
     const readBuffer = new Uint8Array(READ_VIEWS[READ_VIEWS.length - 1] as number);
     this.#context = {
       loop: this.#loop,

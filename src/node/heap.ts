@@ -1,0 +1,55 @@
+/**
+ * How much of V8's heap is in use. When it is used up V8 ends the process, with every guest's connections: so what makes it
+ * grow, a socket each, is refused before.
+ */
+import { getHeapStatistics } from 'node:v8';
+import type { Log } from '../net/index.ts';
+import { nodeClock } from './clock.ts';
+
+/** Of the heap's limit (node --max-old-space-size): the rest is for what is open, and for garbage. */
+const SHORT_SHARE = 0.85;
+/** Asking takes some microseconds. */
+const ASK_MS = 20;
+/** It is said again after this long, while it lasts. */
+const SAID_MS = 60_000;
+
+export interface HeapUse {
+  /** Bytes. */
+  readonly used: number;
+  readonly limit: number;
+}
+
+export class Heap {
+  readonly #log: Log;
+  readonly #read: () => HeapUse;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #saidAt = Number.NEGATIVE_INFINITY;
+  #isShort = false;
+
+  constructor(log: Log, read: () => HeapUse = heapUse) {
+    this.#log = log;
+    this.#read = read;
+  }
+
+  /** Whether nothing may be begun that stays. */
+  isShort(): boolean {
+    const now = nodeClock.now();
+    if (now - this.#askedAt < ASK_MS) return this.#isShort;
+    this.#askedAt = now;
+    const { used, limit } = this.#read();
+    this.#isShort = used > limit * SHORT_SHARE;
+    if (this.#isShort && now - this.#saidAt >= SAID_MS) {
+      this.#saidAt = now;
+      this.#log.warn(
+        'little memory is left: new connections are refused until others end; node --max-old-space-size raises the limit',
+        { usedMiB: Math.round(used / 2 ** 20), limitMiB: Math.round(limit / 2 ** 20) },
+      );
+    }
+    return this.#isShort;
+  }
+}
+
+function heapUse(): HeapUse {
+  const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+  return { used, limit };
+}
