@@ -19,6 +19,7 @@ import { MAX_CONNECTING, MAX_FLOWS } from './tcp-limits.ts';
 import { Rounds } from './tcp-rounds.ts';
 import { Starving } from './tcp-starving.ts';
 import { TimeWait } from './tcp-time-wait.ts';
+import { UnreadFlows } from './unread-flows.ts';
 import { UploadCrowd } from './upload-crowd.ts';
 
 export interface TcpStackOptions {
@@ -48,6 +49,7 @@ export class TcpCore {
   readonly parked = new ParkedFlows();
   readonly challenges = new ChallengeLimit();
   readonly uploads = new UploadCrowd();
+  readonly unread = new UnreadFlows();
   closed = false;
 
   /** The one frame everything goes out with, room for headers without payload, and bytes that a header displaces. */
@@ -153,7 +155,10 @@ export class TcpCore {
     if (flow.starving) this.#starving.remove(flow);
     this.pool.move(flow.held + flow.assembler.reservedBytes, flow.ingress, ingress);
     if (!flow.forwarded) this.connecting.move(flow, ingress);
+    const { unread } = flow;
+    this.unread.note(flow, false);
     this.table.move(flow, ingress);
+    this.unread.note(flow, unread);
     if (flow.starving) this.#starving.add(flow);
   }
 
@@ -171,6 +176,7 @@ export class TcpCore {
     flow.timerAt = NEVER;
     flow.quote = undefined;
     this.releaseBuffers(flow);
+    this.unread.note(flow, false);
     this.table.remove(flow);
     if (flow.parked) this.parked.remove(flow);
     flow.parked = false;

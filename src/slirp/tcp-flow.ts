@@ -26,7 +26,7 @@ import type { Chunk, ChunkPool, PoolUser } from './chunk-pool.ts';
 import type { FlowNode } from './flow-table.ts';
 import type { GuestPath, IpAddress } from './ip-layer.ts';
 import { Assembler } from './tcp-assembler.ts';
-import { INITIAL_RTO_MS, INITIAL_WINDOW, MAX_WINDOW } from './tcp-limits.ts';
+import { INITIAL_RTO_MS, INITIAL_WINDOW, MAX_WINDOW, UNREAD_BYTES } from './tcp-limits.ts';
 import { Scoreboard } from './tcp-scoreboard.ts';
 
 export type TcpState =
@@ -78,6 +78,10 @@ export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   readable = false;
   /** The last read brought all that it could. */
   hasMore = false;
+  /** Bytes wait in the socket that the guest does not take: see UnreadFlows. */
+  unread = false;
+  /** What the socket was told to hold. */
+  receiveLimit = 2 * UNREAD_BYTES;
   wantsRead = false;
   wantsWrite = false;
 

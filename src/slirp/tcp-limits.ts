@@ -18,6 +18,13 @@ export const EVICTION_IDLE_MS = 60_000;
 
 /** Largest window and send buffer of a flow. */
 export const MAX_WINDOW = 4 * 1024 * 1024;
+/**
+ * The kernel holds so much for the flows of one port that do not take what waits for them, together, if these are many; but
+ * for each at least what a round trip needs.
+ */
+export const UNREAD_BYTES = 32 * 1024 * 1024;
+export const MANY_UNREAD = 32;
+export const MIN_RECEIVE_BYTES = 16 * 1024;
 /** Where the window offered to a guest begins; it doubles while it is filled. */
 export const INITIAL_WINDOW = 65_536;
 /**

@@ -59,6 +59,7 @@ export function produce(core: TcpCore, flow: TcpFlow, budget: number): number {
   }
   // Reading may have ended the flow.
   if (!isSynchronized(flow)) return used;
+  core.unread.note(flow, flow.readable && !flow.hostEnd && used + flow.mss <= budget);
   if (!flow.parked) sendFin(core, flow);
   if (flow.state !== 'TIME-WAIT') {
     if (flow.ackPending && !flow.parked) core.rounds.acknowledgeLast(flow);

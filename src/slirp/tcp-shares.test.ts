@@ -302,3 +302,27 @@ describe('flows', () => {
     expect(world.stack.statistics()['tcp.flows']).toBe(3);
   });
 });
+
+describe("the kernel's memory", () => {
+  it('holds less for each of many flows that a port does not read, and as before for those of others', async () => {
+    const world = await createWorld({ pool: new ChunkPool(64 * CHUNK_BYTES) });
+    const limits: number[] = [];
+    const { sockets } = world.link.host;
+    const connectAs = sockets.connect.bind(sockets);
+    Object.assign(sockets, {
+      connect: (...args: Parameters<typeof connectAs>) =>
+        Object.assign(connectAs(...args), { limitReceive: (bytes: number) => limits.push(bytes) }),
+    });
+    world.answers.set(81, new Uint8Array(200_000));
+    // The window is shut: nothing is taken of what waits.
+    open(world, 300, 0);
+    expect(limits.length).toBeGreaterThanOrEqual(300 - 32);
+    expect(limits.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(128 * 1024 * 1024);
+    limits.length = 0;
+    expect(transfer(world, 5000)).toBe(1_000_000);
+    expect(limits).toEqual([]);
+    world.stack.ingressGone(HOSTILE);
+    expect(transfer(world, 5001, HOSTILE + 1)).toBe(1_000_000);
+    expect(limits).toEqual([]);
+  });
+});

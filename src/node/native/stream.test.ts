@@ -55,6 +55,19 @@ function setOption(socket: StreamSocket, name: number, value: number): void {
 }
 
 describeNative('native streams', () => {
+  it('are told how much the kernel may hold for them', async () => {
+    const listener = await bench.host.sockets.listen(LOOPBACK);
+    const accepted: StreamSocket[] = [];
+    listener.onConnection = (socket) => accepted.push(socket);
+    const socket = bench.host.sockets.connect(listener.address);
+    socket.limitReceive?.(16_384);
+    expect(option(socket, SOL_SOCKET, SO_RCVBUF)).toBe(16_384);
+    await until(() => accepted.length === 1);
+    accepted[0]?.reset();
+    socket.close();
+    await listener.close();
+  });
+
   it('connect with a hop limit, which is gone when they are connected', async () => {
     const listener = await bench.host.sockets.listen(LOOPBACK);
     const accepted = new Promise<StreamSocket>((resolve) => {
