@@ -92,7 +92,7 @@ describe('the shell', () => {
     expect(shellHelp(schema, 'announce-self')).toMatch(/^announce-self .*\[interfaces=TEXT\.\.\.\]/);
     expect(shellHelp(schema, 'nope')).toBe('There is no command nope');
     expect(shellHelp(schema, undefined)).toMatch(
-      / {2}netdev_add type=WORD id=TEXT KEY=VALUE\.\.\.\n[\s\S]*'netyard stop' ends a yard/,
+      / {2}netdev_add type=WORD id=TEXT \[trusted=on\|off\] KEY=VALUE\.\.\.\n[\s\S]*'netyard stop' ends a yard/,
     );
   });
 
@@ -102,7 +102,7 @@ describe('the shell', () => {
     ['set_link name=x u', ['up=']],
     ['set_link up=', ['up=false ', 'up=true ']],
     ['netdev_add type=hub', ['type=hubport ']],
-    ['netdev_add type=hubport ', ['hubid=', 'id=', 'netdev=']],
+    ['netdev_add type=hubport ', ['hubid=', 'id=', 'netdev=', 'trusted=']],
     ['netdev_add type=stream addr.type=unix addr.p', ['addr.path=']],
   ])('completes %j', (line, candidates) => {
     expect(complete(schema, line)[0]).toEqual(candidates);

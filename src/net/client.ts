@@ -74,6 +74,8 @@ export interface Port {
   charge(ingress: number, ms: number): void;
   /** An address that lives behind this port: a static entry in the switch's table. 48-bit number. */
   claimAddress(mac: number): void;
+  /** An IPv4 address, 32 bits, that this client answers for: who comes in by another port of the switch cannot claim it. */
+  ownAddress(address: number): void;
   readonly linkUp: boolean;
   readonly counters: Counters;
 }

@@ -18,5 +18,7 @@ export const DROP_CLIENT_FAILED = 'client-failed';
 export const DROP_NO_DESTINATION = 'no-destination';
 /** A switch frame whose destination is where it came from. */
 export const DROP_SAME_PORT = 'same-port';
+/** It claims an address that is the yard's own (AddressGuard). */
+export const DROP_CLAIMED_ADDRESS = 'claimed-address';
 /** The ingress used up its share of flooded copies. */
 export const DROP_FLOOD_LIMIT = 'flood-limit';

@@ -32,6 +32,7 @@ export interface EndpointContext {
   readonly budget: QueueBudget;
   readonly turns: Turns;
   claimed(endpoint: Endpoint, mac: number): void;
+  owned(endpoint: Endpoint, address: number): void;
   /** The port of that serial, unless it is gone, is charged. */
   charge(ingress: number, ms: number): void;
 }

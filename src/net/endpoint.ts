@@ -34,6 +34,8 @@ export interface EndpointOptions {
   readonly model?: string | undefined;
   /** 48-bit number: the address of a NIC. */
   readonly mac?: number | undefined;
+  /** What comes in by it may claim addresses that are the yard's own. */
+  readonly trusted?: boolean | undefined;
 }
 
 export class Endpoint implements Port, BatchTask {
@@ -51,6 +53,9 @@ export class Endpoint implements Port, BatchTask {
   relay: Relay | undefined;
   /** Addresses that live behind this port, static entries while it is on the switch. */
   readonly claims: number[] = [];
+  /** IPv4 addresses that nobody behind another port may claim. */
+  readonly owned: number[] = [];
+  readonly isTrusted: boolean;
 
   readonly #context: EndpointContext;
   readonly #tally: Tally;
@@ -77,6 +82,7 @@ export class Endpoint implements Port, BatchTask {
     this.isNetdev = options.isNetdev;
     this.model = options.model;
     this.mac = options.mac;
+    this.isTrusted = options.trusted === true;
     if (options.mac !== undefined) this.claims.push(options.mac);
   }
 
@@ -243,6 +249,12 @@ export class Endpoint implements Port, BatchTask {
     if (this.claims.includes(mac) || this.claims.length >= MAX_CLAIMS) return;
     this.claims.push(mac);
     this.#context.claimed(this, mac);
+  }
+
+  ownAddress(address: number): void {
+    if (this.owned.includes(address) || this.owned.length >= MAX_CLAIMS) return;
+    this.owned.push(address);
+    this.#context.owned(this, address);
   }
 
   /** Joins this end, which may be a port of the switch, and a free one. The network's bookkeeping is the caller's. */

@@ -60,6 +60,10 @@ export class Network {
         const port = endpoint.peer?.relay;
         if (port instanceof SwitchPort) this.switch?.claim(port, mac);
       },
+      owned: (endpoint, address) => {
+        const port = endpoint.peer?.relay;
+        if (port instanceof SwitchPort) this.switch?.own(port, address);
+      },
     };
     this.#announcer = new Announcer(options.host, trace, () => this.#clients);
   }

@@ -10,6 +10,8 @@ import type { Switch } from './switch.ts';
 
 export interface SwitchPortInfo {
   readonly name: string;
+  /** May claim addresses of the yard's own. */
+  readonly trusted: boolean;
   readonly linkUp: boolean;
   readonly queuedFrames: number;
   readonly queuedBytes: number;
@@ -23,6 +25,7 @@ export class SwitchPort implements NetClient, Relay {
   readonly offloads = 0;
   readonly endpoint: Endpoint;
   readonly clientName: string;
+  readonly isTrusted: boolean;
   /** Ports whose sender was told BUSY on the way to this one. */
   readonly told = new Set<SwitchPort>();
   floodedFrames = 0;
@@ -30,11 +33,12 @@ export class SwitchPort implements NetClient, Relay {
   readonly purse: FloodPurse;
   readonly #switch: Switch;
 
-  constructor(owner: Switch, endpoint: Endpoint, clientName: string, purse: FloodPurse) {
+  constructor(owner: Switch, endpoint: Endpoint, client: Endpoint, purse: FloodPurse) {
     this.#switch = owner;
     this.purse = purse;
     this.endpoint = endpoint;
-    this.clientName = clientName;
+    this.clientName = client.name;
+    this.isTrusted = client.isTrusted;
     endpoint.relay = this;
   }
 
@@ -52,6 +56,7 @@ export class SwitchPort implements NetClient, Relay {
     const { counters, linkUp, peer } = this.endpoint;
     return {
       name: this.clientName,
+      trusted: this.isTrusted,
       linkUp,
       queuedFrames: peer?.queuedFrames ?? 0,
       queuedBytes: peer?.queuedBytes ?? 0,

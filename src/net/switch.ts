@@ -8,8 +8,9 @@
  * reading for one slow guest would freeze the others. With two ports it is not told to one whose own egress is over the
  * mark too: two guests that write without reading would wait for each other for ever.
  */
+import { AddressGuard } from './address-guard.ts';
 import { BUSY, DROPPED, type SendResult, TAKEN } from './client.ts';
-import { DROP_FLOOD_LIMIT, DROP_NO_DESTINATION, DROP_SAME_PORT } from './drop-reasons.ts';
+import { DROP_CLAIMED_ADDRESS, DROP_FLOOD_LIMIT, DROP_NO_DESTINATION, DROP_SAME_PORT } from './drop-reasons.ts';
 import type { Endpoint } from './endpoint.ts';
 import { FloodBudget } from './flood-budget.ts';
 import type { Frame } from './frame.ts';
@@ -36,6 +37,7 @@ export class Switch {
   readonly #ports: SwitchPort[] = [];
   readonly #bySerial = new Map<number, SwitchPort>();
   readonly #floods = new FloodBudget();
+  readonly #guard = new AddressGuard();
   /** Frames that went to more than their one destination. */
   floodedFrames = 0;
 
@@ -80,10 +82,11 @@ export class Switch {
 
   /** Makes `endpoint`, which must be wired to the client by the caller, a port. */
   join(endpoint: Endpoint, client: Endpoint): SwitchPort {
-    const port = new SwitchPort(this, endpoint, client.name, this.#floods.open());
+    const port = new SwitchPort(this, endpoint, client, this.#floods.open());
     this.#ports.push(port);
     this.#bySerial.set(endpoint.serial, port);
     for (const mac of client.claims) this.claim(port, mac);
+    for (const address of client.owned) this.own(port, address);
     this.#trace('switch-join', client.name, this.#ports.length);
     return port;
   }
@@ -96,11 +99,16 @@ export class Switch {
     for (const other of this.#ports) other.told.delete(port);
     this.#bySerial.delete(port.endpoint.serial);
     this.#table.forget(port.endpoint.serial, true);
+    this.#guard.forget(port.endpoint.serial);
     this.#trace('switch-leave', port.clientName, this.#ports.length);
   }
 
   claim(port: SwitchPort, mac: number): void {
     this.#table.claim(Math.floor(mac / 0x1_0000_0000), mac | 0, port.endpoint.serial, this.#host.clock.now());
+  }
+
+  own(port: SwitchPort, address: number): void {
+    this.#guard.claim(address, port.endpoint.serial);
   }
 
   /** Its link went down: what was learned there may be elsewhere by now. */
@@ -113,6 +121,10 @@ export class Switch {
     if (!this.#nowIsFresh) this.#readClock();
     const now = this.#now;
     const serial = ingress.endpoint.serial;
+    if (!ingress.isTrusted && this.#guard.forbids(frame, serial)) {
+      ingress.endpoint.drop(DROP_CLAIMED_ADDRESS);
+      return DROPPED;
+    }
     const first = bytes[o + 6]!;
     if ((first & 1) === 0) {
       const high = (first << 8) | bytes[o + 7]!;

@@ -656,6 +656,11 @@ export interface NetdevBase {
   id: string;
   /** its driver, which decides about the other options */
   type: NetClientDriver;
+  /**
+   * whether what comes in by it may claim addresses that are the yard's own, as the gateway's; of a listener, by
+   * any of its connections (default: false) (since netyard 0.1)
+   */
+  trusted?: boolean | undefined;
 }
 
 /** Netdev with type 'nic'. */
@@ -1279,6 +1284,8 @@ export interface NetSwitchInfo {
   addresses: NetSwitchAddress[];
   /** the names of its ports */
   ports: string[];
+  /** those of them that may claim addresses of the yard's own */
+  'trusted-ports': string[];
   /** frames that went to all ports, because they were for many or for an address unknown */
   'flooded-frames': number;
   /** how many addresses it can learn */
@@ -1470,7 +1477,7 @@ export const NETYARD_TABLE: SchemaTable = [
   'object String str',
   'enum AFXDPMode native skb',
   'enum NetClientDriver none nic user tap l2tpv3 socket stream dgram vde bridge hubport netmap vhost-user vhost-vdpa af-xdp passt listener',
-  'union Netdev type id type:NetClientDriver | nic:{*netdev,*macaddr,*model,*addr,*vectors:uint32} user:{*hostname,*restrict:bool,*ipv4:bool,*ipv6:bool,*ip,*net,*host,*tftp,*bootfile,*dhcpstart,*dns,*dnssearch:[String],*domainname,*ipv6-prefix,*ipv6-prefixlen:int,*ipv6-host,*ipv6-dns,*smb,*smbserver,*hostfwd:[String],*guestfwd:[String],*tftp-server-name,*host-loopback:bool,*host-addresses:bool,*dhcp-pool:int,*leases} tap:{*ifname,*fd,*fds,*script,*downscript,*br,*helper,*sndbuf:size,*vnet_hdr:bool,*vhost:bool,*vhostfd,*vhostfds,*vhostforce:bool,*queues:uint32,*poll-us:uint32} l2tpv3:{src,dst,*srcport,*dstport,*ipv6:bool,*udp:bool,*cookie64:bool,*counter:bool,*pincounter:bool,*txcookie:uint64,*rxcookie:uint64,txsession:uint32,*rxsession:uint32,*offset:uint32} socket:{*fd,*listen,*connect,*mcast,*localaddr,*udp} stream:{addr:SocketAddress,*server:bool,*reconnect:uint32,*reconnect-ms:int} dgram:{*local:SocketAddress,*remote:SocketAddress} vde:{*sock,*port:uint16,*group,*mode:uint16} bridge:{*br,*helper} hubport:{hubid:int32,*netdev} netmap:{ifname,*devname} af-xdp:{ifname,*mode:AFXDPMode,*force-copy:bool,*queues:int,*start-queue:int,*inhibit:bool,*sock-fds,*map-path,*map-start-index:int32} vhost-user:{chardev,*vhostforce:bool,*queues:int} vhost-vdpa:{*vhostdev,*vhostfd,*queues:int,*x-svq:bool!unstable} passt:{*path,*quiet:bool,*vhost-user:bool,*mtu:int,*address,*netmask,*mac,*gateway,*interface,*outbound,*outbound-if4,*outbound-if6,*dns,*search:[String],*fqdn,*dhcp-dns:bool,*dhcp-search:bool,*map-host-loopback,*map-guest-addr,*dns-forward,*dns-host,*tcp:bool,*udp:bool,*icmp:bool,*dhcp:bool,*ndp:bool,*dhcpv6:bool,*ra:bool,*freebind:bool,*ipv4:bool,*ipv6:bool,*tcp-ports:[String],*udp-ports:[String],*param:[String]} listener:{addr:SocketAddress}',
+  'union Netdev type id type:NetClientDriver *trusted:bool | nic:{*netdev,*macaddr,*model,*addr,*vectors:uint32} user:{*hostname,*restrict:bool,*ipv4:bool,*ipv6:bool,*ip,*net,*host,*tftp,*bootfile,*dhcpstart,*dns,*dnssearch:[String],*domainname,*ipv6-prefix,*ipv6-prefixlen:int,*ipv6-host,*ipv6-dns,*smb,*smbserver,*hostfwd:[String],*guestfwd:[String],*tftp-server-name,*host-loopback:bool,*host-addresses:bool,*dhcp-pool:int,*leases} tap:{*ifname,*fd,*fds,*script,*downscript,*br,*helper,*sndbuf:size,*vnet_hdr:bool,*vhost:bool,*vhostfd,*vhostfds,*vhostforce:bool,*queues:uint32,*poll-us:uint32} l2tpv3:{src,dst,*srcport,*dstport,*ipv6:bool,*udp:bool,*cookie64:bool,*counter:bool,*pincounter:bool,*txcookie:uint64,*rxcookie:uint64,txsession:uint32,*rxsession:uint32,*offset:uint32} socket:{*fd,*listen,*connect,*mcast,*localaddr,*udp} stream:{addr:SocketAddress,*server:bool,*reconnect:uint32,*reconnect-ms:int} dgram:{*local:SocketAddress,*remote:SocketAddress} vde:{*sock,*port:uint16,*group,*mode:uint16} bridge:{*br,*helper} hubport:{hubid:int32,*netdev} netmap:{ifname,*devname} af-xdp:{ifname,*mode:AFXDPMode,*force-copy:bool,*queues:int,*start-queue:int,*inhibit:bool,*sock-fds,*map-path,*map-start-index:int32} vhost-user:{chardev,*vhostforce:bool,*queues:int} vhost-vdpa:{*vhostdev,*vhostfd,*queues:int,*x-svq:bool!unstable} passt:{*path,*quiet:bool,*vhost-user:bool,*mtu:int,*address,*netmask,*mac,*gateway,*interface,*outbound,*outbound-if4,*outbound-if6,*dns,*search:[String],*fqdn,*dhcp-dns:bool,*dhcp-search:bool,*map-host-loopback,*map-guest-addr,*dns-forward,*dns-host,*tcp:bool,*udp:bool,*icmp:bool,*dhcp:bool,*ndp:bool,*dhcpv6:bool,*ra:bool,*freebind:bool,*ipv4:bool,*ipv6:bool,*tcp-ports:[String],*udp-ports:[String],*param:[String]} listener:{addr:SocketAddress}',
   'enum RxState normal none all',
   'object RxFilterInfo name promiscuous:bool multicast:RxState unicast:RxState vlan:RxState broadcast-allowed:bool multicast-overflow:bool unicast-overflow:bool main-mac vlan-table:[int] unicast-table:[str] multicast-table:[str]',
   'enum QMPCapability oob',
@@ -1491,7 +1498,7 @@ export const NETYARD_TABLE: SchemaTable = [
   'object NetDropCount reason count:int',
   'object NetClientInfo name type:NetClientDriver queue-index:int *peer is-netdev:bool link:bool admin-link:bool carrier:bool info queued-frames:int queued-bytes:int sent-frames:int sent-bytes:int received-frames:int received-bytes:int dropped:[NetDropCount]',
   'object NetSwitchAddress mac port static:bool age-seconds:int',
-  'object NetSwitchInfo addresses:[NetSwitchAddress] ports:[str] flooded-frames:int cap:int',
+  'object NetSwitchInfo addresses:[NetSwitchAddress] ports:[str] trusted-ports:[str] flooded-frames:int cap:int',
   'object NetLeaseInfo id mac address *hostname expires-in:int',
   'enum NetForwardProtocol tcp udp',
   'object NetForwardInfo id protocol:NetForwardProtocol host-address host-port:uint16 guest-address guest-port:uint16',

@@ -121,7 +121,7 @@ export class NetdevRegistry {
     if (this.running.size >= MAX_NETDEVS)
       throw new QapiError(`too many netdevs (limit ${MAX_NETDEVS}): delete one first`);
 
-    const endpoint = network.open(id, type, { isNetdev: true });
+    const endpoint = network.open(id, type, { isNetdev: true, trusted: options.trusted });
     const abort = new AbortController();
     const children = new Map<string, Child>();
     const context: NetdevContext = {
@@ -135,7 +135,7 @@ export class NetdevRegistry {
       signal: abort.signal,
       emit: this.env.emit,
       protectedAddresses: this.env.protectedAddresses,
-      openChild: (name, create, kick) => this.openChild(children, name, create, kick),
+      openChild: (name, create, kick) => this.openChild(children, name, options.trusted, create, kick),
       takeDescriptor: (text) => (fromMonitor ? descriptors.take(text) : descriptors.takeNumber(text)),
       joinHub: (hubId, netdev) => network.joinHub(endpoint, hubId, netdev),
     };
@@ -160,12 +160,13 @@ export class NetdevRegistry {
   private openChild(
     children: Map<string, Child>,
     name: string,
+    trusted: boolean | undefined,
     create: (port: Port) => NetClient,
     kick: () => void,
   ): ChildPort {
     const { network } = this.env;
     if (network.findNetdev(name) !== undefined) throw new QapiError(`Duplicate ID '${name}'`);
-    const endpoint = network.open(name, 'stream', { isNetdev: true });
+    const endpoint = network.open(name, 'stream', { isNetdev: true, trusted });
     const child: Child = { endpoint, kick };
     children.set(name, child);
     this.children.set(name, child);

@@ -83,6 +83,31 @@ async function failure(work: Promise<unknown>): Promise<{ class: string; desc: s
   throw new Error('it succeeded');
 }
 
+describe('trusted', () => {
+  it('is a port that may claim addresses of the yard; the connections of a listener are as it is', async () => {
+    gated.freely();
+    const client: NetClient = {
+      offloads: 0,
+      receive: () => true,
+      linkChanged: () => {},
+      info: () => '',
+      close: async () => {},
+    };
+    gated.onStart = (context) =>
+      void context.openChild(
+        `${context.id}.0`,
+        () => client,
+        () => {},
+      );
+    await yard.addNetdevText('vde,id=a,trusted=on');
+    await add({ type: 'vde', id: 'b', trusted: false });
+    await add({ type: 'vde', id: 'c' });
+    const { ports, 'trusted-ports': trusted } = (await yard.execute('query-net-switch', {})) as Record<string, unknown>;
+    expect(ports).toEqual(['a.0', 'a', 'b.0', 'b', 'c.0', 'c']);
+    expect(trusted).toEqual(['a.0', 'a']);
+  });
+});
+
 describe('a descriptor that a netdev names', () => {
   it.each(['', 'abc', '-1', '0x5', '5x', '99999999999'])(
     '%j: a number on the command line, a name for monitors',

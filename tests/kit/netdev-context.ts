@@ -66,6 +66,7 @@ export class RecordingPort implements Port {
   }
 
   claimAddress(): void {}
+  ownAddress(): void {}
 }
 
 export interface RecordedChild {

@@ -42,10 +42,10 @@ export class Probe implements NetClient {
 }
 
 /** A probe as a live client of a network. */
-export function openProbe(network: Network, name: string, driver = 'stream', mac?: number): Probe {
+export function openProbe(network: Network, name: string, driver = 'stream', mac?: number, trusted = false): Probe {
   const probe = new Probe();
   probe.perFlowBusy = driver === 'user';
-  probe.endpoint = network.open(name, driver, { isNetdev: driver !== 'nic', mac });
+  probe.endpoint = network.open(name, driver, { isNetdev: driver !== 'nic', mac, trusted });
   probe.endpoint.onReady = () => probe.readyCalls++;
   probe.endpoint.attach(probe);
   return probe;

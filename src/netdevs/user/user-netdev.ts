@@ -52,6 +52,8 @@ export async function createUserNetdev(options: NetdevUserOptions, context: Netd
   }
   port.claimAddress(virtualMac(config.stack.host));
   port.claimAddress(virtualMac(config.stack.dns));
+  port.ownAddress(config.stack.host);
+  port.ownAddress(config.stack.dns);
   return new UserNetdev(config, stack, forwards, leaseFile, host.clock);
 }
 

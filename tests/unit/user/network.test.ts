@@ -53,6 +53,65 @@ afterEach(async () => {
 
 const send = (probe: Probe, frame: Uint8Array): number => probe.endpoint.send(plainFrame(frame));
 
+describe('addresses of its own', () => {
+  const GATEWAY = 0x0a000202;
+  const NAME_SERVER = 0x0a000203;
+  const claim = (address: number, operation: number): Uint8Array => {
+    const bytes = new Uint8Array(42);
+    w.emitEthernet(bytes, 0, operation === w.ARP_REPLY ? GUEST_MAC : 0xffffffffffff, SECOND_MAC, w.ETHERTYPE_ARP);
+    w.emitArp(bytes, 14, {
+      operation,
+      senderMac: SECOND_MAC,
+      senderAddress: address,
+      targetMac: operation === w.ARP_REPLY ? GUEST_MAC : 0,
+      targetAddress: operation === w.ARP_REPLY ? GUEST : address,
+    });
+    return bytes;
+  };
+
+  it('cannot be claimed by a guest, and are still told by the network itself', async () => {
+    const { test, a, b } = await setUp();
+    send(a, announce(GUEST_MAC, GUEST));
+    a.frames.length = 0;
+    for (const address of [GATEWAY, NAME_SERVER]) {
+      for (const operation of [w.ARP_REQUEST, w.ARP_REPLY]) expect(send(b, claim(address, operation))).toBe(DROPPED);
+    }
+    await test.elapse(10);
+    expect(a.frames).toEqual([]);
+    expect(b.endpoint.counters.dropped).toEqual({ 'claimed-address': 4 });
+    // An address that nobody of the yard has is the guests' own affair.
+    send(b, claim(GUEST + 1, w.ARP_REPLY));
+    expect(a.frames.length).toBe(1);
+    a.frames.length = 0;
+    const question = new Uint8Array(42);
+    w.emitEthernet(question, 0, 0xffffffffffff, GUEST_MAC, w.ETHERTYPE_ARP);
+    w.emitArp(question, 14, {
+      operation: w.ARP_REQUEST,
+      senderMac: GUEST_MAC,
+      senderAddress: GUEST,
+      targetMac: 0,
+      targetAddress: GATEWAY,
+    });
+    send(a, question);
+    await test.elapse(10);
+    expect(a.frames.map((frame) => w.arpSenderAddress(frame, 14))).toEqual([GATEWAY]);
+  });
+
+  it('are free again when the network is gone, and for a port that is trusted', async () => {
+    const { network, user, client, a, b } = await setUp();
+    send(a, announce(GUEST_MAC, GUEST));
+    const trusted = openProbe(network, 't', 'stream', undefined, true);
+    network.autoSwitch(trusted.endpoint);
+    a.frames.length = 0;
+    send(trusted, claim(GATEWAY, w.ARP_REPLY));
+    expect(a.frames.length).toBe(1);
+    network.remove(user);
+    await client.close();
+    send(b, claim(GATEWAY, w.ARP_REPLY));
+    expect(a.frames.length).toBe(2);
+  });
+});
+
 describe('user on the core', () => {
   it('two guests get two leases, and each its own answers', async () => {
     const { test, a, b } = await setUp();
