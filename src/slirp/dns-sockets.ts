@@ -5,7 +5,8 @@
  * connected to its server and closed with its last query, as long as its ingress has few; then a random one of those is
  * shared that are younger than RENEW_MS. Each query has an identifier of its own on each socket.
  *
- * Limits: MAX_SOCKETS, of which each ingress has its share; SOCKETS_EACH young ones towards one server.
+ * Limits: MAX_SOCKETS, of which each ingress has its share; SOCKETS_EACH young ones towards one server. RESERVED of an ingress
+ * are had even if it has used up its share of the host's descriptors: names work on.
  */
 import type { DatagramEvent, DatagramSocket, Host, InetAddress } from '../net/host.ts';
 import { DNS_HEADER_LENGTH, dnsId, put16 } from '../wire/index.ts';
@@ -15,6 +16,7 @@ import { newBatch } from './udp-sender.ts';
 
 export const MAX_SOCKETS = 256;
 export const SOCKETS_EACH = 32;
+export const RESERVED = 2;
 /** A port that is in use for longer can be found out. */
 export const RENEW_MS = 2000;
 const ARENA = 65_536;
@@ -121,9 +123,11 @@ export class DnsSockets {
     const group = this.#groups.get(key);
     if (group === undefined) this.#groups.set(key, [opened]);
     else group.push(opened);
+    const { family } = server;
+    const options = this.#shares.heldBy(ingress) < RESERVED ? { family } : { family, share: ingress };
     this.#shares.take(ingress);
     this.#track(
-      this.#host.sockets.datagram({ family: server.family, share: ingress }).then(
+      this.#host.sockets.datagram(options).then(
         (socket) => this.#opened(opened, socket),
         () => this.#notOpened(opened),
       ),
