@@ -222,7 +222,7 @@ describe('errors', () => {
     [{ srcport: '65536' }, 'could not resolve src, errno = Servname not supported for ai_socktype'],
     [{ src: '' }, 'could not resolve src, errno = Name or service not known'],
     [{ src: '192.0.2.1' }, 'could not bind socket err=99'],
-    [{ udp: false }, 'Operation not supported'],
+    [{ udp: false }, 'could not bind socket err=13'],
   ] as [Partial<NetdevL2TPv3Options>, string][])('%o: %s', async (options, text) => {
     await expect(createL2tpv3({ ...UDP, txsession: 1, ...options }, context)).rejects.toMatchObject({
       name: 'QapiError',
