@@ -25,6 +25,8 @@ export const MAX_WINDOW = 4 * 1024 * 1024;
 export const UNREAD_BYTES = 32 * 1024 * 1024;
 export const MANY_UNREAD = 32;
 export const MIN_RECEIVE_BYTES = 16 * 1024;
+/** So long after its port is gone a guest has to have come in by another one, or its unread flows end but for a few. */
+export const ORPHAN_GRACE_MS = 3000;
 /** Where the window offered to a guest begins; it doubles while it is filled. */
 export const INITIAL_WINDOW = 65_536;
 /**

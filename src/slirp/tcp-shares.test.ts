@@ -324,5 +324,7 @@ describe("the kernel's memory", () => {
     world.stack.ingressGone(HOSTILE);
     expect(transfer(world, 5001, HOSTILE + 1)).toBe(1_000_000);
     expect(limits).toEqual([]);
+    world.test.advance(3000);
+    expect(world.stack.statistics()['tcp.flows']).toBeLessThanOrEqual(32 + 2);
   });
 });

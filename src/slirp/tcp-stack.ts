@@ -8,7 +8,7 @@
  * await tcp.close();
  */
 import type { Flow, Forward } from '../net/client.ts';
-import { isInet } from '../net/host.ts';
+import { isInet, type Timer } from '../net/host.ts';
 import { seqDiff } from '../wire/index.ts';
 import { addressText } from './address.ts';
 import type { IpAddress, IpLayer, IpPacket } from './ip-layer.ts';
@@ -18,6 +18,7 @@ import { abort } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { type ForwardRule, TcpForwards } from './tcp-forward.ts';
 import { input } from './tcp-input.ts';
+import { MANY_UNREAD, ORPHAN_GRACE_MS } from './tcp-limits.ts';
 import { acknowledge, produce } from './tcp-output.ts';
 import type { TimeWaitRecord } from './tcp-time-wait.ts';
 
@@ -27,6 +28,7 @@ export type { ForwardRule } from './tcp-forward.ts';
 export class TcpStack {
   readonly #core: TcpCore;
   readonly #forwards: TcpForwards;
+  readonly #orphansTimer: Timer;
 
   constructor(ip: IpLayer, options: TcpStackOptions = {}) {
     this.#core = new TcpCore(ip, options);
@@ -34,6 +36,7 @@ export class TcpStack {
     core.rounds.produce = (flow, budget) => produce(core, flow, budget);
     core.rounds.acknowledge = (flow) => acknowledge(core, flow);
     this.#forwards = new TcpForwards(core);
+    this.#orphansTimer = core.ip.host.timers.create(() => this.#endOrphans());
   }
 
   /** An IP packet of protocol 6 from a guest. Borrowed; never throws. */
@@ -52,6 +55,7 @@ export class TcpStack {
     for (let flow = core.table.oldestOf(ingress); flow !== undefined; flow = core.table.oldestOf(ingress)) {
       core.follow(flow, ORPHANS);
     }
+    if (core.unread.countOf(ORPHANS) > MANY_UNREAD) this.#orphansTimer.set(core.now() + ORPHAN_GRACE_MS);
   }
 
   /**
@@ -107,8 +111,23 @@ export class TcpStack {
       abort(this.#core, flow, false);
     });
     this.#core.timeWait.close();
+    this.#orphansTimer.cancel();
     this.#core.lastWords.close();
     await this.#forwards.close();
+  }
+
+  /** The kernel's memory is not held for guests that are gone. */
+  #endOrphans(): void {
+    const core = this.#core;
+    let flow = core.table.oldestOf(ORPHANS);
+    while (flow !== undefined && core.unread.countOf(ORPHANS) > MANY_UNREAD) {
+      const next: TcpFlow | undefined = flow.newer;
+      if (flow.unread) {
+        core.counters.evicted++;
+        abort(core, flow, true);
+      }
+      flow = next;
+    }
   }
 }
 
