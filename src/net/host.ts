@@ -224,8 +224,6 @@ export interface DatagramSocket {
   readonly descriptor?: number;
   /** Fixes the peer: errors of that destination (ECONNREFUSED) are then reported through 'error'. */
   connect(to: SocketAddress): void;
-  /** Takes that back: datagrams of any peer are received again. A port that was bound by number stays. */
-  disconnect?(): void;
   /** Datagrams taken; the rest of the batch is refused for now (WOULD_BLOCK if none). */
   sendBatch(batch: DatagramBatch): number;
   /** Fills the batch up to its capacity; returns the count, 0 if nothing waits. Longer datagrams are dropped and counted. */

@@ -77,16 +77,6 @@ export class NodeDatagramSocket implements DatagramSocket, Destroyable {
     }
   }
 
-  disconnect(): void {
-    if (!this.#connected || this.#closing !== undefined) return;
-    this.#connected = false;
-    try {
-      this.#socket.disconnect();
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-
   sendBatch(batch: DatagramBatch): number {
     if (this.#closing !== undefined) return batch.count;
     let sent = 0;

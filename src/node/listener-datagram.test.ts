@@ -200,7 +200,7 @@ describe('datagrams', () => {
     await until(() => receive(b).length === 1);
   });
 
-  it('a peer that was refused is not left: no error comes of that', async () => {
+  it('a peer that the kernel refuses leaves the socket as it was', async () => {
     const [a, b] = [await open({ bind: { ...LOOPBACK, host: '0.0.0.0' } }), await open()];
     const errors: (string | undefined)[] = [];
     a.onEvent = (event) => {
@@ -209,7 +209,6 @@ describe('datagrams', () => {
     // Broadcast without SO_BROADCAST: the kernel refuses at once.
     a.connect({ family: 'ipv4', host: '255.255.255.255', port: 9 });
     await until(() => errors.length === 1);
-    a.disconnect?.();
     expect(send(a, b.localAddress, Uint8Array.of(7))).toBe(1);
     let found: Uint8Array[] = [];
     await until(() => {

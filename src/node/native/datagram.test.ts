@@ -190,7 +190,7 @@ describeNative('native datagrams', () => {
           },
         ]);
         expect(a.nextError?.(record())).toBe(false);
-        a.disconnect?.();
+        if (connected) continue;
         for (let i = 0; i < 3; i++) {
           expect(a.sendBatch(batchOf(there.localAddress, numbered(i)))).toBe(1);
           a.sendBatch(batchOf(to, numbered(1)));

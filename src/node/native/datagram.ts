@@ -40,7 +40,7 @@ import {
 } from './linux.ts';
 import { removePath } from './open-socket.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
-import { encodeAddress, encodeFamily } from './sockaddr.ts';
+import { encodeAddress } from './sockaddr.ts';
 
 /** Where the length of datagrams is not known yet. */
 const SMALL_DATAGRAM = 2048;
@@ -114,15 +114,6 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
       this.#connected = false;
       this.#failed(toHostError(error));
     }
-  }
-
-  disconnect(): void {
-    if (this.#fd < 0 || !this.#connected) return;
-    this.#connected = false;
-    const { calls, scratch } = this.#context;
-    encodeFamily(0, scratch, 0);
-    const result = calls.connect(this.#fd, scratch, 0, scratch.length);
-    if (result < 0) this.#failed(this.#context.error(result));
   }
 
   sendBatch(batch: DatagramBatch): number {

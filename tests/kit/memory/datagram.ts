@@ -92,10 +92,6 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
     this.#peer = to;
   }
 
-  disconnect(): void {
-    this.#peer = undefined;
-  }
-
   sendBatch(batch: DatagramBatch): number {
     if (this.#closed) return 0;
     let sent = 0;
