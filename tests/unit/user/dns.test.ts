@@ -5,7 +5,7 @@ import { MAX_QUERIES } from '../../../src/slirp/dns-forwarder.ts';
 import { SOCKETS_EACH } from '../../../src/slirp/dns-sockets.ts';
 import { newBatch } from '../../../src/slirp/udp-sender.ts';
 import * as w from '../../../src/wire/index.ts';
-import { announce, DNS, GUEST, icmpOf, udpFrame, udpOf, type World } from './world.ts';
+import { announce, DNS, GUEST, icmpOf, listenOn, tcpSegment, udpFrame, udpOf, type World } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
 const OTHER = 0x0a000210;
@@ -320,6 +320,40 @@ describe('dns', () => {
     await on.test.elapse(1);
     const told = on.take().filter((frame) => frame[12] === 8 && frame[13] === 0 && udpOf(frame).destination === GUEST);
     expect([told, (on.client.usernet?.statistics()['drop.dns-evicted'] ?? 0) > before]).toEqual([[], true]);
+  });
+
+  it('a guest that asks over TCP is answered by the second server when the first one refuses', async () => {
+    const on = await open(['127.0.0.53', '127.0.0.54']);
+    for (const [host, flags] of [
+      ['127.0.0.53', 0x8185],
+      ['127.0.0.54', 0x8180],
+    ] as const) {
+      const listener = await listenOn(on.test, host, 53);
+      listener.onConnection = (socket) => {
+        const bytes = new Uint8Array(512);
+        socket.onEvent = () => {
+          const count = socket.readInto(bytes, 0, bytes.length);
+          if (count === 0) socket.close();
+          if (count <= 0) return;
+          w.put16(bytes, 4, flags);
+          socket.write(bytes, 0, count);
+        };
+        socket.interest(true, false);
+      };
+    }
+    const to = { destination: DNS };
+    const [synAck] = await on.exchange(tcpSegment([5353, 53], w.TCP_SYN, {}, to), 20);
+    const isn = w.tcpSeq(synAck ?? new Uint8Array(60), 34);
+    const message = query(9);
+    const data = Uint8Array.from([message.length >> 8, message.length & 255, ...message]);
+    const frames = await on.exchange(tcpSegment([5353, 53], w.TCP_ACK, { seq: 1001, ack: isn + 1, data }, to), 20);
+    const answers = frames
+      .map((frame) => frame.subarray(34 + w.tcpHeaderLength(frame, 34)))
+      .filter((a) => a.length > 2);
+    expect(answers.map((bytes) => w.parseDns(bytes, 2, bytes.length))).toMatchObject([
+      { id: 9, flags: 0x8180, name: 'example.com' },
+    ]);
+    await on.exchange(tcpSegment([5353, 53], w.TCP_RST, { seq: 1001 + data.length, ack: isn + 1 }, to), 20);
   });
 
   it('closing with queries under way leaves nothing', async () => {
