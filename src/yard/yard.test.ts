@@ -131,6 +131,15 @@ describe('a descriptor that a netdev names', () => {
   );
 });
 
+it('query-commands and query-qmp-schema name the same commands', async () => {
+  const listed = (await yard.execute('query-commands', undefined)) as { name: string }[];
+  const described = (await yard.execute('query-qmp-schema', undefined)) as { name: string; 'meta-type': string }[];
+  const commands = described.filter((entity) => entity['meta-type'] === 'command');
+  const names = (list: { name: string }[]): string[] => list.map(({ name }) => name).sort();
+  expect(names(listed)).toEqual(names(commands));
+  expect(names(listed)).toContain('qmp_capabilities');
+});
+
 describe('netdev_add', () => {
   it.each([
     [{ type: 'user', id: '1a' }, "Parameter 'id' expects an identifier"],
