@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { REFUSALS } from '../src/netdevs/refused-options.ts';
 import { emitMarkdown } from '../src/qapi/emit-markdown.ts';
 import { checkSchema, conditionHolds, type Member, type SchemaType } from '../src/qapi/front.ts';
 
@@ -35,19 +36,25 @@ function main(): void {
   const netdev = result.model.types.get('Netdev');
   if (netdev?.kind !== 'object') throw new TypeError('the schema has no union Netdev');
   for (const branch of netdev.variants?.branches ?? []) {
-    writeFileSync(join(target, 'options', `${branch.name}.md`), optionTable(branch.type.members, branch.type.doc));
+    writeFileSync(
+      join(target, 'options', `${branch.name}.md`),
+      optionTable(branch.name, branch.type.members, branch.type.doc),
+    );
   }
 }
 
 function optionTable(
+  netdev: string,
   members: readonly Member[],
   doc: { members: ReadonlyMap<string, { text: string }> } | undefined,
 ): string {
   const rows = members
     .filter((member) => member.condition === undefined || conditionHolds(member.condition, defines))
     .map((member) => {
+      const refused = REFUSALS[netdev]?.[member.name];
+      const mark = refused === undefined ? '' : `**${refused}.** `;
       const text = doc?.members.get(member.name)?.text ?? '';
-      return `| \`${member.name}\`${member.optional ? '' : ' (needed)'} | ${typeText(member.type)} | ${oneLine(text)} |`;
+      return `| \`${member.name}\`${member.optional ? '' : ' (needed)'} | ${typeText(member.type)} | ${mark}${oneLine(text)} |`;
     });
   return rows.length === 0 ? 'None.\n' : ['| option | type | meaning |', '|---|---|---|', ...rows, ''].join('\n');
 }

@@ -45,7 +45,9 @@ function reconnect(qemu: QemuVersion | undefined): { option: string; note: strin
   if (major === 7 && minor >= 2) {
     return {
       option: '',
-      note: `QEMU ${text} cannot reconnect: start it after netyard, and again when netyard restarts`,
+      note:
+        `QEMU ${text} cannot reconnect: start it after netyard, and again when netyard restarts; or let QEMU listen ` +
+        `(server=on, a path of its own) and netyard connect: -netdev stream,id=vm0,addr.type=unix,addr.path=PATH,reconnect-ms=1000`,
     };
   }
   return { option: '', note: `QEMU ${text} has no stream netdev: 7.2 or later is needed` };

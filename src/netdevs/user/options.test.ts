@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { QapiError } from '../../qapi/error.ts';
 import type { NetdevUserOptions } from '../../schema/net.ts';
 import { formatIpv4 } from '../../wire/index.ts';
+import { REFUSALS } from '../refused-options.ts';
 import { strtol0, strtol10 } from './c-number.ts';
 import { parseForwardSpec, parseHostForward } from './forward-rules.ts';
 import { parseNetwork } from './network.ts';
@@ -95,6 +96,25 @@ const REFUSED: [NetdevUserOptions, string][] = [
   [{ tftp: '/srv' }, "Option 'tftp' of netdev 'user' is not available in this version"],
   [{ smb: '/srv' }, "Option 'smb' of netdev 'user' is not available in this version"],
 ];
+
+it('every option that the documentation marks as refused is', () => {
+  const values: Record<string, unknown> = {
+    ipv4: false,
+    ipv6: true,
+    'ipv6-prefix': 'fd00::',
+    'ipv6-prefixlen': 64,
+    'ipv6-host': 'fec0::2',
+    'ipv6-dns': 'fec0::3',
+    guestfwd: [{ str: 'tcp:10.0.2.100:80-cmd:cat' }],
+    tftp: '/srv',
+    smb: '/srv',
+    smbserver: '10.0.2.4',
+  };
+  expect(Object.keys(REFUSALS['user'] ?? {}).sort()).toEqual(Object.keys(values).sort());
+  for (const [name, value] of Object.entries(values)) {
+    expect(refusal(() => parseUserOptions({ [name]: value }))).toContain('is not available in this version');
+  }
+});
 
 describe('options', () => {
   it.each(REFUSED.map(([options, text], i) => [i, text, options] as const))('refusal %i: %s', (_i, text, options) => {

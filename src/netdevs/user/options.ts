@@ -3,6 +3,7 @@ import { QapiError } from '../../qapi/error.ts';
 import type { NetdevUserOptions } from '../../schema/net.ts';
 import { type EgressRules, MAX_POOL, POOL_SIZE, type StackConfig, subnetBroadcast } from '../../slirp/index.ts';
 import { DHCP_FILE_LENGTH, dnsLabels, inetAton } from '../../wire/index.ts';
+import { REFUSED_USER_OPTIONS } from '../refused-options.ts';
 import { checkGuestForward, type HostForwardRule, parseHostForward } from './forward-rules.ts';
 import { checkIpv6Options } from './ipv6-options.ts';
 import { contains, derived, type Network, parseNetwork } from './network.ts';
@@ -11,7 +12,6 @@ const DEFAULT_NETWORK = '10.0.2.0/24';
 const HOST_SUFFIX = 0x0202;
 const DNS_SUFFIX = 0x0203;
 const DHCP_SUFFIX = 0x020f;
-const IPV6_OPTIONS = ['ipv6-prefix', 'ipv6-prefixlen', 'ipv6-host', 'ipv6-dns'] as const;
 const MAX_TEXT = 255;
 const MAX_BOOTFILE = DHCP_FILE_LENGTH - 1;
 
@@ -145,11 +145,11 @@ function refuseUnavailable(options: NetdevUserOptions, ipv4: boolean): void {
   };
   if (options.ipv6 === true) refuse("IPv6 ('ipv6' on)");
   if (!ipv4) refuse("A network with IPv6 only ('ipv4' off)");
-  for (const name of IPV6_OPTIONS) if (options[name] !== undefined) refuse(`IPv6 ('${name}')`);
-  if (options.guestfwd !== undefined && options.guestfwd.length > 0) refuse("Option 'guestfwd'");
-  if (options.tftp !== undefined) refuse("Option 'tftp'");
-  if (options.smb !== undefined) refuse("Option 'smb'");
-  if (options.smbserver !== undefined) refuse("Option 'smbserver'");
+  for (const name of REFUSED_USER_OPTIONS) {
+    const value = options[name];
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
+    refuse(name.startsWith('ipv6-') ? `IPv6 ('${name}')` : `Option '${name}'`);
+  }
 }
 
 function parseSearch(options: NetdevUserOptions): { search: string[][]; warnings: string[] } {
