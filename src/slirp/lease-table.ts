@@ -252,7 +252,7 @@ export class LeaseTable implements AddressOwners {
     if (slot.state === 'taken' && slot.mac === mac && slot.ingress === ingress) {
       this.#endsAt(slot, now + AGE_MS);
     } else if (slot.mac === mac && (slot.state === 'offered' || slot.state === 'bound')) {
-      if (slot.gone || slot.ingress === STRANGERS) this.#charge(slot, ingress);
+      if (slot.gone || slot.ingress !== ingress) this.#charge(slot, ingress);
     } else if (slot.state !== 'declined' && (slot.state !== 'bound' || slot.gone)) {
       this.#take(slot, mac, ingress, now);
     }

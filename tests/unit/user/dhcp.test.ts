@@ -381,6 +381,22 @@ describe('whose a lease is', () => {
     expect(await b.lease(MAC + 1)).toBe(GUEST);
   });
 
+  it('moves with its guest to another port, once the old one is silent', async () => {
+    await open();
+    const a = yard.guest();
+    await a.lease(MAC + 1);
+    const b = yard.guest();
+    b.answersFor(GUEST, MAC + 1);
+    b.send(announce(MAC + 1, GUEST));
+    await test.elapse(1000);
+    a.send(dhcpFrame(MAC + 1, w.DHCP_RELEASE, { client: GUEST, destination: HOST }));
+    await test.elapse(10);
+    expect([yard.leases(), yard.dropped('dhcp-release-stranger')]).toEqual([['10.0.2.15 01'], 1]);
+    b.send(dhcpFrame(MAC + 1, w.DHCP_RELEASE, { client: GUEST, destination: HOST }));
+    await test.elapse(10);
+    expect([yard.leases(), yard.dropped('dhcp-release-stranger')]).toEqual([[], 1]);
+  });
+
   it('clients of one Ethernet address are told apart by their identifiers, which come back in every answer', async () => {
     await open();
     const a = yard.guest();
