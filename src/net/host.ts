@@ -160,6 +160,11 @@ export interface StreamSocket {
   room(): number;
   /** Level-triggered: events repeat each turn while the condition holds and the interest is set. */
   interest(readable: boolean, writable: boolean): void;
+  /**
+   * While on, the system asks a peer that is silent whether it is there; an error follows within a minute if it is not.
+   * Absent where the host cannot.
+   */
+  askPeer?(on: boolean): void;
   /** Half-close: FIN after everything taken so far. */
   shutdown(): void;
   /** RST on the wire where the host can, behind everything taken so far, and closed. No event follows. */

@@ -27,6 +27,9 @@ import { endWhenSent, readRest, resetWhenSent } from './stream-end.ts';
 import type { StreamOrigin } from './stream-origin.ts';
 import { WriteQueue } from './write-queue.ts';
 
+/** A peer that was silent for so long is asked; Node gives it ten more seconds. */
+const PEER_IDLE_MS = 40_000;
+
 const ignoreEvent = (_event: StreamEvent): void => {};
 
 export class NodeStreamSocket implements StreamSocket, Destroyable {
@@ -121,6 +124,10 @@ export class NodeStreamSocket implements StreamSocket, Destroyable {
     this.#wantWrite = writable;
     this.#updateReading();
     this.#pollIfDue();
+  }
+
+  askPeer(on: boolean): void {
+    this.#socket?.setKeepAlive(on, PEER_IDLE_MS);
   }
 
   shutdown(): void {

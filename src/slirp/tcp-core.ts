@@ -11,14 +11,16 @@ import type { IpAddress, IpLayer } from './ip-layer.ts';
 import { ParkedFlows } from './parked-flows.ts';
 import { TcpCounters } from './tcp-counters.ts';
 import type { TcpFlow, TcpState } from './tcp-flow.ts';
-import { NEVER } from './tcp-flow.ts';
+import { isSynchronized, NEVER } from './tcp-flow.ts';
 import { Handshakes } from './tcp-handshakes.ts';
 import { IsnGenerator } from './tcp-isn.ts';
 import { LastWords } from './tcp-last-words.ts';
-import { MAX_CONNECTING, MAX_FLOWS } from './tcp-limits.ts';
+import { MAX_CONNECTING, MAX_FLOWS, WAKE_SPREAD_MS } from './tcp-limits.ts';
 import { Rounds } from './tcp-rounds.ts';
 import { Starving } from './tcp-starving.ts';
 import { TimeWait } from './tcp-time-wait.ts';
+import { armTimer } from './tcp-timer.ts';
+import { WakeWatch } from './tcp-wake.ts';
 import { UnreadFlows } from './unread-flows.ts';
 import { UploadCrowd } from './upload-crowd.ts';
 
@@ -42,6 +44,9 @@ export class TcpCore {
   readonly rounds: Rounds;
   readonly timeWait: TimeWait;
   readonly lastWords: LastWords;
+  readonly #wake: WakeWatch;
+  /** When this program last woke from a sleep that connections may not have survived. */
+  wokeAt = Number.NEGATIVE_INFINITY;
   readonly options: TcpStackOptions;
   /** Flows whose handshake is not over: guests' to the outside, and forwards' to guests. */
   readonly connecting: Handshakes;
@@ -72,6 +77,7 @@ export class TcpCore {
     this.table = new FlowTable(ip.host.random.u32(), options.maxFlows ?? MAX_FLOWS);
     this.isn = new IsnGenerator(ip.host.random);
     this.rounds = new Rounds(ip.host.loop, () => this.now());
+    this.#wake = new WakeWatch(ip.host, () => this.#onWake());
     this.lastWords = new LastWords(ip.host.timers, () => this.now());
     this.timeWait = new TimeWait(ip.host.timers, () => this.now());
     this.connecting = new Handshakes(options.maxConnecting ?? MAX_CONNECTING);
@@ -138,6 +144,7 @@ export class TcpCore {
   /** A flow begins. @param owner whose share of the handshakes under way it takes. */
   register(flow: TcpFlow, owner: number): void {
     this.table.add(flow);
+    if (this.table.size === 1) this.#wake.start();
     this.#handshakes(flow).begin(flow, owner);
   }
 
@@ -178,10 +185,26 @@ export class TcpCore {
     this.releaseBuffers(flow);
     this.unread.note(flow, false);
     this.table.remove(flow);
+    if (this.table.size === 0) this.#wake.stop();
     if (flow.parked) this.parked.remove(flow);
     flow.parked = false;
     if (flow.starving) this.#starving.remove(flow);
     flow.starving = false;
+  }
+
+  /** Both sides of every flow are asked, at most a few at a time. */
+  #onWake(): void {
+    this.wokeAt = this.now();
+    this.counters.wakes++;
+    const gap = WAKE_SPREAD_MS / this.table.size;
+    let at = this.wokeAt;
+    this.table.forEach((flow) => {
+      at += gap;
+      if (!isSynchronized(flow)) return;
+      flow.keepaliveProbes = 0;
+      flow.lifeAt = at;
+      armTimer(flow);
+    });
   }
 
   releaseBuffers(flow: TcpFlow): void {

@@ -17,6 +17,7 @@ export class TcpCounters {
   tailProbes = 0;
   windowProbes = 0;
   keepalives = 0;
+  wakes = 0;
   outOfOrder = 0;
   outOfOrderRefused = 0;
   duplicate = 0;

@@ -154,6 +154,8 @@ export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   probes = 0;
   persistBackoff = 0;
   keepaliveProbes = 0;
+  /** The host's kernel asks whether the other side is there. */
+  hostAsked = false;
 
   timer: Timer | undefined;
   timerAt = NEVER;

@@ -83,6 +83,16 @@ export const HALF_CLOSED_IDLE_MS = 600_000;
 /** The same of any other flow. A living guest answers, so idle flows never expire. */
 export const KEEPALIVE_IDLE_MS = 7_200_000;
 export const KEEPALIVE_INTERVAL_MS = 75_000;
+/**
+ * Whether this program slept is looked at so often; a clock that went further than that by so much says so. Then both
+ * sides of every flow are asked, spread over a few seconds: whoever does not answer is gone within a minute.
+ */
+export const WAKE_CHECK_MS = 10_000;
+export const WAKE_GAP_MS = 30_000;
+export const WAKE_MS = 60_000;
+export const WAKE_SPREAD_MS = 5000;
+export const WAKE_INTERVAL_MS = 10_000;
+export const WAKE_PROBES = 5;
 /** What came before a reset goes out before it; a side that takes none of it for so long gets the reset alone. */
 export const LAST_WORDS_MS = 60_000;
 /** Sockets of flows that guests have reset while bytes waited for them; one more is reset at once. */

@@ -26,6 +26,9 @@ import {
   MIN_CWND_SEGMENTS,
   PARK_CHECK_MS,
   UNHEARD_RETRY_MS,
+  WAKE_INTERVAL_MS,
+  WAKE_MS,
+  WAKE_PROBES,
 } from './tcp-limits.ts';
 import { persistDelay, probeTail } from './tcp-output.ts';
 import { sendControl } from './tcp-segment.ts';
@@ -154,15 +157,19 @@ function onLife(core: TcpCore, flow: TcpFlow, now: number): void {
 }
 
 function keepAlive(core: TcpCore, flow: TcpFlow, now: number): void {
+  const wakeEndsAt = core.wokeAt + WAKE_MS;
+  askHost(flow, now < wakeEndsAt);
   const limit = isHalfClosed(flow) ? HALF_CLOSED_IDLE_MS : KEEPALIVE_IDLE_MS;
-  if (now - flow.heardAt < limit) {
+  // It may be gone since before we slept.
+  const isDoubtful = flow.heardAt < core.wokeAt;
+  if (!isDoubtful && now - flow.heardAt < limit) {
     flow.keepaliveProbes = 0;
-    flow.lifeAt = flow.heardAt + limit;
+    flow.lifeAt = flow.hostAsked ? wakeEndsAt : flow.heardAt + limit;
     return;
   }
-  flow.lifeAt = now + KEEPALIVE_INTERVAL_MS;
+  flow.lifeAt = now + (isDoubtful ? WAKE_INTERVAL_MS : KEEPALIVE_INTERVAL_MS);
   if (flow.parked || core.ip.busyGuests.has(flow.guest)) return;
-  if (flow.keepaliveProbes >= KEEPALIVE_PROBES) {
+  if (flow.keepaliveProbes >= (isDoubtful ? WAKE_PROBES : KEEPALIVE_PROBES)) {
     core.counters.timedOut++;
     abort(core, flow, true);
     return;
@@ -171,4 +178,11 @@ function keepAlive(core: TcpCore, flow: TcpFlow, now: number): void {
   core.counters.keepalives++;
   // Retransmission already asks while something is in flight.
   if (seqDiff(flow.sndNxt, flow.sndUna) === 0) sendControl(core, flow, seqAdd(flow.sndNxt, -1), TCP_ACK);
+}
+
+/** Whether the host's kernel asks the other side, too. */
+function askHost(flow: TcpFlow, wanted: boolean): void {
+  if (flow.hostAsked === wanted) return;
+  flow.hostAsked = wanted;
+  flow.socket?.askPeer?.(wanted);
 }

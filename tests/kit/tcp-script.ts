@@ -5,10 +5,13 @@
  *   > S 0 <mss 1460,sackOK,wscale 7>     the guest sends: flags, seq or seq:end(length), ack, win, urg, options
  *   < S. 0 ack 1 win 65535 <mss 1460>    the stack sends; win, urg and options are compared where given
  *   + 200                                time passes, milliseconds
+ *   jump 200                             the same at once: this program was stopped meanwhile
+ *   suspend 200                          the machine was: only the wall clock went on
  *   = ESTABLISHED                        the flow's state; `= gone` for none
  *   busy / clear                         the way to the guest is over its mark / clear again
  *   icmp host                            an ICMP error with this reason was sent, quoting the guest's SYN; perhaps whose
  *   ttl 1                                of the guest's packets from now on
+ *   host vanish                          it answers no kernel's question any more
  *   host urgent | mark                   one urgent byte is written; the next one to be read is urgent
  *   host write 100 | read 100 | eof | shutdown | close | reset | error ECONNRESET | capacity 1000 | connect
  *   drop tcp-checksum                    this drop was counted
@@ -152,6 +155,13 @@ class ScriptWorld {
       case 'icmp':
         this.#icmp(rest[0], rest[1]);
         return;
+      case 'jump':
+        this.#test.loop.jump(this.#test.loop.now() + Number(rest[0]));
+        this.#test.runUntilIdle();
+        return;
+      case 'suspend':
+        this.#test.loop.suspend(Number(rest[0]));
+        return;
       case 'ttl':
         this.#ttl = Number(rest[0]);
         return;
@@ -267,6 +277,9 @@ class ScriptWorld {
       }
       case 'urgent':
         expect(socket.writeUrgent?.(pattern(this.#written++))).toBe(1);
+        return;
+      case 'vanish':
+        for (const stream of this.#test.network.streams) stream.isPeerGone = true;
         return;
       case 'mark':
         expect(socket.isUrgentNext?.()).toBe(true);

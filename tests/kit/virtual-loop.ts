@@ -30,6 +30,7 @@ export interface Pollable {
 
 export class VirtualLoop implements BatchLoop, Clock, Timers {
   #now = 1000;
+  #suspendedMs = 0;
   #order = 0;
   readonly #events = new Heap();
   readonly #timerEntries = new Heap();
@@ -46,7 +47,7 @@ export class VirtualLoop implements BatchLoop, Clock, Timers {
   }
 
   wallMicros(): number {
-    return WALL_START_MICROS + Math.round(this.#now * 1000);
+    return WALL_START_MICROS + Math.round((this.#now + this.#suspendedMs) * 1000);
   }
 
   create(callback: () => void): Timer {
@@ -105,6 +106,11 @@ export class VirtualLoop implements BatchLoop, Clock, Timers {
     const timer = this.#timerEntries.peek()?.at;
     if (event === undefined) return timer;
     return timer === undefined ? event : Math.min(event, timer);
+  }
+
+  /** The machine sleeps: only the wall clock goes on. */
+  suspend(ms: number): void {
+    this.#suspendedMs += ms;
   }
 
   jump(to: number): void {

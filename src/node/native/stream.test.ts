@@ -81,6 +81,16 @@ describeNative('native streams', () => {
     await listener.close();
   });
 
+  it('ask their peer while they are told to', async () => {
+    const [client] = await bench.pair();
+    client.askPeer?.(true);
+    expect(option(client, SOL_SOCKET, SO_KEEPALIVE)).toBe(1);
+    // Idle, interval, probes.
+    expect([4, 5, 6].map((name) => option(client, IPPROTO_TCP, name))).toEqual([5, 10, 5]);
+    client.askPeer?.(false);
+    expect(option(client, SOL_SOCKET, SO_KEEPALIVE)).toBe(0);
+  });
+
   it('leave urgent bytes where they are, and know them', async () => {
     const [client, server] = await bench.pair();
     const into = new Uint8Array(100);

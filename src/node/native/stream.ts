@@ -29,7 +29,22 @@ import type { NativeContext } from './context.ts';
 import { DescriptorInbox } from './descriptor-inbox.ts';
 import { EarlyRoom } from './early-room.ts';
 import { LingeringStream, resetOnClose, unsentBytes } from './lingering.ts';
-import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SO_ERROR, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from './linux.ts';
+import {
+  EAGAIN,
+  EINTR,
+  IPPROTO_TCP,
+  MSG_DONTWAIT,
+  MSG_PEEK,
+  SHUT_WR,
+  SO_ERROR,
+  SO_KEEPALIVE,
+  SO_RCVBUF,
+  SO_SNDBUF,
+  SOL_SOCKET,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+} from './linux.ts';
 import { limitHops } from './open-socket.ts';
 import type { ReadyHandler, Watch } from './readiness.ts';
 import { host32, putHost32 } from './sockaddr.ts';
@@ -45,6 +60,11 @@ const ENDED = 2;
  * times the frames of 64 bytes from stream to stream per second and 1.2 times those of 1514, with 1 MiB 2.1 and 1.4.
  */
 const UNIX_SEND_BUFFER_BYTES = 1024 * 1024;
+
+/** A peer that was silent for so long is asked, again and again, and is gone if it never answers: 55 s in all. */
+const PEER_IDLE_S = 5;
+const PEER_INTERVAL_S = 10;
+const PEER_PROBES = 5;
 
 const ignoreEvent = (_event: StreamEvent): void => {};
 
@@ -207,6 +227,17 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   limitReceive(bytes: number): void {
     // The kernel doubles it, for what it needs itself.
     if (this.#fd >= 0) this.#context.calls.setsockoptInt(this.#fd, SOL_SOCKET, SO_RCVBUF, bytes >> 1);
+  }
+
+  askPeer(on: boolean): void {
+    if (this.#state !== OPEN) return;
+    const { calls } = this.#context;
+    calls.setsockoptInt(this.#fd, SOL_SOCKET, SO_KEEPALIVE, on ? 1 : 0);
+    if (!on) return;
+    calls.setsockoptInt(this.#fd, IPPROTO_TCP, TCP_KEEPINTVL, PEER_INTERVAL_S);
+    calls.setsockoptInt(this.#fd, IPPROTO_TCP, TCP_KEEPCNT, PEER_PROBES);
+    // Starts the kernel's timer anew, so it comes last.
+    calls.setsockoptInt(this.#fd, IPPROTO_TCP, TCP_KEEPIDLE, PEER_IDLE_S);
   }
 
   shutdown(): void {

@@ -16,6 +16,9 @@ import type { Pollable, VirtualLoop } from '../virtual-loop.ts';
 import { hostError } from './errors.ts';
 import type { MemoryAddress } from './network.ts';
 
+/** How long a kernel asks a peer that does not answer. */
+const KEEPALIVE_MS = 50_000;
+
 interface Chunk {
   readonly bytes: Uint8Array;
   /** Its first byte is the peer's urgent one. */
@@ -52,6 +55,9 @@ export class MemoryStream implements StreamSocket, Pollable {
   /** As a descriptor in no poll set: who watches for nothing is not told of an error. */
   isPolled = true;
   onEvent: (event: StreamEvent) => void = () => {};
+  /** Keepalives are on; whether anybody would answer them. */
+  isAsked = false;
+  isPeerGone = false;
   icmpError: IcmpRecord | undefined;
   localAddress: MemoryAddress | undefined;
   remoteAddress: MemoryAddress | undefined;
@@ -187,6 +193,14 @@ export class MemoryStream implements StreamSocket, Pollable {
     this.#wantRead = readable;
     this.#wantWrite = writable;
     if (readable || writable) this.#loop.wake(this);
+  }
+
+  askPeer(on: boolean): void {
+    this.isAsked = on;
+    if (!on || !this.isPeerGone) return;
+    this.#loop.after(KEEPALIVE_MS, () => {
+      if (this.isAsked) this.fail('ETIMEDOUT');
+    });
   }
 
   shutdown(): void {

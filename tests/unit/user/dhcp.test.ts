@@ -462,6 +462,19 @@ describe('after a restart', () => {
     await open(options, state);
   };
 
+  it('a sleep of eight hours ends no lease', async () => {
+    await open();
+    const guest = yard.guest();
+    const address = await guest.lease(MAC + 1);
+    test.loop.jump(test.loop.now() + 8 * 3_600_000);
+    await test.settle();
+    expect(yard.leases()).toHaveLength(1);
+    const other = yard.guest();
+    expect(await other.lease(MAC + 2)).not.toBe(address);
+    const [renewed] = await guest.ask(MAC + 1, w.DHCP_REQUEST, { client: address });
+    expect([renewed?.type, renewed?.address]).toEqual([w.DHCP_ACK, address]);
+  });
+
   it('a named yard has its leases again: nobody else gets them, their owners renew at once', async () => {
     await open({}, '/state');
     await yard.guest().lease(MAC + 1, { hostname: 'box' });
