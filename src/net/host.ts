@@ -237,6 +237,8 @@ export interface DatagramSocket {
   onEvent: (event: DatagramEvent) => void;
   /** The last asynchronous error (ICMP unreachable and the like); reading it clears it. */
   takeError(): HostError | undefined;
+  /** Where the last datagram was to go that the host refused to send; undefined = not known. */
+  readonly refusedPeer?: SocketAddress | undefined;
   /**
    * The next queued ICMP error of a datagram sent earlier (ip(7) IP_RECVERR), filled into `record`; false if none waits.
    * Absent where the host cannot tell. 'error' announces them.

@@ -3,7 +3,7 @@
  * that it is about, and sends that it refuses at once. Both become ICMP errors to the guest. A host that queues no ICMP
  * errors tells none: of sockets that are not connected the kernel reports them in no other way.
  */
-import type { DatagramSocket } from '../net/host.ts';
+import { type DatagramSocket, isInet } from '../net/host.ts';
 import { isForGuest, MAX_RECORDS, newRecord } from './icmp-record.ts';
 import type { UdpFlow, UdpHostSocket } from './udp-flow.ts';
 import type { UdpLayer } from './udp-layer.ts';
@@ -25,7 +25,8 @@ export class UdpErrors {
     const error = socket.takeError();
     // Of a queued error the socket tells the code once more.
     if (relayed || error === undefined) return;
-    const flow = owner.last;
+    const { refusedPeer } = socket;
+    const flow = refusedPeer === undefined || !isInet(refusedPeer) ? owner.last : owner.flowOf(refusedPeer);
     // The address that the client wrote to may be gone: the next answer leaves from one that is there.
     if (flow !== undefined) flow.local = undefined;
     this.#layer.drop(`udp-error-${error.code}`);

@@ -228,6 +228,7 @@ describeNative('native datagrams', () => {
       expect((await receive(b, 1))[0]?.[0]).toEqual(numbered(7));
       await turns(5);
       expect([codes, bench.host.counters.sendErrors]).toEqual([['EMSGSIZE'], 1]);
+      expect(a.refusedPeer).toBe(b.localAddress);
       // Not an address: all of the batch is lost, nothing throws.
       expect(a.sendBatch(batchOf({ ...LOOPBACK, host: 'x' }, numbered(1), numbered(2)))).toBe(2);
       await turns(5);

@@ -87,6 +87,7 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
   #largest = SMALL_DATAGRAM;
   #error: HostError | undefined;
   #untold = 0;
+  #refusedPeer: SocketAddress | undefined;
 
   constructor(context: NativeContext, start: DatagramStart) {
     this.#context = context;
@@ -97,6 +98,10 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
     this.#path = start.path;
     this.share = start.share;
     context.host.open.add(this);
+  }
+
+  get refusedPeer(): SocketAddress | undefined {
+    return this.#refusedPeer;
   }
 
   get descriptor(): number {
@@ -143,6 +148,7 @@ export class NativeDatagram implements DatagramSocket, Destroyable, ReadyHandler
         // Perhaps of an earlier datagram, and this one has not been tried.
         refused = result;
       } else if (result !== EINTR) {
+        this.#refusedPeer = batch.peer[sent];
         this.#lost(this.#context.error(result), 1);
         sent++;
         refused = 0;

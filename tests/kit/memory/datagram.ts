@@ -58,6 +58,7 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
   #wantRead = false;
   #wantWrite = false;
   #closed = false;
+  refusedPeer: InetAddress | undefined;
   /** Datagrams dropped because the queue was full, or the arena too small. */
   dropped = 0;
   /** Datagrams the socket takes before it would block; lower it to test a full socket. */
@@ -101,6 +102,7 @@ export class MemoryDatagram implements DatagramSocket, Pollable {
       if (to === undefined || !isInet(to)) continue;
       const fault = this.#route.sendFault(to);
       if (fault !== undefined) {
+        this.refusedPeer = to;
         this.raise(fault);
         continue;
       }

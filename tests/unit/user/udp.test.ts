@@ -75,6 +75,22 @@ describe('mapping', () => {
     expect([transfer.texts, transfer.from]).toEqual([['ack'], server.from]);
   });
 
+  it('a send that the host refuses is told about its own datagram, not about the next one', async () => {
+    const on = await open();
+    const a = await peer(on, '198.51.100.2', 7001);
+    const send = (text: string, destination: number): void => on.give(udpFrame(5000, 7001, text, { destination }));
+    send('first', NEIGHBOUR);
+    await on.test.elapse(10);
+    on.test.network.fail({ on: 'send', host: '203.0.113.77', code: 'ENETUNREACH' });
+    send('refused', 0xcb00714d);
+    send('second', NEIGHBOUR);
+    await on.test.elapse(10);
+    expect(a.texts).toEqual(['first', 'second']);
+    const told = on.take().map(icmpOf);
+    expect(told).toMatchObject([{ type: 3, code: 0 }]);
+    expect(new TextDecoder().decode(told[0]?.quote.subarray(28))).toBe('refused');
+  });
+
   it("a flow goes on when the host's address and route have changed, and when it began offline", async () => {
     const on = await open();
     const a = await peer(on, '198.51.100.2', 7001);
