@@ -1,12 +1,13 @@
 /**
  * TIME-WAIT: what is left of a connection that both sides have closed, so that a FIN that is sent again is acknowledged
- * (RFC 9293 §3.6.1). Records are rows of typed arrays in the order they entered: at thousands of connections a second
- * objects that live this long would be most of what the garbage collector has to do. One timer ends all whose time is
- * over, and beyond the cap the oldest gives way.
+ * (RFC 9293 §3.6.1). Records are rows of typed arrays, linked in the order they entered: at thousands of connections a
+ * second objects that live this long would be most of what the garbage collector has to do. One timer ends all whose time
+ * is over. Each ingress has its share of the rows, and beyond it its own oldest gives way.
  */
 import type { Timer, Timers } from '../net/host.ts';
 import { seqDiff } from '../wire/index.ts';
 import type { IpAddress } from './ip-layer.ts';
+import { Shares } from './shares.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { DUBIOUS_ACKS, MAX_TIME_WAIT, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
 import { MAX_WINDOW_FIELD } from './tcp-segment.ts';
@@ -41,10 +42,14 @@ export class TimeWait {
   readonly #forwarded = new Uint8Array(MAX_TIME_WAIT);
   /** ACKs that the row may still cause. */
   readonly #answers = new Uint8Array(MAX_TIME_WAIT);
-  /** 0 = the row ended before its time. */
   readonly #endsAt = new Float64Array(MAX_TIME_WAIT);
   readonly #buckets = new Int16Array(BUCKETS).fill(NONE);
   readonly #chain = new Int16Array(MAX_TIME_WAIT);
+  readonly #ingress = new Int32Array(MAX_TIME_WAIT);
+  readonly #shares = new Shares(MAX_TIME_WAIT);
+  readonly #older = new Int16Array(MAX_TIME_WAIT);
+  /** Of a free row: the next free one. */
+  readonly #newer = Int16Array.from({ length: MAX_TIME_WAIT }, (_, row) => (row + 1 < MAX_TIME_WAIT ? row + 1 : NONE));
   readonly #record: TimeWaitRecord = {
     guest: new Uint32Array(4),
     guestPort: 0,
@@ -55,10 +60,9 @@ export class TimeWait {
     sndNxt: 0,
     window: 0,
   };
-  #first = 0;
-  /** Rows from `first` on, those that ended before their time among them. */
-  #count = 0;
-  #live = 0;
+  #oldest = NONE;
+  #newest = NONE;
+  #free = 0;
 
   constructor(timers: Timers, now: () => number) {
     this.#timer = timers.create(() => this.#expire());
@@ -66,13 +70,22 @@ export class TimeWait {
   }
 
   get size(): number {
-    return this.#live;
+    return this.#shares.used;
   }
 
   /** Notes a flow of the table that is in TIME-WAIT and has nothing left to say. The caller removes it. */
   enter(flow: TcpFlow): void {
-    if (this.#count === MAX_TIME_WAIT) this.#endFirst();
-    const row = (this.#first + this.#count) % MAX_TIME_WAIT;
+    const { ingress } = flow;
+    if (!this.#shares.allows(ingress)) this.end(this.#oldestOf(ingress));
+    const row = this.#free;
+    this.#free = this.#newer[row]!;
+    this.#shares.take(ingress);
+    this.#ingress[row] = ingress;
+    this.#older[row] = this.#newest;
+    this.#newer[row] = NONE;
+    if (this.#newest === NONE) this.#oldest = row;
+    else this.#newer[this.#newest] = row;
+    this.#newest = row;
     this.#addresses.set(flow.guest, row * WORDS);
     this.#addresses.set(flow.remote, row * WORDS + 4);
     this.#ports[row] = (flow.guestPort << 16) | flow.remotePort;
@@ -88,13 +101,12 @@ export class TimeWait {
     const bucket = flow.hash % BUCKETS;
     this.#chain[row] = this.#buckets[bucket]!;
     this.#buckets[bucket] = row;
-    this.#live++;
-    if (this.#count++ === 0) this.#timer.set(endsAt);
+    if (this.#oldest === row) this.#timer.set(endsAt);
   }
 
   /** @param hash the flow table's for these four. @returns a row, or -1. */
   find(hash: number, guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): number {
-    if (this.#live === 0) return NONE;
+    if (this.#oldest === NONE) return NONE;
     const ports = ((guestPort << 16) | remotePort) >>> 0;
     let row = this.#buckets[hash % BUCKETS]!;
     while (row !== NONE) {
@@ -137,20 +149,23 @@ export class TimeWait {
       while (this.#chain[at] !== row) at = this.#chain[at]!;
       this.#chain[at] = this.#chain[row]!;
     }
-    this.#endsAt[row] = 0;
-    this.#live--;
+    const [older, newer] = [this.#older[row]!, this.#newer[row]!];
+    if (older === NONE) this.#oldest = newer;
+    else this.#newer[older] = newer;
+    if (newer === NONE) this.#newest = older;
+    else this.#older[newer] = older;
+    this.#newer[row] = this.#free;
+    this.#free = row;
+    this.#shares.give(this.#ingress[row]!);
   }
 
   /** The last first. */
   forEach(visit: (record: TimeWaitRecord) => void): void {
-    for (let i = this.#count - 1; i >= 0; i--) {
-      const row = (this.#first + i) % MAX_TIME_WAIT;
-      if (this.#endsAt[row] !== 0) visit(this.read(row));
-    }
+    for (let row = this.#newest; row !== NONE; row = this.#older[row]!) visit(this.read(row));
   }
 
   close(): void {
-    while (this.#count > 0) this.#endFirst();
+    while (this.#oldest !== NONE) this.end(this.#oldest);
     this.#timer.cancel();
   }
 
@@ -165,19 +180,20 @@ export class TimeWait {
 
   #expire(): void {
     const now = this.#now();
-    while (this.#count > 0) {
-      const endsAt = this.#endsAt[this.#first]!;
+    while (this.#oldest !== NONE) {
+      const endsAt = this.#endsAt[this.#oldest]!;
       if (endsAt > now) {
         this.#timer.set(endsAt);
         return;
       }
-      this.#endFirst();
+      this.end(this.#oldest);
     }
   }
 
-  #endFirst(): void {
-    if (this.#endsAt[this.#first] !== 0) this.end(this.#first);
-    this.#first = (this.#first + 1) % MAX_TIME_WAIT;
-    this.#count--;
+  /** Where it has none, what others have must go. */
+  #oldestOf(ingress: number): number {
+    let row = this.#oldest;
+    while (row !== NONE && this.#ingress[row] !== ingress) row = this.#newer[row]!;
+    return row === NONE ? this.#oldest : row;
   }
 }
