@@ -8,7 +8,7 @@
  * qemu-bridge-helper for one. So where the command line names a program, nothing is given up, and without capabilities a
  * yard that has a monitor stays as it is: a bridge may be asked for there.
  */
-import { readFileSync, type Stats, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { loadNative } from '../node/index.ts';
 import { parseNetdevArgument, Schema } from '../qapi/index.ts';
@@ -42,8 +42,9 @@ export interface Needs {
  * The set of capabilities that a yard with these needs keeps, as a number; undefined: everything stays as it is.
  *
  * Always: ports below 1024. With a monitor, whatever of the network may be asked for there later: interfaces and raw
- * sockets. Without one: interfaces for `tap` and `bridge`, raw sockets for `l2tpv3` and for `user` (ICMP errors of its forwards). To change owners: where a group is
- * named, and `vde`. To use the files of others: where a path leads through a folder of somebody else.
+ * sockets. Without one: interfaces for `tap` and `bridge`, raw sockets for `l2tpv3` and for `user` (ICMP errors of its
+ * forwards). To change owners: where a group is named, and `vde`. To use the files of others: where a path leads through a
+ * folder of somebody else.
  */
 export function keptCapabilities(needs: Needs, files: FileOwners = fileOwners): number | undefined {
   const { netdevs, monitors } = needs;
@@ -90,7 +91,7 @@ export function giveUpRights(
   if (!('binding' in loaded)) return;
   const { calls, restart, errnoName } = loaded.binding;
   // Node keeps what it inherits from programs that it starts.
-  const inherited = [0, 1, 2, ...netdevs.flatMap(descriptorsIn), ...monitorDescriptors(monitors)];
+  const inherited = inheritedDescriptors([...netdevs.flatMap(descriptorsIn), ...monitorDescriptors(monitors)]);
   for (const descriptor of inherited) calls.fcntlSetCloexec(descriptor, 0);
   process.env[MARK] = '1';
   const words = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
@@ -98,6 +99,27 @@ export function giveUpRights(
   delete process.env[MARK];
   for (const descriptor of inherited) calls.fcntlSetCloexec(descriptor, 1);
   complain(`warning: this process has more rights than it needs: ${errnoName(-result)}`);
+}
+
+/**
+ * Those this program was started with: a monitor may name them later, in netdev_add. Node's own are the event loops, and
+ * pipes that have both ends here.
+ * @param named what the command line says, whatever it is.
+ */
+function inheritedDescriptors(named: readonly number[]): number[] {
+  const links = new Map<number, string>();
+  for (const name of readdirSync('/proc/self/fd')) {
+    try {
+      links.set(Number(name), readlinkSync(`/proc/self/fd/${name}`));
+    } catch {
+      // The one that the folder was read with.
+    }
+  }
+  const ends = [...links.values()];
+  const isNodes = (link: string): boolean =>
+    link.startsWith('anon_inode:') || (link.startsWith('pipe:') && ends.indexOf(link) !== ends.lastIndexOf(link));
+  const others = [...links].filter(([, link]) => !isNodes(link)).map(([number]) => number);
+  return [...new Set([0, 1, 2, ...named, ...others])];
 }
 
 interface Rights {

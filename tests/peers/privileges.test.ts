@@ -1,7 +1,16 @@
 /** What a yard may do once it runs: as root, and as an ordinary user. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -65,6 +74,16 @@ describe.runIf(process.getuid?.() === 0)('as root', () => {
     const add = { type: 'tap', id: 't0', ifname: 'nyright0', script, downscript: 'no' };
     expect(await yard.qmp.execute('netdev_add', add)).toEqual({});
     expect(readFileSync(said, 'utf8')).toMatch(/nyright0: <[^>]*\bUP\b/);
+    expect(await yard.end()).toBe(0);
+  });
+
+  test('a descriptor that a monitor names later is still the one the yard was started with', async () => {
+    const prefix = ['sh', '-c', 'exec "$@" 7</etc/hostname', 'sh'];
+    const yard = await startDaemon({ name: 'inherited', runtime, prefix });
+    expect(rights(yard.pid)).toContain(`CapPrm:\t${NETWORK}`);
+    expect(readlinkSync(`/proc/${yard.pid}/fd/7`)).toBe(realpathSync('/etc/hostname'));
+    const add = yard.qmp.execute('netdev_add', { type: 'tap', id: 't0', fd: '7' });
+    await expect(add).rejects.toThrow('Unable to query TUNGETIFF on FD 7: Inappropriate ioctl for device');
     expect(await yard.end()).toBe(0);
   });
 
