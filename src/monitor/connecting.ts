@@ -12,7 +12,6 @@ import {
   checkUnixPath,
   hostInFamily,
   isResolution,
-  isTcpSocket,
   nativeClient,
   portNumber,
   type SocketDevice,
@@ -68,9 +67,10 @@ class ConnectingMonitor implements QmpMonitor {
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
+    const { address } = this.#device;
     const socket = await dial(this.#device, this.#context.options.sockets, signal);
     this.counters.sessions++;
-    const session = socketSession(socket, this.#context);
+    const session = socketSession(socket, this.#context, !('path' in address));
     this.#session = session;
     void session.closed.then(() => {
       this.#session = undefined;
@@ -111,7 +111,7 @@ function nodeStream(fd: number): net.Socket {
 
 function givenStream(fd: number, sockets: Sockets): Client {
   const adopted = adoptSocket(fd, sockets);
-  if (adopted.kind === 'stream') return nativeClient(adopted.socket, sockets, isTcpSocket(adopted.socket));
+  if (adopted.kind === 'stream') return nativeClient(adopted.socket, sockets);
   void (adopted.kind === 'listener' ? adopted.listener : adopted.socket).close();
   throw new QapiError(
     adopted.kind === 'listener'
@@ -135,7 +135,7 @@ function connectNatively(path: string, sockets: Sockets, signal: AbortSignal): P
     socket.onEvent = (event) => {
       signal.removeEventListener('abort', abort);
       if (event === 'connected') {
-        resolve(nativeClient(socket, sockets, false));
+        resolve(nativeClient(socket, sockets));
         return;
       }
       reject(connectError({ path }, socket.error));

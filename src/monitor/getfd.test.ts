@@ -2,7 +2,7 @@
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { describeNative } from '../../tests/kit/native.ts';
 import { addon, openDescriptors, socketPair } from '../../tests/kit/native-host.ts';
 import { until } from '../../tests/kit/until.ts';
@@ -58,7 +58,12 @@ class Client {
   }
 
   /** Sends a request, with descriptors that are closed here, and gives the reply's line. */
-  async call(request: string, ...descriptors: number[]): Promise<string> {
+  call(request: string, ...descriptors: number[]): Promise<string> {
+    this.send(request, ...descriptors);
+    return this.line();
+  }
+
+  send(request: string, ...descriptors: number[]): void {
     const bytes = new TextEncoder().encode(request);
     const sent =
       descriptors.length === 0
@@ -66,7 +71,6 @@ class Client {
         : addon().sendDescriptors(this.#fd, bytes, 0, bytes.length, new Int32Array(descriptors), descriptors.length);
     expect(sent).toBe(bytes.length);
     for (const descriptor of descriptors) closeSync(descriptor);
-    return this.line();
   }
 
   async line(): Promise<string> {
@@ -280,6 +284,26 @@ describeNative('getfd and closefd', () => {
     await until(() => monitor.clients === 0);
     // Both ends of the connection are gone, too.
     expect(openDescriptors()).toBe(before - 2);
+  });
+
+  it('requests that are sent ahead, each with its descriptor, get their own, also when they wait for a turn', async () => {
+    const client = await connected();
+    const count = 30;
+    let now = performance.now();
+    let random = 1;
+    // Some of the requests find their turn used up.
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+      random = (random * 48271) % 0x7fffffff;
+      now += random % 3 === 0 ? 3 : 0.1;
+      return now;
+    });
+    try {
+      for (let i = 0; i < count; i++) client.send(named('getfd', `n${i}`), file());
+      for (let i = 0; i < count; i++) expect(await client.line()).toBe(OK);
+    } finally {
+      clock.mockRestore();
+    }
+    client.close();
   });
 
   it('works on lines of the human monitor', async () => {

@@ -24,6 +24,15 @@ it.each([
   expect(refuses(line + COMMANDS, 1)).toBe(true);
 });
 
+it.each([
+  ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+  ['STUN over TCP', '\x00\x03\x00\x00\x21\x12\xa4\x42'],
+  ['STUN as ICE frames it', '\x00\x5c\x00\x01\x00\x48\x21\x12\xa4\x42'],
+])('%s is refused, which a browser speaks too', (_, start) => {
+  expect(refuses(start + COMMANDS)).toBe(true);
+  expect(refuses(`\r\n${start}${COMMANDS}`, 1)).toBe(true);
+});
+
 it.each(['{"execute":"qmp_capabilities"}', '\r\n {"execute": "x"}', ' \t[1]', 'help\r\n', '\xff{"a": 1}', '"POST "'])(
   '%j does not',
   (text) => {

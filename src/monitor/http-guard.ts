@@ -1,7 +1,8 @@
 /**
  * Keeps web pages out. A page in the user's browser may send a request to any TCP port of this machine, unasked, and QMP's
  * lexer finds its way from the header to the commands behind it. A page chooses the method, but not that its request begins
- * with one: a token (RFC 9110 section 5.6.2) and a space, perhaps behind empty lines. No QMP client begins so.
+ * with one: a token (RFC 9110 section 5.6.2) and a space, perhaps behind empty lines. Where it speaks TLS or STUN, its bytes
+ * may be the page's choice as well; both begin with a control character. No QMP client begins in any of these ways.
  */
 
 const SPACE = 0x20;
@@ -16,7 +17,7 @@ export class HttpGuard {
   #state = BEFORE;
 
   /**
-   * Looks at the next bytes of a client; true from the first on that make it a request of HTTP. A token alone holds no
+   * Looks at the next bytes of a client; true from the first on that make it a browser's. A token alone holds no
    * command: what came of it until then has done nothing.
    */
   refuses(bytes: Uint8Array): boolean {
@@ -28,7 +29,8 @@ export class HttpGuard {
 function next(state: number, c: number): number {
   if (isTokenByte(c)) return IN_TOKEN;
   if (state === IN_TOKEN) return c === SPACE ? REFUSED : PASSED;
-  return c === 0x0d || c === 0x0a || c === 0x09 || c === SPACE ? BEFORE : PASSED;
+  if (c === 0x0d || c === 0x0a || c === 0x09 || c === SPACE) return BEFORE;
+  return c < SPACE ? REFUSED : PASSED;
 }
 
 function isTokenByte(c: number): boolean {

@@ -56,19 +56,21 @@ async function listeningMonitor(device: SocketDevice, context: MonitorContext): 
       unprotect();
     };
     const monitor = new ListeningMonitor(stop, text, context);
-    listener.onConnection = (socket) => monitor.accept(nativeClient(socket, sockets, isTcpSocket(socket)));
+    listener.onConnection = (socket) => monitor.accept(nativeClient(socket, sockets), isTcpSocket(socket));
     return monitor;
   }
   const server = net.createServer({ allowHalfOpen: true, noDelay: device.noDelay });
   await bind(server, address);
   const unprotect = protect(boundAddress(server), context);
+  // The client's own address is unknown once it is gone, and what it sent is still there.
+  const isTcp = boundAddress(server) !== undefined;
   // Closes the descriptor and unlinks the path in this call.
   const stop = (): void => {
     server.close();
     unprotect();
   };
   const monitor = new ListeningMonitor(stop, addressText(server, address), context);
-  server.on('connection', (socket) => monitor.accept(socket));
+  server.on('connection', (socket) => monitor.accept(socket, isTcp));
   server.on('error', (error) => {
     context.options.log?.warn('accepting a QMP client failed', { error: toHostError(error).message });
   });
@@ -148,13 +150,13 @@ class ListeningMonitor implements QmpMonitor {
     return this.#closing;
   }
 
-  accept(socket: Client): void {
+  accept(socket: Client, isTcp: boolean): void {
     if (this.#sessions.size >= this.#maxClients || this.#closing !== undefined) {
       this.#refuse(socket);
       return;
     }
     this.counters.sessions++;
-    const session = socketSession(socket, this.#context);
+    const session = socketSession(socket, this.#context, isTcp);
     this.#sessions.add(session);
     void session.closed.then(() => this.#sessions.delete(session));
     this.#onFirst();

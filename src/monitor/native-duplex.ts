@@ -5,7 +5,6 @@ import { SOCKET_FAILED, type StreamSocket, WOULD_BLOCK } from '../net/index.ts';
 const CHUNK_BYTES = 16 * 1024;
 
 export class NativeDuplex extends Duplex {
-  readonly isTcp: boolean;
   readonly #socket: StreamSocket;
   readonly #close: (descriptor: number) => void;
   /** Came with the last message that brought any. */
@@ -14,9 +13,8 @@ export class NativeDuplex extends Duplex {
   #pending: { bytes: Uint8Array; offset: number; done: (error?: Error | null) => void } | undefined;
 
   /** @param close closes a descriptor that nobody took. */
-  constructor(socket: StreamSocket, close: (descriptor: number) => void, isTcp: boolean) {
+  constructor(socket: StreamSocket, close: (descriptor: number) => void) {
     super({ allowHalfOpen: true });
-    this.isTcp = isTcp;
     this.#socket = socket;
     this.#close = close;
     socket.onEvent = (event) => {
@@ -36,6 +34,19 @@ export class NativeDuplex extends Duplex {
   /** Sends what is queued, then closes. */
   destroySoon(): void {
     this.end(() => this.destroy());
+  }
+
+  /** Node itself would read ahead: descriptors that come then would replace those of a request that still waits. */
+  override pause(): this {
+    super.pause();
+    this.#updateInterest();
+    return this;
+  }
+
+  override resume(): this {
+    super.resume();
+    this.#updateInterest();
+    return this;
   }
 
   override _read(): void {
@@ -63,7 +74,7 @@ export class NativeDuplex extends Duplex {
   }
 
   #pull(): void {
-    while (this.#wantsMore && !this.destroyed) {
+    while (this.#wantsMore && !this.isPaused() && !this.destroyed) {
       const bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES);
       const count = this.#socket.readInto(bytes, 0, CHUNK_BYTES);
       if (count === WOULD_BLOCK) break;
@@ -103,7 +114,8 @@ export class NativeDuplex extends Duplex {
   }
 
   #updateInterest(): void {
-    if (!this.destroyed) this.#socket.interest(this.#wantsMore, this.#pending !== undefined);
+    if (this.destroyed) return;
+    this.#socket.interest(this.#wantsMore && !this.isPaused(), this.#pending !== undefined);
   }
 
   #drop(): void {

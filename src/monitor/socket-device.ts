@@ -60,13 +60,8 @@ export async function hostInFamily(address: InternetAddress, mapped: boolean): P
 }
 
 /** The stream of a client that netyard's own sockets brought. */
-export function nativeClient(socket: StreamSocket, sockets: Sockets, isTcp: boolean): NativeDuplex {
-  return new NativeDuplex(socket, (descriptor) => sockets.closeDescriptor?.(descriptor), isTcp);
-}
-
-/** Reachable for every program of the machine, a browser among them. */
-export function isTcp(client: Client): boolean {
-  return client instanceof NativeDuplex ? client.isTcp : client.remoteAddress !== undefined;
+export function nativeClient(socket: StreamSocket, sockets: Sockets): NativeDuplex {
+  return new NativeDuplex(socket, (descriptor) => sockets.closeDescriptor?.(descriptor));
 }
 
 /**

@@ -4,7 +4,7 @@ import { type QmpServerOptions, QmpServerSession, type QmpTarget, SessionTurns }
 import { HttpGuard } from './http-guard.ts';
 import type { MonitorContext } from './monitor.ts';
 import { NativeDuplex } from './native-duplex.ts';
-import { type Client, isTcp } from './socket-device.ts';
+import type { Client } from './socket-device.ts';
 
 /** After the session's end, what the client does not take within this time is dropped. */
 const FLUSH_LIMIT_MS = 500;
@@ -127,14 +127,21 @@ export class StreamSession {
   }
 }
 
-/** A session that owns its socket. */
-export function socketSession(socket: Client, { target, sessionOptions, options }: MonitorContext): StreamSession {
+/**
+ * A session that owns its socket.
+ * @param isTcp reachable for every program of the machine, a browser among them
+ */
+export function socketSession(
+  socket: Client,
+  { target, sessionOptions, options }: MonitorContext,
+  isTcp: boolean,
+): StreamSession {
   return new StreamSession(
     target,
     {
       input: socket,
       output: socket,
-      isTcp: isTcp(socket),
+      isTcp,
       ...(socket instanceof NativeDuplex ? { takeDescriptor: () => socket.takeDescriptor() } : {}),
       end: () => socket.destroySoon(),
       destroy: () => socket.destroy(),

@@ -318,6 +318,18 @@ describe('order and back-pressure', () => {
     }
   });
 
+  it('reads no further while a request waits for its turn: what comes next may replace its descriptor', async () => {
+    for (const enable of ['[]', '["oob"]']) {
+      const { say, wire } = await open({ enable });
+      wire.holdTurns = true;
+      for (let i = 0; (await say('{"execute":"echo"}')).length > 0; i++) {
+        expect(i).toBeLessThan(100);
+        expect(wire.paused).toBe(false);
+      }
+      expect(wire.paused).toBe(true);
+    }
+  });
+
   it('reads a long request in pieces, in turns of the loop', async () => {
     const { say, wire } = await open({ enable: '[]' });
     wire.holdTurns = true;

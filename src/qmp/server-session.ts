@@ -6,10 +6,10 @@
  * `exec-oob` run when they are read and may overtake.
  *
  * Back-pressure: reading stops (bytes not yet parsed are kept, the transport is paused) while the queue is full (8
- * items with oob, otherwise one request at a time) or while the output is over its high-water mark; no request starts
- * then either. So only events can pile up at a client that does not read, and a client with too much queued is
+ * items with oob, otherwise one request at a time), while a request waits for its turn, or while the output is over its
+ * high-water mark; no request starts then either. So only events can pile up at a client that does not read, and a client with too much queued is
  * disconnected. What a client sends is read in pieces and run one by one as long as there is time in the turn of the loop
- * (turns.ts), so that frames and other clients are served in between. Nobody else is affected.
+ * (session-turns.ts), so that frames and other clients are served in between. Nobody else is affected.
  *
  * States: see request-runner.ts; while negotiating, events are neither sent nor kept. `end()` is the client's half-close:
  * what was received is answered, then the session closes.
@@ -132,7 +132,8 @@ export class QmpServerSession {
       return;
     }
     if (this.#hasWork() && !this.#transport.turns.hasTime()) this.#waitForTurn();
-    const pause = this.#held.length > 0;
+    // What waits for its turn may ask for descriptors, which the next bytes would replace.
+    const pause = this.#held.length > 0 || (this.#queue.length > 0 && !this.#running);
     if (pause !== this.#inputPaused) {
       this.#inputPaused = pause;
       if (pause) this.#transport.pauseInput();
