@@ -94,11 +94,18 @@ describe('claimName', () => {
     (await claimName(make)).release();
   });
 
-  // What belongs to root cannot be asked by a signal: its start time can.
-  it('does not take a reused pid of another user for the holder', async () => {
+  // What belongs to root cannot be asked by a signal: its start time can, unless /proc is mounted with hidepid=2.
+  it.each([
+    ['does not take a reused pid of another user for the holder', ''],
+    [
+      'nor where /proc hides it',
+      "const fs = (await import('node:module')).createRequire('/')('node:fs'); const read = fs.readFileSync; fs.readFileSync = (path, ...rest) => { if (path === '/proc/1/stat') throw Object.assign(new Error(), { code: 'ENOENT' }); return read(path, ...rest); }; (await import('node:module')).syncBuiltinESMExports();",
+    ],
+  ])('%s', async (_, hide) => {
     make();
     writeFileSync(join(directory, 'claim.1.99'), 'running\n');
     const script = `
+      ${hide}
       import { claimName } from ${JSON.stringify(new URL('./claim.ts', import.meta.url).href)};
       if (process.getuid() === 0) process.setuid(65534);
       try { process.kill(1, 0); } catch (error) { console.log(error.code); }

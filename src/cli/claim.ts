@@ -98,8 +98,9 @@ function isAlive(pid: number, start: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // Another user's process may have the number of a yard that is gone: its start time tells.
-    if (!isCode(error, 'EPERM')) return false;
+    // Another user's process may have the number of a yard that is gone: its start time tells. Where /proc hides that
+    // too, the folder does: it is this user's, and so was the yard.
+    return isCode(error, 'EPERM') && startTime(pid) === start;
   }
   const now = startTime(pid);
   return now === undefined || now === start;
