@@ -59,13 +59,17 @@ it('accepted connections may use a few more than opened ones, then are refused a
 });
 
 it('each port has its share of what guests open, and what is closed is given back', async () => {
-  host = createNodeHost({ descriptorLimit: () => LIMIT });
+  said.length = 0;
+  host = createNodeHost({ log, descriptorLimit: () => LIMIT });
   const open = async (count: number, share: number): Promise<number> => {
     const asked = Array.from({ length: count }, () => host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK, share }));
     const results = await Promise.allSettled(asked);
     return results.filter((result) => result.status === 'fulfilled').length;
   };
   expect(await open(100, 1)).toBe(23);
+  expect(said).toEqual([
+    [expect.stringMatching(/^a share of the descriptors is used up: /), { sockets: 23, limit: LIMIT }],
+  ]);
   expect(host.sockets.mayConnect?.(1)).toBe(false);
   expect(host.sockets.mayConnect?.(2)).toBe(true);
   expect(await open(3, 2)).toBe(3);
@@ -75,6 +79,10 @@ it('each port has its share of what guests open, and what is closed is given bac
   const stream = host.sockets.connect(listener.address, { share: 3 });
   stream.onEvent = () => {};
   expect(host.sockets.mayConnect?.(3)).toBe(true);
+  // That one port has no more said nothing of all.
+  await Promise.allSettled(Array.from({ length: 40 }, () => host.sockets.datagram({ family: 'ipv4', bind: LOOPBACK })));
+  expect(said).toHaveLength(2);
+  expect(said[1]).toEqual([expect.stringMatching(/^few descriptors are left: /), expect.anything()]);
   stream.reset();
 });
 

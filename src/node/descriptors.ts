@@ -28,6 +28,7 @@ export class DescriptorBudget {
   #shares: Shares | undefined;
   readonly #heap: Heap;
   #saidAt = Number.NEGATIVE_INFINITY;
+  #saidOfShareAt = Number.NEGATIVE_INFINITY;
 
   constructor(log: Log, counters: { refusedOpenings: number }, heap: Heap, readLimit: () => number = descriptorLimit) {
     this.#heap = heap;
@@ -91,8 +92,10 @@ export class DescriptorBudget {
   }
 
   #allows(share: number): boolean {
-    if (this.#sharesOfGuests().allows(share)) return true;
-    this.#warn(this.#sharesOfGuests().used);
+    const shares = this.#sharesOfGuests();
+    if (shares.allows(share)) return true;
+    if (shares.free > 0) this.#warnOfShare(shares.heldBy(share));
+    else this.#warn(shares.used);
     return false;
   }
 
@@ -113,6 +116,16 @@ export class DescriptorBudget {
     this.#saidAt = now;
     this.#log.warn(
       'few descriptors are left: new connections are refused until others end; ulimit -n raises the limit',
+      { sockets, limit: this.#readLimit() },
+    );
+  }
+
+  #warnOfShare(sockets: number): void {
+    const now = nodeClock.now();
+    if (now - this.#saidOfShareAt < SAID_MS) return;
+    this.#saidOfShareAt = now;
+    this.#log.warn(
+      'a share of the descriptors is used up: new connections of its port, or of strangers at forwards, are refused until others end',
       { sockets, limit: this.#readLimit() },
     );
   }
