@@ -1,10 +1,13 @@
 /**
  * The flows of the UDP NAT with the host sockets that they share: how they come about, give way and end.
  *
- * Limits: MAX_FLOWS, of which each ingress has its share (its own longest unused goes); so it is with the sockets of a host
- * that is out of them, for CROWDED_MS. Timers:
- * IDLE_MS since the last datagram, DNS_IDLE_MS after an answer from port 53; one sweep every SWEEP_MS while there are
- * flows.
+ * Limits: MAX_FLOWS, of which each ingress has its share (its own longest unused goes). The host's descriptors have shares
+ * too: beyond its own an ingress loses the socket that it has not used for longest, with all its flows. So it is for
+ * CROWDED_MS with the sockets of a host that is out of them. Flows that senders outside begin are those of STRANGERS until
+ * the guest answers.
+ *
+ * Timers: IDLE_MS since the last datagram, DNS_IDLE_MS after an answer from port 53; one sweep every SWEEP_MS while there
+ * are flows.
  */
 import type { Flow } from '../net/client.ts';
 import type { InetAddress, Timer } from '../net/host.ts';
@@ -13,7 +16,7 @@ import { addressText, isIpv4 } from './address.ts';
 import { COST_DATAGRAM_SOCKET_MS } from './costs.ts';
 import { FlowTable } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
-import { SHARE_OF_FREE } from './shares.ts';
+import { ORPHANS, SHARE_OF_FREE, STRANGERS } from './shares.ts';
 import { UdpFlow, UdpHostSocket } from './udp-flow.ts';
 import type { UdpLayer } from './udp-layer.ts';
 
@@ -21,8 +24,10 @@ export const MAX_FLOWS = 8192;
 export const IDLE_MS = 240_000;
 export const DNS_IDLE_MS = 10_000;
 const SWEEP_MS = 5000;
-/** When the host is out of sockets, this part of the flows gives way, the longest unused first. */
+/** When the host is out of sockets, this part of them gives way, the longest unused first. */
 const SHED_PART = 8;
+/** Sockets that one newcomer may cost: a host may close a descriptor a little later. */
+const MAX_GIVEN_UP = 4;
 const SHED_PAUSE_MS = 10;
 export const CROWDED_MS = 60_000;
 /** Under which a guest sees a sender whose own port somebody else of the same looks has. */
@@ -84,7 +89,9 @@ export class UdpFlows {
   ): UdpFlow | undefined {
     if (this.#closed) return undefined;
     let owner = this.#sockets.find(guest, guestPort, NOWHERE, 0);
-    if (owner === undefined) {
+    if (owner !== undefined) {
+      this.#claim(owner, ingress);
+    } else {
       this.#makeSocketRoom(ingress);
       owner = new UdpHostSocket(guest, guestPort, ingress, false);
       this.#sockets.add(owner);
@@ -109,7 +116,33 @@ export class UdpFlows {
       if (taken.socket !== owner || port === 0) this.#remove(taken);
     }
     if (port === 0) port = from.port;
-    return this.#add(owner.guest, owner.guestPort, remote, port, owner, from, remote, owner.ingress);
+    return this.#add(owner.guest, owner.guestPort, remote, port, owner, from, remote, STRANGERS);
+  }
+
+  /** A datagram of the guest, by this port. */
+  usedByGuest(flow: UdpFlow, ingress: number): void {
+    const owner = flow.socket;
+    this.#claim(owner, ingress);
+    // A stranger that the guest answers is its own business, but not that of another port that writes in its name.
+    const isItsOwn = owner.permanent || owner.ingress === ingress;
+    if (flow.ingress === ORPHANS || (flow.ingress === STRANGERS && isItsOwn)) this.table.move(flow, ingress);
+    this.#touch(flow);
+  }
+
+  /** A datagram for the guest. */
+  usedByRemote(flow: UdpFlow): void {
+    if (flow.ingress === STRANGERS) this.table.touch(flow);
+    else this.#touch(flow);
+  }
+
+  #touch(flow: UdpFlow): void {
+    this.table.touch(flow);
+    if (!flow.socket.permanent) this.#sockets.touch(flow.socket);
+  }
+
+  /** Its guest is back, by another port. */
+  #claim(owner: UdpHostSocket, ingress: number): void {
+    if (owner.ingress === ORPHANS) this.#sockets.move(owner, ingress);
   }
 
   /** 0 = none was found. */
@@ -142,16 +175,12 @@ export class UdpFlows {
     if (now < this.#shedAt + SHED_PAUSE_MS) return;
     this.#shedAt = now;
     const ingress = this.#sockets.crowder();
-    let excess = Math.ceil(this.table.sizeOf(ingress) / SHED_PART);
-    for (let flow = this.table.oldestOf(ingress); flow !== undefined && excess > 0; ) {
-      const { newer } = flow;
-      // One that is still opening holds nothing yet, and to shed it frees nothing.
-      if (!flow.socket.permanent && flow.socket.socket !== undefined) {
-        excess--;
-        this.#evict(flow);
-      }
-      flow = newer;
-    }
+    this.#shed(ingress, Math.ceil(this.#sockets.sizeOf(ingress) / SHED_PART));
+  }
+
+  /** The host has none for this port because of what it holds already: no other port loses any for it. */
+  isShareUsedUp(ingress: number): boolean {
+    return this.#layer.host.sockets.mayConnect?.(ingress) === false;
   }
 
   ingressGone(ingress: number): void {
@@ -210,15 +239,38 @@ export class UdpFlows {
     return flow;
   }
 
-  /** While the host is short of sockets, a port has its share of those that there are. */
+  /** A port has its share of the descriptors, and while the host is short of sockets, of those that there are. */
   #makeSocketRoom(ingress: number): void {
+    for (let tries = 0; tries < MAX_GIVEN_UP && this.isShareUsedUp(ingress); tries++) {
+      if (this.#shed(ORPHANS, 1) === 0 && this.#shed(ingress, 1) === 0) break;
+    }
     if (this.#layer.host.clock.now() >= this.#crowdedUntil) return;
     for (;;) {
       const free = this.#room - this.#sockets.size;
-      const oldest = this.table.oldestOf(ingress);
+      const oldest = this.#sockets.oldestOf(ingress);
       if (this.#sockets.sizeOf(ingress) < SHARE_OF_FREE * free || oldest === undefined) return;
-      this.#evict(oldest);
+      this.#evictAll(oldest);
     }
+  }
+
+  /** Gives up so many open sockets of a port, the longest unused first. @returns how many there were. */
+  #shed(ingress: number, count: number): number {
+    let shed = 0;
+    for (let owner = this.#sockets.oldestOf(ingress); owner !== undefined && shed < count; ) {
+      const { newer } = owner;
+      // One that is still opening holds nothing yet, and to shed it frees nothing.
+      if (owner.socket !== undefined) {
+        shed++;
+        this.#evictAll(owner);
+      }
+      owner = newer;
+    }
+    return shed;
+  }
+
+  #evictAll(owner: UdpHostSocket): void {
+    this.#evicted += owner.flows;
+    this.removeOf(owner);
   }
 
   #evict(flow: UdpFlow): void {

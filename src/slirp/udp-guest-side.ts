@@ -86,7 +86,7 @@ export class UdpGuestSide {
     flow.answered = true;
     flow.local = batch.local[index];
     owner.last = flow;
-    this.#flows.table.touch(flow);
+    this.#flows.usedByRemote(flow);
     const { path } = flow;
     const at = HEADROOM + (batch.offset[index] as number) - UDP_HEADER_LENGTH;
     emitUdp(this.#arena, at, flow.remotePort, flow.guestPort, length, path.pseudoSum);

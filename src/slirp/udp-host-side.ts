@@ -1,7 +1,9 @@
 /**
  * The host side of the UDP NAT: opening, sending on and closing the sockets of guest endpoints.
  *
- * A socket opens asynchronously; up to MAX_WAITING datagrams of an endpoint (MAX_WAITING_BYTES of all, of which each ingress has its share) wait meanwhile.
+ * A socket opens asynchronously, and takes of the descriptors of the port that its guest came in by. Up to MAX_WAITING
+ * datagrams of an endpoint wait meanwhile, MAX_WAITING_BYTES of all, of which each ingress has its share.
+ *
  * It is never connected: a connected one takes datagrams of one peer only, and keeps the address and the route that the
  * host had at that time.
  */
@@ -35,7 +37,7 @@ export class UdpHostSide {
 
   open(owner: UdpHostSocket, family: 'ipv4' | 'ipv6'): void {
     this.#track(
-      this.#host.sockets.datagram({ family }).then(
+      this.#host.sockets.datagram({ family, share: owner.ingress }).then(
         (socket) => {
           if (owner.live) this.start(owner, socket);
           else this.#track(socket.close());

@@ -14,7 +14,7 @@ import type { Flow } from '../net/client.ts';
 import { type DatagramEvent, type DatagramSocket, HostError, type InetAddress, isInet } from '../net/host.ts';
 import { UDP_HEADER_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from '../wire/index.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
-import { ORPHANS, STRANGERS } from './shares.ts';
+import { STRANGERS } from './shares.ts';
 import { UdpErrors } from './udp-errors.ts';
 import { UdpHostSocket } from './udp-flow.ts';
 import { UdpFlows } from './udp-flows.ts';
@@ -86,9 +86,7 @@ export class UdpStack {
     }
     flow.usedAt = this.#layer.host.clock.now();
     flow.tos = packet.tos;
-    // Its guest is back, by another port.
-    if (flow.ingress === ORPHANS) this.#flows.table.move(flow, packet.ingress);
-    this.#flows.table.touch(flow);
+    this.#flows.usedByGuest(flow, packet.ingress);
     flow.quote.remember(packet);
     const length = Math.max(0, Math.min(udpLength(bytes, at), packet.transportLength) - UDP_HEADER_LENGTH);
     this.#toHost++;
@@ -163,7 +161,8 @@ export class UdpStack {
   #failedToOpen(owner: UdpHostSocket, error: unknown): void {
     this.#layer.drop('udp-socket-failed');
     this.#flows.removeOf(owner);
-    if (error instanceof HostError && OUT_OF_SOCKETS.has(error.code)) this.#flows.makeRoom();
+    if (!(error instanceof HostError) || !OUT_OF_SOCKETS.has(error.code)) return;
+    if (!this.#flows.isShareUsedUp(owner.ingress)) this.#flows.makeRoom();
   }
 
   /** Resolves when the socket's port is free. */

@@ -5,6 +5,7 @@ import { MAX_QUERIES } from '../../../src/slirp/dns-forwarder.ts';
 import { SOCKETS_EACH } from '../../../src/slirp/dns-sockets.ts';
 import { newBatch } from '../../../src/slirp/udp-sender.ts';
 import * as w from '../../../src/wire/index.ts';
+import { limitSockets } from '../../kit/limited-sockets.ts';
 import { announce, DNS, GUEST, icmpOf, listenOn, tcpSegment, udpFrame, udpOf, type World } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
@@ -64,6 +65,21 @@ const ask = (id: number, port = 5353, name?: string): Uint8Array =>
   udpFrame(port, 53, query(id, name), { destination: DNS });
 
 describe('dns', () => {
+  it('names and connections work where another port has opened all the UDP sockets that it can', async () => {
+    const on = await open(['127.0.0.53']);
+    await server(on, '127.0.0.53', answered);
+    await listenOn(on.test, '127.0.0.1', 80);
+    limitSockets(on.test.host.sockets, 40);
+    for (let port = 4000; port < 4100; port++) on.give(udpFrame(port, 9000, 'x', { source: OTHER }), 2);
+    await on.test.elapse(10);
+    expect(on.client.usernet?.statistics()['udp.sockets']).toBe(30);
+    on.take();
+    const [name] = await on.exchange(ask(1), 10);
+    expect(udpOf(name)).toMatchObject({ source: DNS, destination: GUEST });
+    const [connected] = await on.exchange(tcpSegment([5000, 80], w.TCP_SYN), 10);
+    expect(w.tcpFlags(connected as Uint8Array, 34)).toBe(w.TCP_SYN | w.TCP_ACK);
+  });
+
   it('forwards under an identifier of its own and gives the guest its own back', async () => {
     const on = await open(['127.0.0.53']);
     const seen = await server(on, '127.0.0.53', answered);

@@ -1,6 +1,9 @@
 /** What one port takes of the user network the others still have, whatever addresses it invents. */
 import { describe, expect, it } from 'vitest';
+import { type DatagramOptions, HostError } from '../../../src/net/host.ts';
 import * as w from '../../../src/wire/index.ts';
+import { limitSockets } from '../../kit/limited-sockets.ts';
+import type { MemoryDatagram } from '../../kit/memory/datagram.ts';
 import { GUEST, HOST, icmpOf, ipv4Frame, udpFrame, udpOf, type World } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
@@ -40,6 +43,14 @@ describe('ICMP errors', () => {
 
 const statistics = (on: World): Record<string, number> => on.client.usernet?.statistics() ?? {};
 const NEIGHBOUR = 0xc6336402;
+const FAR = 0xcb007132;
+
+/** The only one that the stack has. */
+function ownSocket(on: World): MemoryDatagram {
+  const [socket] = [...on.test.network.local.datagrams].filter(({ localAddress }) => localAddress.port >= 32_768);
+  if (socket === undefined) throw new TypeError('no socket');
+  return socket;
+}
 
 describe('UDP flows', () => {
   it.each([
@@ -92,6 +103,75 @@ describe('UDP flows', () => {
     expect(held()).toEqual([10, 127]);
   });
 
+  it('beyond its share of the descriptors a port loses its own longest unused socket, and no other port any', async () => {
+    const on = await open();
+    limitSockets(on.test.host.sockets, 40);
+    for (let i = 0; i < 5; i++) on.give(udpFrame(5000 + i, 9000, 'x'), QUIET);
+    const from = (port: number, to = 9000) => udpFrame(port, to, 'x', { source: GUEST + 1 });
+    for (let port = 6000; port < 6100; port++) {
+      on.give(from(port), HOSTILE);
+      await on.test.elapse(1);
+      // In use all the time, with two flows.
+      on.give(from(6000, 9000 + (port % 2)), HOSTILE);
+    }
+    await on.test.elapse(10);
+    const ports = new Map<string, number[]>();
+    for (const { sourceAddress, sourcePort } of on.client.usernet?.flows() ?? []) {
+      ports.set(sourceAddress, [...(ports.get(sourceAddress) ?? []), sourcePort]);
+    }
+    expect(ports.get('10.0.2.15')).toHaveLength(5);
+    const held = new Set(ports.get('10.0.2.16'));
+    expect(held.size).toBeGreaterThan(20);
+    expect(held).toContain(6000);
+    expect(held).toContain(6099);
+    expect(held).not.toContain(6001);
+    expect(statistics(on)['drop.udp-socket-failed']).toBeUndefined();
+  });
+
+  it('a port without a descriptor left takes none of another one', async () => {
+    const on = await open();
+    for (let i = 0; i < 20; i++) on.give(udpFrame(5000 + i, 9000, 'x'), QUIET);
+    await on.test.elapse(10);
+    const { sockets } = on.test.host;
+    const datagram = sockets.datagram.bind(sockets);
+    Object.assign(sockets, {
+      mayConnect: (share: number) => share !== HOSTILE,
+      datagram: async (options: DatagramOptions) => {
+        if (options.share === HOSTILE) throw new HostError('EMFILE', 'Too many open files');
+        return datagram(options);
+      },
+    });
+    on.give(udpFrame(6000, 9000, 'x', { source: GUEST + 1 }), HOSTILE);
+    await on.test.elapse(10);
+    expect(statistics(on)).toMatchObject({ 'udp.flows': 20, 'drop.udp-socket-failed': 1 });
+  });
+
+  it('senders outside take no place of a guest, nor of those that it has answered', { timeout: 60_000 }, async () => {
+    const on = await open();
+    on.give(udpFrame(5000, 9000, 'first'), QUIET);
+    await on.test.elapse(10);
+    const socket = ownSocket(on);
+    const to = socket.localAddress;
+    const send = (port: number): void => {
+      const from = { family: 'ipv4' as const, host: '203.0.113.50', port };
+      socket.deliver({ from, to, bytes: Uint8Array.of(1), ttl: 64, tos: 0 });
+    };
+    for (const port of [7000, 7001]) send(port);
+    await on.test.elapse(1);
+    on.give(udpFrame(5000, 7000, 'welcome', { destination: FAR }), QUIET);
+    // In the guest's name, by another port: that may not take it into its own share.
+    on.give(udpFrame(5000, 7001, 'spoofed', { destination: FAR }), HOSTILE);
+    for (let port = 10_000; port < 18_000; port++) {
+      send(port);
+      if (port % 50 === 0) await on.test.elapse(1);
+    }
+    await on.test.elapse(1);
+    expect(statistics(on)['udp.flowsEvicted']).toBeGreaterThan(1500);
+    const ports = on.client.usernet?.flows().map(({ destinationPort }) => destinationPort);
+    expect(ports?.filter((port) => port < 10_000)).toEqual(expect.arrayContaining([7000, 9000]));
+    expect(ports).not.toContain(7001);
+  });
+
   it('datagrams that wait for their sockets leave room for those of another port', async () => {
     const on = await open();
     const large = new Uint8Array(1400);
@@ -117,6 +197,20 @@ describe('UDP flows', () => {
     for (let i = 0; i < 7000; i++) on.give(udpFrame(6000, 10_000 + i, 'x', { destination: NEIGHBOUR }), HOSTILE);
     const kept = on.client.usernet?.flows().filter(({ destinationPort }) => destinationPort === 9000);
     expect(kept?.map(({ sourcePort }) => sourcePort)).toEqual([5000]);
+  });
+
+  it('and its sockets are, so that a host without sockets takes them from the port that has most', async () => {
+    const on = await open();
+    for (let i = 0; i < 8; i++) on.give(udpFrame(5000 + i, 9000, 'x'), QUIET);
+    for (let i = 0; i < 3; i++) on.give(udpFrame(6000 + i, 9000, 'x', { source: GUEST + 1 }), HOSTILE);
+    await on.test.elapse(10);
+    on.client.ingressGone?.(QUIET);
+    // One by its old flow, one by a new one.
+    for (let i = 0; i < 8; i++) on.give(udpFrame(5000 + i, 9000 + (i % 2), 'x'), 7);
+    on.test.network.fail({ on: 'datagram', code: 'EMFILE', count: 1 });
+    on.give(udpFrame(6003, 9000, 'x', { source: GUEST + 1 }), HOSTILE);
+    await on.test.elapse(10);
+    expect(statistics(on)['udp.sockets']).toBe(10);
   });
 });
 
