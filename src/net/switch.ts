@@ -1,7 +1,7 @@
 /**
  * The yard's learning switch. Known unicast goes to one port; unknown unicast, multicast and broadcast to all others,
- * within what the floods of each ingress, and of all together, may cost. Every egress has its own fair queue (that of the client behind the port),
- * so one slow guest stops nobody.
+ * within what the floods of each ingress, and of all together, may cost. Every egress has its own fair queue, that of the
+ * client behind the port, so one slow guest stops nobody.
  *
  * Of a known unicast the sender learns its egress's result; a flood is BUSY only when every output is. With more than
  * two ports BUSY is passed on only to clients that stop single flows (NetClient.perFlowBusy): a descriptor that stopped

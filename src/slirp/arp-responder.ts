@@ -14,6 +14,7 @@ import {
   arpTargetAddress,
   ETHERNET_LENGTH,
   ethernetSource,
+  isMulticastMac,
 } from '../wire/index.ts';
 import { ipv4Address, isIpv4Multicast } from './address.ts';
 import { type StackConfig, virtualMac } from './config.ts';
@@ -60,7 +61,10 @@ export class ArpResponder {
       this.#learn(sender, senderMac, ingress);
     } else if (target === this.#config.host || target === this.#config.dns) {
       this.#learn(sender, senderMac, ingress);
-      this.#output.sendArp(ethernetSource(bytes, offset), ARP_REPLY, virtualMac(target), target, senderMac, sender);
+      const asker = ethernetSource(bytes, offset);
+      // No source of a frame is a group: the answer would go to everybody.
+      if (isMulticastMac(asker)) this.#drop('arp-bad-mac');
+      else this.#output.sendArp(asker, ARP_REPLY, virtualMac(target), target, senderMac, sender);
     }
   }
 

@@ -65,9 +65,10 @@ export class DhcpReplies {
   /**
    * OFFER or ACK.
    * @param hop the Ethernet address that the message came from.
+   * @param ingress the port that it came in by.
    * @param address 0 = without address and lease time: the answer to INFORM.
    */
-  grant(message: DhcpRepr, hop: number, type: number, address: number): void {
+  grant(message: DhcpRepr, hop: number, ingress: number, type: number, address: number): void {
     const { host, mask, dns, restrict } = this.#config;
     const writer = this.#begin(message, type, address, this.#file);
     writer.byte(DHCP_OPTION.messageType, type);
@@ -82,17 +83,18 @@ export class DhcpReplies {
     for (const { code, name, value } of this.#optional) {
       if (!writer.option(code, value)) this.#warnOmitted(name, message.clientMac);
     }
-    this.#send(writer, message, hop, this.#canReach(message.clientAddress) ? message.clientAddress : 0);
+    const client = this.#canReach(message.clientAddress) ? message.clientAddress : 0;
+    this.#send(writer, message, hop, ingress, client);
   }
 
   /** NAK: to all, for the client's address may be wrong where it is (RFC 2131 4.1). */
-  refuse(message: DhcpRepr, hop: number): void {
+  refuse(message: DhcpRepr, hop: number, ingress: number): void {
     const writer = this.#begin(message, DHCP_NAK, 0, NO_BYTES);
     writer.byte(DHCP_OPTION.messageType, DHCP_NAK);
     writer.word(DHCP_OPTION.serverId, this.#config.host);
     writer.option(DHCP_OPTION.message, encode(NAK_TEXT));
     this.#identify(writer, message);
-    this.#send(writer, message, hop, 0);
+    this.#send(writer, message, hop, ingress, 0);
   }
 
   /** Whether an address can be a relay's or a client's. */
@@ -128,17 +130,19 @@ export class DhcpReplies {
     if (clientId !== undefined) writer.option(DHCP_OPTION.clientId, clientId);
   }
 
-  #send(writer: DhcpWriter, { relayAddress }: DhcpRepr, hop: number, client: number): void {
+  #send(writer: DhcpWriter, { relayAddress }: DhcpRepr, hop: number, ingress: number, client: number): void {
     writer.finish();
     const bytes = this.#bytes;
     const { host } = this.#config;
     const address = relayAddress !== 0 ? relayAddress : client !== 0 ? client : IPV4_BROADCAST;
     const port = relayAddress !== 0 ? DHCP_SERVER_PORT : DHCP_CLIENT_PORT;
+    const isToAll = address === IPV4_BROADCAST || isMulticastMac(hop);
+    if (isToAll && !this.#output.broadcasts.take(ingress)) return;
     const guest = ipv4Address(address);
     const path = new Ipv4Path(this.#output, guest, ipv4Address(host));
     emitUdp(bytes, IPV4_HEADROOM, DHCP_SERVER_PORT, port, REPLY_LENGTH, path.pseudoSum);
     path.writeHeaders(bytes, IPV4_HEADROOM, UDP_HEADER_LENGTH + REPLY_LENGTH, PROTOCOL_UDP, TOS_LOW_DELAY);
-    if (address !== IPV4_BROADCAST && !isMulticastMac(hop)) writeMac(bytes, 0, hop);
+    if (!isToAll) writeMac(bytes, 0, hop);
     this.#output.transmit(this.#frame.setPlain(bytes, 0, bytes.length), guest);
   }
 

@@ -14,8 +14,9 @@
  * | others                       |                                            | none                         |
  *
  * An address that a neighbour has is never lent: what ARP said is in the lease table (`taken`). Where nothing is known, and
- * the address has not been found free since this start, one ARP request asks, and the answer waits for ASK_MS. So does a client whose lease
- * belongs to the same Ethernet address at another port: while the guest there answers, it is not given away.
+ * the address has not been found free since this start, one ARP request asks, and the answer waits for ASK_MS. A client
+ * whose lease belongs to the same Ethernet address at another port waits for as long: while the guest there answers ARP, the
+ * lease is not given away.
  *
  * Limits: MAX_ASKED addresses asked for at a time, of which each ingress has its share.
  */
@@ -141,7 +142,7 @@ export class DhcpServer {
         this.#release(client, message);
         break;
       case DHCP_INFORM:
-        this.#replies.grant(message, hop, DHCP_ACK, 0);
+        this.#replies.grant(message, hop, ingress, DHCP_ACK, 0);
         break;
       default:
         this.#hooks.drop('dhcp-message-type');
@@ -172,7 +173,8 @@ export class DhcpServer {
       return;
     }
     const slot = this.#leases.find(address);
-    if (slot === undefined || !this.#leases.isFreeFor(slot, client, now)) this.#replies.refuse(message, hop);
+    if (slot === undefined || !this.#leases.isFreeFor(slot, client, now))
+      this.#replies.refuse(message, hop, client.ingress);
     else this.#consider(wishOf(client, message, hop, DHCP_ACK, true), slot, now);
   }
 
@@ -245,6 +247,11 @@ export class DhcpServer {
   #ask(wish: Wish, slot: LeaseSlot, now: number): void {
     const key = keyOf(wish.client);
     const before = this.#asked.get(key);
+    if (before !== undefined && before.wish.client.ingress !== wish.client.ingress) {
+      // The same client by another port: it waits until the first one has its answer, and can end nothing of that one's.
+      this.#hooks.drop('dhcp-client-elsewhere');
+      return;
+    }
     if (before !== undefined && before.slot === slot && before.wish.answer === wish.answer) {
       // Asked already: the answer goes to the client's latest message.
       this.#asked.set(key, { wish, slot, at: before.at });
@@ -255,10 +262,10 @@ export class DhcpServer {
       this.#hooks.drop('dhcp-asking-limit');
       return;
     }
+    if (!this.#output.ask(slot.address, wish.client.ingress)) return;
     this.#shares.take(wish.client.ingress);
     this.#asked.set(key, { wish, slot, at: now });
     this.#leases.ask(slot, wish.client);
-    this.#output.ask(slot.address);
     if (this.#timer.deadlineMs === undefined) this.#timer.set(now + ASK_MS);
   }
 
@@ -300,7 +307,7 @@ export class DhcpServer {
         address: formatIpv4(slot.address),
       });
     } else if (wish.isNamed) {
-      this.#replies.refuse(message, hop);
+      this.#replies.refuse(message, hop, client.ingress);
     } else {
       passed.add(slot.address);
       this.#lend(wish);
@@ -314,7 +321,7 @@ export class DhcpServer {
     else if (this.#leases.bind(slot, client, now, message.hostname)) this.#say(slot, now);
     // A client that has just been given an address answers for it: no ARP needed. Behind a relay it may be elsewhere.
     if (message.relayAddress === 0) neighbours.assign(ipv4Address(slot.address), client.mac, client.ingress);
-    this.#replies.grant(message, hop, answer, slot.address);
+    this.#replies.grant(message, hop, client.ingress, answer, slot.address);
   }
 
   #say({ address, mac, hostname }: LeaseSlot, now: number): void {

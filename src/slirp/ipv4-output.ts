@@ -30,6 +30,7 @@ import {
   writeMac,
 } from '../wire/index.ts';
 import { IPV4_BROADCAST } from './address.ts';
+import type { BroadcastBudget } from './broadcast-budget.ts';
 import type { BusyGuests } from './busy-guests.ts';
 import { MTU, type StackConfig, subnetBroadcast, virtualMac } from './config.ts';
 import type { IpAddress } from './ip-layer.ts';
@@ -44,6 +45,8 @@ const ARP_FRAME_LENGTH = 64;
 export class Ipv4Output {
   readonly config: StackConfig;
   readonly busy: BusyGuests;
+  /** Asked before anything is sent to all because of a guest. */
+  readonly broadcasts: BroadcastBudget;
   /** Both headers with what is the same in every packet, and the IP header's sum over that. */
   readonly template = new Uint8Array(IPV4_HEADROOM);
   readonly templateSum: number;
@@ -59,9 +62,10 @@ export class Ipv4Output {
   /** Frames that were on their way while a port answered BUSY. */
   busyAnswers = 0;
 
-  constructor(config: StackConfig, port: Port, clock: Clock, busy: BusyGuests) {
+  constructor(config: StackConfig, port: Port, clock: Clock, busy: BusyGuests, broadcasts: BroadcastBudget) {
     this.config = config;
     this.busy = busy;
+    this.broadcasts = broadcasts;
     this.#port = port;
     this.#clock = clock;
     this.#hostMac = virtualMac(config.host);
@@ -116,9 +120,15 @@ export class Ipv4Output {
     this.#port.send(this.#frame.setPlain(bytes, 0, length));
   }
 
-  /** Who has this address? Tell the host alias. */
-  ask(address: number, of: number = MAC_BROADCAST): void {
+  /**
+   * Who has this address? Tell the host alias.
+   * @param ingress who causes the question.
+   * @returns false: that one causes too many.
+   */
+  ask(address: number, ingress: number, of: number = MAC_BROADCAST): boolean {
+    if (!this.broadcasts.take(ingress)) return false;
     this.sendArp(of, ARP_REQUEST, this.#hostMac, this.config.host, 0, address);
+    return true;
   }
 
   /** A frame that waited for its neighbour. */

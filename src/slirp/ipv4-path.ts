@@ -36,8 +36,8 @@ export class Ipv4Path implements GuestPath {
   readonly #remoteAddress: number;
   /** Of the IP header's fields that are the same in each packet. */
   readonly #headerSum: number;
-  /** In whose share the guest's entry counts while its Ethernet address is unknown. */
-  readonly #ingress: number;
+  /** In whose share the guest's entry counts that the first frame makes. Later that port may be gone. */
+  #ingress: number;
   #neighbour: Neighbour | undefined;
 
   /** @param guest kept: it must stay as it is. */
@@ -86,6 +86,7 @@ export class Ipv4Path implements GuestPath {
     let neighbour = this.#neighbour;
     if (neighbour === undefined || !neighbour.live) {
       neighbour = neighbours.get(this.#guest, this.#ingress);
+      this.#ingress = STRANGERS;
       this.#neighbour = neighbour;
     }
     const mac = neighbours.macToSend(neighbour);

@@ -36,16 +36,18 @@ function setUp() {
   const drops: string[] = [];
   const probed: number[] = [];
   const claims: number[][] = [];
+  /** Ports that cause too many questions. */
+  const mute = new Set<number>();
   const owned = new Map<number, AddressOwner>();
   const owners: AddressOwners = { ownerOf: (address) => owned.get(ipv4Of(address)), learnt: () => {} };
   const table = new NeighbourTable(test.clock, test.host.timers, 1, owners, {
-    ask: (neighbour) => asked.push(ipv4Of(neighbour.guest)),
-    askAt: (_, mac) => probed.push(mac),
+    ask: (neighbour, ingress) => !mute.has(ingress) && asked.push(ipv4Of(neighbour.guest)) > 0,
+    askAt: (_, mac, ingress) => !mute.has(ingress) && probed.push(mac) > 0,
     claimed: (_, holder, mac) => claims.push([holder, mac]),
     send: (neighbour) => sent.push(neighbour.mac),
     drop: (reason) => drops.push(reason),
   });
-  return { test, asked, probed, claims, owned, sent, drops, table };
+  return { test, asked, probed, claims, owned, mute, sent, drops, table };
 }
 
 describe('neighbours', () => {
@@ -208,6 +210,87 @@ describe('neighbours', () => {
     test.advance(CLAIM_MS);
     expect([table.get(GUEST).mac, table.get(GUEST).ingress]).toEqual([MAC, 5]);
     table.close();
+  });
+
+  it('sends nothing to a guest whose port is gone, and goes on when it is back', () => {
+    const { asked, sent, table } = setUp();
+    table.learn(GUEST, MAC, 1);
+    const neighbour = table.get(GUEST);
+    expect(table.macToSend(neighbour)).toBe(MAC);
+    table.ingressGone(1);
+    expect(table.macToSend(neighbour)).toBe(0);
+    table.wait(neighbour, frame());
+    expect([asked, sent]).toEqual([[0x0a00020f], []]);
+    table.confirm(GUEST, MAC, 2);
+    expect([table.macToSend(neighbour), sent]).toEqual([MAC, [MAC]]);
+    table.close();
+  });
+
+  it('gives the owner of a lease its address back at once, and nobody else', () => {
+    const { owned, table, test } = setUp();
+    owned.set(0x0a00020f, { mac: MAC, ingress: 1, gone: false });
+    table.learn(GUEST, MAC + 1, 2);
+    test.advance(CLAIM_MS);
+    expect(table.get(GUEST).mac).toBe(MAC + 1);
+    table.learn(GUEST, MAC, 3);
+    expect(table.get(GUEST).mac).toBe(MAC + 1);
+    table.learn(GUEST, MAC, 1);
+    expect([table.get(GUEST).mac, table.get(GUEST).ingress]).toEqual([MAC, 1]);
+    table.close();
+  });
+
+  it('believes no claim that the old place was not asked about', () => {
+    const { mute, probed, table, test } = setUp();
+    table.learn(GUEST, MAC, 1);
+    mute.add(2);
+    table.learn(GUEST, MAC + 1, 2);
+    test.advance(CLAIM_MS);
+    mute.delete(2);
+    table.learn(GUEST, MAC + 1, 2);
+    mute.add(2);
+    test.advance(CLAIM_MS);
+    expect([table.get(GUEST).mac, probed]).toEqual([MAC, [MAC]]);
+    expect(test.leaks()).toEqual([]);
+  });
+
+  it('what is sent to a new address drives out what is idle first, else what is unused for longest', () => {
+    const { drops, table, test } = setUp();
+    const cap = (MAX_NEIGHBOURS * 3) / 4;
+    const at = (i: number) => ipv4Address(0x0b000000 + i);
+    for (let i = 0; i < cap; i++) table.learn(at(i), MAC + i, 1);
+    table.macToSend(table.get(at(0)));
+    table.get(ipv4Address(0x0c000000), 1);
+    expect([table.find(at(0))?.mac, table.find(at(1))]).toEqual([MAC, undefined]);
+    // All are in use, and the first one again, later.
+    for (let i = 2; i < cap; i++) table.macToSend(table.get(at(i)));
+    table.macToSend(table.get(ipv4Address(0x0c000000)));
+    test.advance(1000);
+    table.macToSend(table.get(at(2)));
+    table.macToSend(table.get(at(0)));
+    table.get(ipv4Address(0x0c000001), 1);
+    expect([table.find(at(0))?.mac, table.find(at(2))?.mac, table.find(at(3))]).toEqual([MAC, MAC + 2, undefined]);
+    expect(drops).toEqual(['neighbour-evicted', 'neighbour-evicted']);
+    table.close();
+  });
+
+  it('what belongs to nobody gives way even if something is still sent there, then what is idle', () => {
+    const { drops, table } = setUp();
+    for (let i = 0; i < (MAX_NEIGHBOURS * 3) / 4; i++) table.learn(ipv4Address(0x0b000000 + i), MAC + i, 1);
+    for (let i = 0; i < 192; i++) table.learn(ipv4Address(0x0c000000 + i), MAC + i, 2);
+    table.ingressGone(2);
+    for (let i = 0; i < 192; i++) table.macToSend(table.get(ipv4Address(0x0c000000 + i)));
+    table.learn(ipv4Address(0x0d000000), MAC, 1);
+    expect(table.find(ipv4Address(0x0d000000))?.mac).toBe(MAC);
+    expect(new Set(drops)).toEqual(new Set(['neighbour-evicted']));
+    table.close();
+  });
+
+  it('the port of the last packet is not known any more when it is gone', () => {
+    const { table } = setUp();
+    table.confirm(GUEST, MAC, 1);
+    expect(table.recentIngress(GUEST)).toBe(1);
+    table.ingressGone(1);
+    expect(table.recentIngress(GUEST)).toBe(STRANGERS);
   });
 
   it('refuses group addresses', () => {

@@ -10,11 +10,12 @@
  * An address belongs to the pair of Ethernet address and port (Frame.ingress) that it was learnt from, or that DHCP lent it
  * to, as long as that guest is there. A claim from elsewhere is not believed at once: the old place is asked, twice, and
  * only if it says nothing for CLAIM_MS, not even an IP packet, the address moves. Once refused, claims to that address are
- * not looked at for CLAIM_REST_MS. The old place of a port that is gone is not asked.
+ * not looked at for CLAIM_REST_MS. The old place of a port that is gone is not asked, and nothing is sent there. Who has the
+ * address by a lease gets it back at once.
  *
  * Limits: MAX_NEIGHBOURS entries, MAX_WAITING frames an entry, MAX_WAITING_BYTES in all; of entries and bytes each ingress
  * has its share. An ingress beyond it loses its own longest unused entry; those that something was sent to during IN_USE_MS
- * stay, and nothing more is learnt until one is idle.
+ * stay, and nothing more is learnt until one is idle. What is sent to a new address drives out one of them if it must.
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
 import { isMulticastMac } from '../wire/index.ts';
@@ -30,6 +31,8 @@ export const AGE_MS = 20 * 60 * 1000;
 const RETRY_MS = WAIT_MS / 2;
 /** A pair that was confirmed so recently is not looked up again. */
 const CONFIRM_MS = 1000;
+/** An entry that was used so recently keeps its place in the order of use. */
+const USE_MS = 1000;
 
 /** How long the old place of a claimed address has to answer. */
 export const CLAIM_MS = 500;
@@ -91,7 +94,7 @@ export class Neighbour implements FlowNode<Neighbour> {
   /** 48-bit number; 0 = unknown. */
   mac = 0;
   confirmedAt = 0;
-  /** When something was sent to it. */
+  /** When something was sent to it, to USE_MS. */
   usedAt = Number.NEGATIVE_INFINITY;
   /** The port of its guest is gone. */
   gone = false;
@@ -111,10 +114,14 @@ export class Neighbour implements FlowNode<Neighbour> {
 }
 
 export interface NeighbourHooks {
-  /** Sends a request for the entry's address. */
-  ask(neighbour: Neighbour): void;
-  /** Sends one to that Ethernet address alone. */
-  askAt(neighbour: Neighbour, mac: number): void;
+  /**
+   * Sends a request for the entry's address.
+   * @param ingress who causes it.
+   * @returns false: that one causes too many.
+   */
+  ask(neighbour: Neighbour, ingress: number): boolean;
+  /** Sends one to that Ethernet address alone, which may be unknown to the switch: counted as the other. */
+  askAt(neighbour: Neighbour, mac: number, ingress: number): boolean;
   /** Somebody claims the address of somebody else: said once for an entry. */
   claimed(neighbour: Neighbour, holderMac: number, mac: number): void;
   /** Sends a frame that waited; the entry's mac is known now. */
@@ -159,7 +166,7 @@ export class NeighbourTable {
    * @param ingress whose share a new one uses.
    */
   get(address: IpAddress, ingress: number = STRANGERS): Neighbour {
-    return this.find(address) ?? this.#add(address, ingress);
+    return this.find(address) ?? this.#admit(address, ingress) ?? this.#force(address, ingress);
   }
 
   /** The port that the guest's last packet came in by, if it was the last one of all; else STRANGERS. */
@@ -175,7 +182,7 @@ export class NeighbourTable {
     }
     let neighbour = this.find(address);
     const holder = this.#holder(address, neighbour);
-    const isElsewhere = holder !== undefined && !isAt(holder, mac, ingress);
+    const isElsewhere = holder !== undefined && !isAt(holder, mac, ingress) && !this.#isOwner(address, mac, ingress);
     neighbour ??= this.#admit(address, ingress);
     if (neighbour === undefined) this.#hooks.drop('neighbour-share');
     else if (isElsewhere) this.#challenge(neighbour, holder, mac, ingress);
@@ -231,12 +238,15 @@ export class NeighbourTable {
     return neighbour.mac;
   }
 
-  /** The same, for sending: the entry is in use. */
+  /** The same, for sending: the entry is in use. 0 also while its port is gone: nobody but others would get the frame. */
   macToSend(neighbour: Neighbour): number {
     const now = this.#clock.now();
-    neighbour.usedAt = now;
+    if (now - neighbour.usedAt >= USE_MS) {
+      neighbour.usedAt = now;
+      this.#table.touch(neighbour);
+    }
     if (neighbour.mac !== 0 && now - neighbour.confirmedAt > AGE_MS) neighbour.mac = 0;
-    return neighbour.mac;
+    return neighbour.gone ? 0 : neighbour.mac;
   }
 
   /** Keeps a frame (already copied) until the address is known; asks for it. False: too many wait. */
@@ -266,7 +276,9 @@ export class NeighbourTable {
       // Whoever claims it need not wait.
       if (n.claim !== undefined) this.#believe(n, n.claim.mac, n.claim.ingress);
     }
-    if (this.#confirmedIngress === ingress) this.#confirmedAt = Number.NEGATIVE_INFINITY;
+    if (this.#confirmedIngress !== ingress) return;
+    this.#confirmedIngress = STRANGERS;
+    this.#confirmedAt = Number.NEGATIVE_INFINITY;
   }
 
   close(): void {
@@ -285,6 +297,12 @@ export class NeighbourTable {
   #holder(address: IpAddress, neighbour: Neighbour | undefined): AddressOwner | undefined {
     if (neighbour !== undefined && this.macOf(neighbour) !== 0) return neighbour.gone ? undefined : neighbour;
     return this.#owners.ownerOf(address);
+  }
+
+  /** Whether a lease gives it the address, at that very port: whoever is believed to be there came while it was silent. */
+  #isOwner(address: IpAddress, mac: number, ingress: number): boolean {
+    const owner = this.#owners.ownerOf(address);
+    return owner !== undefined && owner.mac === mac && owner.ingress === ingress;
   }
 
   #believe(neighbour: Neighbour, mac: number, ingress: number): void {
@@ -311,11 +329,11 @@ export class NeighbourTable {
     this.#hooks.drop('neighbour-claim');
     const now = this.#clock.now();
     if (neighbour.claim !== undefined || now < neighbour.claimRestUntil) return;
+    if (!this.#hooks.askAt(neighbour, holder.mac, ingress)) return;
     if (!neighbour.claimLogged) this.#hooks.claimed(neighbour, holder.mac, mac);
     neighbour.claimLogged = true;
     neighbour.claim = { mac, ingress, holderMac: holder.mac, since: now, askedAt: now };
     this.#claims.add(neighbour);
-    this.#hooks.askAt(neighbour, holder.mac);
     this.#wake(now + CLAIM_MS / 2);
   }
 
@@ -336,27 +354,35 @@ export class NeighbourTable {
 
   /** A new entry in the share of an ingress; undefined = all of its entries are in use. */
   #admit(address: IpAddress, ingress: number): Neighbour | undefined {
-    const inUseSince = this.#clock.now() - IN_USE_MS;
-    for (let looks = 0, l = this.#table.loser(ingress); l !== undefined; ) {
-      if (++looks > MAX_LOOKS) return undefined;
-      if (l.usedAt > inUseSince) {
-        l = l.newer;
-        if (l === undefined) return undefined;
-        continue;
-      }
-      this.#hooks.drop('neighbour-evicted');
-      this.#remove(l);
-      l = this.#table.loser(ingress);
+    for (let l = this.#table.loser(ingress); l !== undefined; l = this.#table.loser(ingress)) {
+      // What belongs to nobody is of no use, whatever is still sent there.
+      const idle = l.ingress === ORPHANS ? l : this.#idleFrom(l);
+      if (idle === undefined) return undefined;
+      this.#evict(idle);
     }
     return this.#insert(address, ingress);
   }
 
-  #add(address: IpAddress, ingress: number): Neighbour {
-    for (let l = this.#table.loser(ingress); l !== undefined; l = this.#table.loser(ingress)) {
-      this.#hooks.drop('neighbour-evicted');
-      this.#remove(l);
-    }
+  /** The same, and whatever is unused for longest gives way. */
+  #force(address: IpAddress, ingress: number): Neighbour {
+    for (let l = this.#table.loser(ingress); l !== undefined; l = this.#table.loser(ingress)) this.#evict(l);
     return this.#insert(address, ingress);
+  }
+
+  /** From this one on, in the order of use: the first one that is not in use. */
+  #idleFrom(oldest: Neighbour): Neighbour | undefined {
+    const inUseSince = this.#clock.now() - IN_USE_MS;
+    let found: Neighbour | undefined = oldest;
+    for (let looks = 0; looks < MAX_LOOKS && found !== undefined; looks++) {
+      if (found.usedAt <= inUseSince) return found;
+      found = found.newer;
+    }
+    return undefined;
+  }
+
+  #evict(neighbour: Neighbour): void {
+    this.#hooks.drop('neighbour-evicted');
+    this.#remove(neighbour);
   }
 
   #insert(address: IpAddress, ingress: number): Neighbour {
@@ -394,7 +420,7 @@ export class NeighbourTable {
 
   #ask(neighbour: Neighbour, now: number): void {
     neighbour.askedAt = now;
-    this.#hooks.ask(neighbour);
+    this.#hooks.ask(neighbour, neighbour.ingress);
     this.#wake(now + RETRY_MS);
   }
 
@@ -423,7 +449,10 @@ export class NeighbourTable {
     } else if (now - claim.askedAt >= CLAIM_MS / 2) {
       claim.askedAt = now;
       // To all: what the switch believes about that Ethernet address may be what the claimer wants it to.
-      this.#hooks.ask(neighbour);
+      if (this.#hooks.ask(neighbour, claim.ingress)) return;
+      // Nobody is believed whom the old place could not contradict.
+      this.#dropClaim(neighbour);
+      neighbour.claimRestUntil = now + CLAIM_REST_MS;
     }
   }
 }

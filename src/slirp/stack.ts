@@ -33,6 +33,7 @@ import {
 } from '../wire/index.ts';
 import { IPV4_BROADCAST, ipv4Of } from './address.ts';
 import { ArpResponder } from './arp-responder.ts';
+import { BroadcastBudget } from './broadcast-budget.ts';
 import { BusyGuests } from './busy-guests.ts';
 import { type StackConfig, virtualMac } from './config.ts';
 import { Destinations } from './destinations.ts';
@@ -77,6 +78,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   readonly #log: Log;
   readonly #hostMac: number;
   readonly #dnsMac: number;
+  readonly #broadcasts: BroadcastBudget;
   readonly #output: Ipv4Output;
   readonly #destinations: Destinations;
   readonly #neighbours: NeighbourTable;
@@ -110,14 +112,15 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#hostMac = virtualMac(config.host);
     this.#dnsMac = virtualMac(config.dns);
     const drop = (reason: string): void => this.drop(reason);
-    this.#output = new Ipv4Output(config, port, host.clock, this.busyGuests);
+    this.#broadcasts = new BroadcastBudget(host.clock, drop);
+    this.#output = new Ipv4Output(config, port, host.clock, this.busyGuests, this.#broadcasts);
     const output = this.#output;
     const isBroadcast = (address: number): boolean => output.isBroadcast(address);
     this.#destinations = new Destinations(config, host.resolver, policy, { isBroadcast, drop });
     this.leases = new LeaseTable(config);
     this.#neighbours = new NeighbourTable(host.clock, host.timers, host.random.u32(), this.leases, {
-      ask: (neighbour) => output.ask(ipv4Of(neighbour.guest)),
-      askAt: (neighbour, mac) => output.ask(ipv4Of(neighbour.guest), mac),
+      ask: (neighbour, ingress) => output.ask(ipv4Of(neighbour.guest), ingress),
+      askAt: (neighbour, mac, ingress) => output.ask(ipv4Of(neighbour.guest), ingress, mac),
       claimed: (neighbour, holder, mac) => this.#sayClaimed(ipv4Of(neighbour.guest), holder, mac),
       send: (neighbour, frame) => output.sendWaiting(neighbour, frame),
       drop,
@@ -233,6 +236,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
 
   /** The port is gone: what its guests hold gives way first from now on. */
   ingressGone(ingress: number): void {
+    this.#broadcasts.ingressGone(ingress);
     this.#dhcp.ingressGone(ingress);
     this.leases.ingressGone(ingress);
     this.#neighbours.ingressGone(ingress);

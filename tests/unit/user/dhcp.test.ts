@@ -5,6 +5,7 @@ import { Network } from '../../../src/net/index.ts';
 import { createUserNetdev } from '../../../src/netdevs/user/index.ts';
 import { QapiError } from '../../../src/qapi/index.ts';
 import type { NetdevUserOptions } from '../../../src/schema/net.ts';
+import { BROADCAST_BURST } from '../../../src/slirp/broadcast-budget.ts';
 import { DECLINE_MS, LEASE_SECONDS, MAX_POOL, QUIET_MS, RETURN_MS } from '../../../src/slirp/lease-table.ts';
 import * as w from '../../../src/wire/index.ts';
 import { createTestHost, type TestHost } from '../../kit/host.ts';
@@ -131,6 +132,15 @@ class Guest {
         if (typeof message === 'string') throw new TypeError(message);
         return { type: message.messageType, address: message.yourAddress, data };
       });
+  }
+
+  /** What the server said to anybody since then. */
+  heard(): w.DhcpRepr[] {
+    const data = withoutArp(this.#probe.frames.splice(0)).map((frame) => udpOf(frame));
+    return data
+      .filter(({ sourcePort }) => sourcePort === 67)
+      .map((udp) => w.parseDhcp(udp.data, 0, udp.data.length))
+      .filter((message) => typeof message !== 'string');
   }
 
   /** DISCOVER and REQUEST; 0 = got none. */
@@ -342,6 +352,77 @@ describe('the pool', () => {
     expect(await yard.guest().lease(MAC + 2)).not.toBe(0);
     const [renewed] = await good.ask(MAC + 1, w.DHCP_REQUEST, { client: GUEST, destination: HOST });
     expect(renewed?.type).toBe(w.DHCP_ACK);
+  });
+});
+
+describe('many at once', () => {
+  const flooded = (): number =>
+    yard.network.switch?.ports().find(({ name }) => name === 'u0')?.floodedFrames ?? Number.NaN;
+
+  const boot = async (guests: readonly Guest[], everyMs: number): Promise<void> => {
+    const macs = guests.map((_, i) => MAC + i);
+    for (const [i, guest] of guests.entries()) {
+      guest.send(dhcpFrame(MAC + i, w.DHCP_DISCOVER));
+      if (everyMs > 0) await test.elapse(everyMs);
+    }
+    await test.elapse(100);
+    const offers = new Map(guests[0]?.heard().map(({ clientMac, yourAddress }) => [clientMac, yourAddress]));
+    for (const [i, mac] of macs.entries()) {
+      guests[i]?.send(dhcpFrame(mac, w.DHCP_REQUEST, { requested: offers.get(mac) ?? 0, server: HOST }));
+      if (everyMs > 0) await test.elapse(everyMs);
+    }
+    await test.elapse(100);
+    expect(guests[0]?.heard().filter(({ messageType }) => messageType === w.DHCP_ACK).length).toBe(guests.length);
+  };
+
+  it('guests have their leases: 60 at ports of their own, 100 behind one', async () => {
+    await open();
+    await boot(
+      Array.from({ length: 60 }, () => yard.guest()),
+      2,
+    );
+    expect(yard.leases().length).toBe(60);
+    await yard.stop();
+    await open();
+    const bridge = yard.guest();
+    yard.guest();
+    await boot(
+      Array.from({ length: 100 }, () => bridge),
+      0,
+    );
+    expect([yard.leases().length, yard.dropped('broadcast-limit')]).toEqual([100, 0]);
+  });
+
+  it.each([
+    ['DISCOVERs', (i: number) => dhcpFrame(MAC + 0x1000 + (i % 100), w.DHCP_DISCOVER, { destination: HOST })],
+    ['refused REQUESTs', () => dhcpFrame(MAC + 0x1000, w.DHCP_REQUEST, { requested: 1, destination: HOST })],
+    ['questions from a group address', () => arpFrame(w.ARP_REQUEST, 0x010000000001, GUEST + 9, HOST)],
+  ])('%s of one port reach the others only so often, and take nothing from them', async (_, message) => {
+    await open();
+    const other = yard.guest();
+    const bad = yard.guest();
+    for (let i = 0; i < 20; i++) await other.lease(MAC + i);
+    other.heard();
+    const before = flooded();
+    for (let i = 0; i < 5000; i++) {
+      bad.send(message(i));
+      if (i % 500 === 0) await test.elapse(60);
+    }
+    expect(flooded() - before).toBeLessThan(BROADCAST_BURST + 100);
+    expect(await yard.guest().lease(MAC + 100)).not.toBe(0);
+  });
+
+  it('a client that asks by two ports is answered by the first, and uses up no share', async () => {
+    await open({ net: '10.0.0.0/16', 'dhcp-pool': 1000 });
+    const a = yard.guest();
+    const b = yard.guest();
+    for (let i = 0; i < 250; i++) {
+      a.send(dhcpFrame(MAC + i, w.DHCP_DISCOVER));
+      b.send(dhcpFrame(MAC + i, w.DHCP_DISCOVER));
+      await test.elapse(100);
+    }
+    expect([yard.dropped('dhcp-asking-limit'), yard.dropped('dhcp-client-elsewhere')]).toEqual([0, 250]);
+    expect(a.heard().length).toBe(250);
   });
 });
 
