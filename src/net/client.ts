@@ -59,6 +59,8 @@ export interface Port {
   readonly name: string;
   /** Sends a borrowed frame towards the peer. Never delivers back into the caller synchronously. */
   send(frame: Frame): SendResult;
+  /** The client has sent what it read: what follows is not its time (turns.ts). */
+  sent(): void;
   /** The client can take frames again after receive() returned false. */
   ready(): void;
   /** Called (outside send and receive) when the way is clear again after BUSY. Set by the client. */

@@ -178,10 +178,10 @@ export class Endpoint implements Port, BatchTask {
     frame.ingress = this.serial;
     const turn = this.#turn;
     if (turn === undefined) return this.relayed(frame);
-    if (!turn.isRunning) turn.begin();
+    if (turn.framesLeft <= 0) turn.begin();
     const result = this.relayed(frame);
-    turn.framesLeft--;
-    return turn.framesLeft > 0 || !turn.look() ? result : BUSY;
+    if (--turn.framesLeft > 0) return result;
+    return turn.look() ? BUSY : result;
   }
 
   /** Sends what came in by another port of the same hub or switch: Frame.ingress has its own share of the peer's queue. */
@@ -218,6 +218,10 @@ export class Endpoint implements Port, BatchTask {
 
   ready(): void {
     this.#inbox.unblock();
+  }
+
+  sent(): void {
+    this.#turn?.end();
   }
 
   carrier(up: boolean): void {

@@ -62,6 +62,31 @@ describe('turns', () => {
     expect(readAll(probes[0] as Probe, 1)).toBe(4);
   });
 
+  it('count what follows a read for nobody', () => {
+    const { at, probes } = setup(2);
+    const [quiet] = probes as [Probe, Probe];
+    for (let batch = 0; batch < 10; batch++) {
+      expect(send(quiet, 1)).not.toBe(BUSY);
+      quiet.endpoint.sent();
+      // Others, in the same batch.
+      at.ms += 10;
+    }
+    expect(readAll(quiet, 1, 100)).toBe(100);
+  });
+
+  it('stop one that overdraws by a few frames at a time', () => {
+    const { test, at, probes } = setup(2);
+    const [hostile] = probes as [Probe, Probe];
+    at.cost = QUANTUM_MS;
+    let batches = 0;
+    for (; batches < 10; batches++) {
+      if (send(hostile, 1) === BUSY || send(hostile, 1) === BUSY) break;
+      hostile.endpoint.sent();
+      test.loop.nextTurn({ run: () => {} });
+    }
+    expect(batches).toBeLessThan(3);
+  });
+
   it('let who overdrew wait for as many turns, within bounds', () => {
     const { test, at, probes } = setup(2);
     const [hostile, quiet] = probes as [Probe, Probe];

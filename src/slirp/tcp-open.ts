@@ -251,7 +251,8 @@ function createFlow(
   handshakeOwner: number,
 ): TcpFlow {
   const forwarded = ingress === STRANGERS;
-  const [ours, theirs] = [core.keptGuest(guest), core.keptRemote(remote)];
+  const ours = core.keptGuest(guest);
+  const theirs = core.keptRemote(remote);
   const path = core.ip.openPath(ours, theirs);
   const flow = new TcpFlow(ours, guestPort, theirs, remotePort, path, forwarded, core.pool);
   flow.ingress = ingress;

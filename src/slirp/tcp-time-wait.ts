@@ -149,7 +149,8 @@ export class TimeWait {
       while (this.#chain[at] !== row) at = this.#chain[at]!;
       this.#chain[at] = this.#chain[row]!;
     }
-    const [older, newer] = [this.#older[row]!, this.#newer[row]!];
+    const older = this.#older[row]!;
+    const newer = this.#newer[row]!;
     if (older === NONE) this.#oldest = newer;
     else this.#newer[older] = newer;
     if (newer === NONE) this.#newest = older;

@@ -57,6 +57,8 @@ export class RecordingPort implements Port {
     this.linkUp = up;
   }
 
+  sent(): void {}
+
   charge(ingress: number, ms: number): void {
     this.charged.set(ingress, (this.charged.get(ingress) ?? 0) + ms);
   }

@@ -154,6 +154,11 @@ export class DatagramWire implements NetClient {
   }
 
   #deliver(): void {
+    this.#send();
+    this.#context.port.sent();
+  }
+
+  #send(): void {
     const { bytes, offset, length, peer } = this.#in;
     const { port } = this.#context;
     const framing = this.#framing;

@@ -149,6 +149,7 @@ export class StreamConnection implements FrameSink {
   #decode(bytes: Uint8Array, length: number): void {
     this.#frames = 0;
     const used = this.#decoder.push(bytes, 0, length, this);
+    this.#port.sent();
     while (this.#zeroLength < this.#decoder.zeroLength) {
       this.#zeroLength++;
       this.#port.drop('zero-length');

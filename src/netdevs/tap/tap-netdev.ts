@@ -144,6 +144,11 @@ export class TapNetdev implements NetClient {
   }
 
   #read(descriptor: Descriptor, queue: number): void {
+    this.#send(descriptor, queue);
+    this.#context.port.sent();
+  }
+
+  #send(descriptor: Descriptor, queue: number): void {
     const bytes = this.#bytes;
     const frame = this.#frame;
     const start = this.#hasHeader ? HEADER_AT : FRAME_AT;
