@@ -2,8 +2,9 @@
  * `ping` to the outside. The requests of one guest and identifier go out through one echo socket of the host, with the
  * guest's TTL less one; replies come back with the guest's identifier, and errors of the network about its own packet.
  *
- * Limits: MAX_FLOWS, of which each ingress has its share (its own longest unused goes), MAX_WAITING requests while a socket opens. A flow ends IDLE_MS after its
- * last request or reply. Where the host has no echo sockets, or does not give us one, requests are the caller's to refuse.
+ * Limits: MAX_FLOWS, of which each ingress has its share (its own longest unused goes), MAX_WAITING requests while a
+ * socket opens. A flow ends IDLE_MS after its last request or reply. Where the host has no echo sockets, or does not give
+ * us one, requests are the caller's to refuse.
  */
 import type { Flow } from '../net/client.ts';
 import { Frame } from '../net/frame.ts';

@@ -1,10 +1,11 @@
 /**
- * ICMP of the user network: echo for our own addresses (others: echo-relay.ts), and the errors we tell guests (RFC 792, RFC 1122 3.2.2).
+ * ICMP of the user network: echo for our own addresses (others: echo-relay.ts), and the errors we tell guests (RFC 792,
+ * RFC 1122 3.2.2).
  *
  * Errors carry tos, ttl and quotation as QEMU's user network does: ttl 255, tos = the original's precedence bits with
  * 0xc0, the original's IP header and data up to QUOTE bytes, and come from the host alias unless the offender is known.
- * They are rate limited for each ingress, and never sent about ICMP errors, later fragments, packets to many hosts, or sources that are no
- * single host.
+ * They are rate limited for each ingress, and never sent about ICMP errors, later fragments, packets to many hosts, or
+ * sources that are no single host.
  */
 import { Frame } from '../net/frame.ts';
 import type { Clock } from '../net/host.ts';

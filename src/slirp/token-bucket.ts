@@ -12,12 +12,20 @@ export class TokenBucket {
   }
 
   take(nowMs: number): boolean {
-    if (this.#at !== undefined) {
-      this.#tokens = Math.min(this.#burst, this.#tokens + Math.max(0, nowMs - this.#at) * this.#perMs);
-    }
+    this.#tokens = this.#tokensAt(nowMs);
     this.#at = nowMs;
     if (this.#tokens < 1) return false;
     this.#tokens--;
     return true;
+  }
+
+  /** As if nothing had ever been taken. */
+  isFull(nowMs: number): boolean {
+    return this.#tokensAt(nowMs) >= this.#burst;
+  }
+
+  #tokensAt(nowMs: number): number {
+    if (this.#at === undefined) return this.#tokens;
+    return Math.min(this.#burst, this.#tokens + Math.max(0, nowMs - this.#at) * this.#perMs);
   }
 }
