@@ -171,7 +171,10 @@ export interface StreamSocket {
   reset(): void;
   /** Closed gracefully; taken bytes are still sent. No event follows. */
   close(): void;
-  /** The system holds at most about so many bytes for whoever does not read them. Absent where that cannot be said. */
+  /**
+   * The system holds at most about so many bytes for whoever does not read them; Infinity: as many as it likes again. Absent
+   * where that cannot be said.
+   */
   limitReceive?(bytes: number): void;
   onEvent: (event: StreamEvent) => void;
   readonly error: HostError | undefined;

@@ -1,6 +1,6 @@
 /**
  * The memory of the user stack: chunks in which bytes from host sockets stay until the guest acknowledges them, headers
- * being written in front of them. One pool per yard, capped. Last freed, first used: the warm chunk goes out again. Memory
+ * being written in front of them. One pool per user network, capped. Last freed, first used: the warm chunk goes out again. Memory
  * kept elsewhere (out-of-order data) is reserved here, so that one cap bounds both, and each ingress has its share of it.
  *
  * Large chunks are for sockets that have more than a usual one takes: every read of a socket sends its peer an ACK, and in
@@ -89,6 +89,11 @@ export class ChunkPool {
     const shares = this.#shares;
     if (shares.allows(ingress, bytes)) return true;
     return bytes <= CHUNK_BYTES && bytes <= shares.free && shares.heldBy(ingress) === 0;
+  }
+
+  /** Who holds much already leaves as much to others. @param bytes wanted, of which a chunk is not counted */
+  leavesRoom(held: number, bytes: number): boolean {
+    return held === 0 || held + bytes - CHUNK_BYTES <= this.freeBytes;
   }
 
   /** An empty chunk of one of the sizes, or undefined when there is none left for this ingress. */

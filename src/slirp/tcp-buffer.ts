@@ -114,7 +114,7 @@ function takeChunk(core: TcpCore, flow: TcpFlow, wanted: number): Chunk | undefi
 
 function takeSize(core: TcpCore, flow: TcpFlow, size: number): Chunk | undefined {
   const { pool } = core;
-  if (flow.held > 0 && flow.held + size - CHUNK_BYTES > pool.freeBytes) return undefined;
+  if (!pool.leavesRoom(flow.held, size)) return undefined;
   if (!pool.allows(flow.ingress, size)) reclaim(core, flow.ingress, size);
   const chunk = pool.take(size, flow.ingress);
   if (chunk !== undefined) flow.held += size;

@@ -162,10 +162,8 @@ export class TcpCore {
     if (flow.starving) this.#starving.remove(flow);
     this.pool.move(flow.held + flow.assembler.reservedBytes, flow.ingress, ingress);
     if (!flow.forwarded) this.connecting.move(flow, ingress);
-    const { unread } = flow;
-    this.unread.note(flow, false);
+    this.unread.move(flow, ingress);
     this.table.move(flow, ingress);
-    this.unread.note(flow, unread);
     if (flow.starving) this.#starving.add(flow);
   }
 

@@ -62,7 +62,8 @@ export function abort(core: TcpCore, flow: TcpFlow, tellGuest: boolean): void {
   const { socket } = flow;
   flow.socket = undefined;
   if (socket !== undefined) {
-    if (flow.assembler.begins(flow.rcvNxt)) core.lastWords.take(socket, flow.assembler.handOver(), flow.rcvNxt);
+    if (flow.assembler.begins(flow.rcvNxt))
+      core.lastWords.take(socket, flow.assembler.handOver(), flow.rcvNxt, flow.ingress);
     else socket.reset();
   }
   core.remove(flow);

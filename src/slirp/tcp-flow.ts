@@ -26,7 +26,7 @@ import type { Chunk, ChunkPool, PoolUser } from './chunk-pool.ts';
 import type { FlowNode } from './flow-table.ts';
 import type { GuestPath, IpAddress } from './ip-layer.ts';
 import { Assembler } from './tcp-assembler.ts';
-import { INITIAL_RTO_MS, INITIAL_WINDOW, MAX_WINDOW, UNREAD_BYTES } from './tcp-limits.ts';
+import { INITIAL_RTO_MS, INITIAL_WINDOW, MAX_WINDOW } from './tcp-limits.ts';
 import { Scoreboard } from './tcp-scoreboard.ts';
 
 export type TcpState =
@@ -81,7 +81,7 @@ export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   /** Bytes wait in the socket that the guest does not take: see UnreadFlows. */
   unread = false;
   /** What the socket was told to hold. */
-  receiveLimit = 2 * UNREAD_BYTES;
+  receiveLimit = Number.POSITIVE_INFINITY;
   wantsRead = false;
   wantsWrite = false;
 
@@ -90,7 +90,7 @@ export class TcpFlow implements FlowNode<TcpFlow>, PoolUser {
   rcvEdge = 0;
   rcvShift = 0;
   rcvLimit = INITIAL_WINDOW;
-  /** When bytes of it last came in: see UploadCrowd. */
+  /** Number of the period in which bytes of it last came in: see UploadCrowd. */
   sentInPeriod = 0;
   /** The offered window doubles when this many bytes were received. */
   rcvGrowAt = 0;

@@ -1,16 +1,20 @@
 /**
  * Sockets of flows that are reset towards the host while bytes of the guest, received in order, wait for room in them. The
- * flow is gone; here its bytes are written, and then the socket is reset.
+ * flow is gone; here its bytes are written, and then the socket is reset. Each ingress has its share of the places, and
+ * beyond it its own oldest is reset.
  */
 import { SOCKET_FAILED, type StreamSocket, type Timer, type Timers } from '../net/host.ts';
 import { seqAdd } from '../wire/index.ts';
+import { Shares } from './shares.ts';
 import type { Assembler } from './tcp-assembler.ts';
 import { LAST_WORDS_MS, MAX_LAST_WORDS } from './tcp-limits.ts';
 
 export class LastWords {
   readonly #timers: Timers;
   readonly #now: () => number;
-  readonly #open = new Set<Speaker>();
+  /** Oldest first. */
+  readonly #open = new Map<Speaker, number>();
+  readonly #shares = new Shares(MAX_LAST_WORDS);
 
   constructor(timers: Timers, now: () => number) {
     this.#timers = timers;
@@ -18,15 +22,28 @@ export class LastWords {
   }
 
   /** @param pieces begin at `seq`; what lies behind a gap is dropped in the end. */
-  take(socket: StreamSocket, pieces: Assembler, seq: number): void {
-    const speaker = new Speaker(socket, pieces, seq, this.#timers, this.#now, () => this.#open.delete(speaker));
-    this.#open.add(speaker);
-    if (this.#open.size > MAX_LAST_WORDS) speaker.end();
-    else speaker.speak();
+  take(socket: StreamSocket, pieces: Assembler, seq: number, ingress: number): void {
+    if (!this.#shares.allows(ingress)) this.#oldestOf(ingress)?.end();
+    const speaker = new Speaker(socket, pieces, seq, this.#timers, this.#now, () => {
+      if (this.#open.delete(speaker)) this.#shares.give(ingress);
+    });
+    this.#open.set(speaker, ingress);
+    this.#shares.take(ingress);
+    speaker.speak();
   }
 
   close(): void {
-    for (const speaker of this.#open) speaker.end();
+    for (const speaker of this.#open.keys()) speaker.end();
+  }
+
+  /** Of all, where the ingress has none itself. */
+  #oldestOf(ingress: number): Speaker | undefined {
+    let oldest: Speaker | undefined;
+    for (const [speaker, owner] of this.#open) {
+      if (owner === ingress) return speaker;
+      oldest ??= speaker;
+    }
+    return oldest;
   }
 }
 

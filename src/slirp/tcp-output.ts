@@ -46,6 +46,7 @@ function usableWindow(flow: TcpFlow): number {
 export function produce(core: TcpCore, flow: TcpFlow, budget: number): number {
   if (core.ip.busyGuests.has(flow.guest)) {
     park(core, flow);
+    core.unread.note(flow, flow.readable && !flow.hostEnd);
     // What is known to be readable must not be told again every turn.
     updateInterest(flow);
     return 0;

@@ -3,10 +3,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { GuestTcp } from '../../tests/kit/guest-tcp.ts';
 import { createTestHost, type TestHost } from '../../tests/kit/host.ts';
 import { HOST_ALIAS, type Segment, TcpLink } from '../../tests/kit/tcp-link.ts';
-import type { StreamSocket } from '../net/host.ts';
+import { type StreamSocket, WOULD_BLOCK } from '../net/host.ts';
 import { ipv4Address } from './address.ts';
 import { CHUNK_BYTES, ChunkPool } from './chunk-pool.ts';
-import { MAX_CONNECTING } from './tcp-limits.ts';
+import { Assembler } from './tcp-assembler.ts';
+import { LastWords } from './tcp-last-words.ts';
+import { MAX_CONNECTING, MAX_LAST_WORDS } from './tcp-limits.ts';
 import { TcpStack, type TcpStackOptions } from './tcp-stack.ts';
 
 const QUIET = 1;
@@ -177,6 +179,29 @@ describe('the pool', () => {
   });
 });
 
+describe('last words', () => {
+  it('of one port leave another one its own, and the oldest of a port gives way', async () => {
+    const test = createTestHost();
+    const pool = new ChunkPool();
+    const words = new LastWords(test.host.timers, () => test.host.clock.now());
+    const ended: number[] = [];
+    const speak = (n: number, ingress: number): void => {
+      const pieces = new Assembler(pool, { ingress });
+      pieces.insert(0, new Uint8Array(10), 0, 10);
+      const socket = { write: () => WOULD_BLOCK, interest: () => {}, reset: () => ended.push(n), onEvent: () => {} };
+      words.take(socket as unknown as StreamSocket, pieces, 0, ingress);
+    };
+    for (let n = 0; n < MAX_LAST_WORDS; n++) speak(n, HOSTILE);
+    expect(ended.length).toBe(MAX_LAST_WORDS / 4);
+    expect(ended[0]).toBe(0);
+    const before = ended.length;
+    speak(1000, QUIET);
+    expect(ended.length).toBe(before);
+    words.close();
+    expect([pool.usedBytes, ended.length, test.leaks()]).toEqual([0, MAX_LAST_WORDS + 1, []]);
+  });
+});
+
 describe('connects', () => {
   it('that nobody answers leave the other ports theirs', async () => {
     const world = await createWorld();
@@ -304,6 +329,67 @@ describe('flows', () => {
 });
 
 describe("the kernel's memory", () => {
+  /** Connections whose server sends only when told to. */
+  async function quietServers(world: World): Promise<{ sockets: StreamSocket[]; limits: number[] }> {
+    const sockets: StreamSocket[] = [];
+    const limits: number[] = [];
+    const { sockets: factory } = world.link.host;
+    const connectAs = factory.connect.bind(factory);
+    Object.assign(factory, {
+      connect: (...args: Parameters<typeof connectAs>) =>
+        Object.assign(connectAs(...args), { limitReceive: (bytes: number) => limits.push(bytes) }),
+    });
+    const listener = await world.test.network.local.sockets.listen({ family: 'ipv4', host: '127.0.0.1', port: 82 });
+    listener.onConnection = (socket) => sockets.push(socket);
+    return { sockets, limits };
+  }
+
+  it('holds less for those whose port takes no frames, and as much as it likes once they are read', async () => {
+    const world = await createWorld();
+    const { sockets, limits } = await quietServers(world);
+    const guests: GuestTcp[] = [];
+    world.link.onSegment = (segment) => guests[segment.destinationPort - 5000]?.onSegment(segment);
+    for (let n = 0; n < 100; n++) {
+      const guest = new GuestTcp(world.link, { remote: HOST_ALIAS, remotePort: 82, guestPort: 5000 + n });
+      guests.push(guest);
+      guest.connect();
+    }
+    world.test.advance(50);
+    world.link.busy = true;
+    for (const socket of sockets) socket.write(new Uint8Array(1000), 0, 1000);
+    world.test.advance(50);
+    expect(limits.length).toBeGreaterThanOrEqual(100 - 32);
+    expect(Math.max(...limits)).toBeLessThanOrEqual(1024 * 1024);
+    const lowered = limits.splice(0).length;
+    world.link.busy = false;
+    world.stack.resumeGuest(world.link.guest);
+    world.test.advance(50);
+    for (const socket of sockets) socket.write(new Uint8Array(1000), 0, 1000);
+    world.test.advance(50);
+    expect(guests.map((guest) => guest.received.length)).toEqual(new Array(100).fill(2000));
+    expect(limits.filter((bytes) => bytes === Number.POSITIVE_INFINITY).length).toBe(lowered);
+    for (const guest of guests) guest.vanish();
+  });
+
+  it('is not held for a port that is gone, also of what comes later', async () => {
+    const world = await createWorld();
+    const { sockets } = await quietServers(world);
+    world.link.onSegment = () => {};
+    const fields = { remote: HOST_ALIAS, remotePort: 82, ingress: HOSTILE, window: 0 };
+    for (let n = 0; n < 100; n++)
+      world.link.inject({ ...fields, guest: invented(n), guestPort: 9, seq: ISS, flags: 2 });
+    world.test.advance(50);
+    const ack = { ...fields, guestPort: 9, seq: ISS + 1, ack: ACK_OF_SYN, flags: 16 };
+    for (let n = 0; n < 100; n++) world.link.inject({ ...ack, guest: invented(n) });
+    world.test.advance(50);
+    world.stack.ingressGone(HOSTILE);
+    world.test.advance(10_000);
+    expect(world.stack.statistics()['tcp.flows']).toBe(100);
+    for (const socket of sockets) socket.write(new Uint8Array(1000), 0, 1000);
+    world.test.advance(4000);
+    expect(world.stack.statistics()['tcp.flows']).toBeLessThanOrEqual(32);
+  });
+
   it('holds less for each of many flows that a port does not read, and as before for those of others', async () => {
     const world = await createWorld({ pool: new ChunkPool(64 * CHUNK_BYTES) });
     const limits: number[] = [];

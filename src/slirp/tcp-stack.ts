@@ -55,7 +55,7 @@ export class TcpStack {
     for (let flow = core.table.oldestOf(ingress); flow !== undefined; flow = core.table.oldestOf(ingress)) {
       core.follow(flow, ORPHANS);
     }
-    if (core.unread.countOf(ORPHANS) > MANY_UNREAD) this.#orphansTimer.set(core.now() + ORPHAN_GRACE_MS);
+    this.#watchOrphans();
   }
 
   /**
@@ -116,7 +116,12 @@ export class TcpStack {
     await this.#forwards.close();
   }
 
-  /** The kernel's memory is not held for guests that are gone. */
+  #watchOrphans(): void {
+    const core = this.#core;
+    if (core.table.oldestOf(ORPHANS) !== undefined) this.#orphansTimer.set(core.now() + ORPHAN_GRACE_MS);
+  }
+
+  /** The kernel's memory is not held for guests that are gone. What it holds may come only later. */
   #endOrphans(): void {
     const core = this.#core;
     let flow = core.table.oldestOf(ORPHANS);
@@ -128,6 +133,7 @@ export class TcpStack {
       }
       flow = next;
     }
+    this.#watchOrphans();
   }
 }
 

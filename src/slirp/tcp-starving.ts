@@ -39,8 +39,10 @@ export class Starving implements PoolWaiter, BatchTask {
     for (const [ingress, queue] of this.#queues) {
       let room = 0;
       for (const flow of queue) {
+        if (!this.#pool.allows(ingress, room + CHUNK_BYTES)) break;
+        // It would find nothing, and wait again.
+        if (!this.#pool.leavesRoom(flow.held, room + CHUNK_BYTES)) continue;
         room += CHUNK_BYTES;
-        if (!this.#pool.allows(ingress, room)) break;
         this.remove(flow);
         this.#wake(flow);
         again = true;

@@ -18,6 +18,7 @@ const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_KEEPALIVE = 9;
+const SO_BUF_LOCK = 72;
 const IPPROTO_TCP = 6;
 const IPPROTO_IP = 0;
 const IP_TTL = 2;
@@ -62,6 +63,9 @@ describeNative('native streams', () => {
     const socket = bench.host.sockets.connect(listener.address);
     socket.limitReceive?.(16_384);
     expect(option(socket, SOL_SOCKET, SO_RCVBUF)).toBe(16_384);
+    socket.limitReceive?.(Number.POSITIVE_INFINITY);
+    expect(option(socket, SOL_SOCKET, SO_RCVBUF)).toBeGreaterThan(131_072);
+    expect(option(socket, SOL_SOCKET, SO_BUF_LOCK)).toBe(0);
     await until(() => accepted.length === 1);
     accepted[0]?.reset();
     socket.close();

@@ -36,6 +36,7 @@ import {
   MSG_DONTWAIT,
   MSG_PEEK,
   SHUT_WR,
+  SO_BUF_LOCK,
   SO_ERROR,
   SO_KEEPALIVE,
   SO_RCVBUF,
@@ -60,6 +61,9 @@ const ENDED = 2;
  * times the frames of 64 bytes from stream to stream per second and 1.2 times those of 1514, with 1 MiB 2.1 and 1.4.
  */
 const UNIX_SEND_BUFFER_BYTES = 1024 * 1024;
+
+/** Where the kernel begins to size a receive buffer by itself again; it had told its peer of no more before. */
+const MOST_RECEIVED = 4 * 1024 * 1024;
 
 /** A peer that was silent for so long is asked, again and again, and is gone if it never answers: 55 s in all. */
 const PEER_IDLE_S = 5;
@@ -225,8 +229,12 @@ export class NativeStream implements StreamSocket, Destroyable, ReadyHandler, Ba
   }
 
   limitReceive(bytes: number): void {
-    // The kernel doubles it, for what it needs itself.
-    if (this.#fd >= 0) this.#context.calls.setsockoptInt(this.#fd, SOL_SOCKET, SO_RCVBUF, bytes >> 1);
+    if (this.#fd < 0) return;
+    const { calls } = this.#context;
+    // The kernel doubles it, for what it needs itself, and grants no more than net.core.rmem_max.
+    calls.setsockoptInt(this.#fd, SOL_SOCKET, SO_RCVBUF, Math.min(bytes, MOST_RECEIVED) >> 1);
+    // From then on it would size neither buffer by itself; before Linux 5.15 that is so for ever.
+    if (bytes > MOST_RECEIVED) calls.setsockoptInt(this.#fd, SOL_SOCKET, SO_BUF_LOCK, 0);
   }
 
   askPeer(on: boolean): void {
