@@ -18,10 +18,11 @@ export class UploadCrowd {
     return Math.min(Math.max(share, least), MAX_WINDOW);
   }
 
-  /** Bytes of this flow came in. */
-  sent(flow: TcpFlow, now: number): void {
-    const period = Math.floor(now / CROWD_PERIOD_MS);
-    if (period !== this.#period) {
+  /** Bytes of this flow came in at `heardAt`, which may be a while ago: the socket takes them now. */
+  sent(flow: TcpFlow, heardAt: number): void {
+    const period = Math.floor(heardAt / CROWD_PERIOD_MS);
+    if (period < this.#period) return;
+    if (period > this.#period) {
       this.#last = period === this.#period + 1 ? this.#current : 0;
       this.#current = 0;
       this.#period = period;
