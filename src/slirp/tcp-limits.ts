@@ -95,7 +95,7 @@ export const WAKE_INTERVAL_MS = 10_000;
 export const WAKE_PROBES = 5;
 /** What came before a reset goes out before it; a side that takes none of it for so long gets the reset alone. */
 export const LAST_WORDS_MS = 60_000;
-/** Sockets of flows that guests have reset while bytes waited for them; one more is reset at once. */
+/** Sockets of flows that guests have reset while bytes waited for them; each port has its share, and loses its oldest. */
 export const MAX_LAST_WORDS = 256;
 export const KEEPALIVE_PROBES = 9;
 /** A parked flow looks by itself whether the way is clear, should the wake-up be lost. */
@@ -109,9 +109,9 @@ export const DUBIOUS_PERIOD_MS = 500;
 /** Challenge ACKs of the whole stack per second; each port has its share. */
 export const CHALLENGE_ACKS = 100;
 /**
- * A SYN with so few hops left is one that counts them (traceroute): it gets as many on its further way. No system begins
- * a connection with less than 64.
+ * A SYN with so few hops left is one that counts them (traceroute): it gets as many on its further way. Systems begin a
+ * connection with 64 and more, the oldest Windows with 32.
  */
-export const COUNTED_HOPS = 32;
-/** Bytes of a guest's SYN kept to be quoted by an ICMP error. */
+export const COUNTED_HOPS = 31;
+/** Bytes kept of a guest's SYN behind its IP header, to be quoted by an ICMP error: more than the longest TCP header. */
 export const QUOTE_BYTES = 128;

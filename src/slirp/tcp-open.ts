@@ -53,7 +53,6 @@ import { onTimer, sendHandshake } from './tcp-timers.ts';
 
 /** Flows that one connection may cost for the sake of its descriptor. */
 const MAX_GIVEN_UP = 4;
-/** A quoted SYN keeps the longest IP header and the whole of TCP's. */
 const ECN_BITS = 0x03;
 
 /** A SYN for which there is no flow. The segment was checked. */

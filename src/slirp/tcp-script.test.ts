@@ -98,6 +98,11 @@ describe('TCP handshake of a guest', () => {
       + 20
       icmp time-exceeded 203.0.113.1
       = gone
+      ttl 32
+      > S 0
+      + 20
+      icmp host
+      = gone
       ttl 64
       > S 0
       + 20

@@ -127,8 +127,8 @@ export function sendReset(
 }
 
 /**
- * `length` bytes of a chunk that begin at `offset`; `urgent` is their urgent pointer, 0 = none. The headers displace what lies in front of them, which may be bytes
- * that the guest has not acknowledged yet: those are put back.
+ * `length` bytes of a chunk that begin at `offset`; `urgent` is their urgent pointer, 0 = none. The headers displace what
+ * lies in front of them, which may be bytes that the guest has not acknowledged yet: those are put back.
  */
 export function sendData(
   core: TcpCore,
