@@ -31,7 +31,7 @@ import {
   udpLength,
   udpSourcePort,
 } from '../wire/index.ts';
-import { IPV4_BROADCAST, ipv4Of } from './address.ts';
+import { IPV4_BROADCAST, ipv4Of, isIpv4Multicast } from './address.ts';
 import { ArpResponder } from './arp-responder.ts';
 import { BroadcastBudget } from './broadcast-budget.ts';
 import { BusyGuests } from './busy-guests.ts';
@@ -295,6 +295,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     }
     if (packet.protocol === PROTOCOL_TCP) {
       if (packet.source[3] === 0) this.drop('ipv4-martian-source');
+      else if (this.#isToMany(packet)) this.drop('tcp-to-many');
       else this.tcp.input(packet);
     } else if (packet.protocol === PROTOCOL_UDP) {
       this.#udp(packet);
@@ -304,6 +305,12 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     } else {
       this.drop('ipv4-protocol');
     }
+  }
+
+  /** No connection is with everybody (RFC 1122, 4.2.3.10), and no segment to everybody is answered (3.2.2). */
+  #isToMany(packet: IpPacket): boolean {
+    const destination = ipv4Of(packet.destination);
+    return packet.toGroup || this.#output.isBroadcast(destination) || isIpv4Multicast(destination);
   }
 
   #udp(packet: IpPacket): void {

@@ -1,8 +1,19 @@
 /** ICMP errors that the host side queues, told to the guest about its own datagram. */
 import { describe, expect, it } from 'vitest';
-import { IPV4_HEADER_LENGTH, UDP_HEADER_LENGTH } from '../../../src/wire/index.ts';
+import { IPV4_HEADER_LENGTH, MAC_BROADCAST, TCP_ACK, TCP_SYN, UDP_HEADER_LENGTH } from '../../../src/wire/index.ts';
 import type { QueuedError } from '../../kit/memory/datagram.ts';
-import { announce, echoServer, GUEST, HOST, icmpOf, udpFrame, udpOf, type World } from './world.ts';
+import {
+  announce,
+  echoServer,
+  GUEST,
+  HOST,
+  icmpOf,
+  listenOn,
+  tcpSegment,
+  udpFrame,
+  udpOf,
+  type World,
+} from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
 const FAR = 0xcb007107;
@@ -139,5 +150,28 @@ describe('ICMP errors of UDP flows', () => {
     expect(quote).toEqual(last.subarray(14));
     expect(quote.length).toBe(IPV4_HEADER_LENGTH + UDP_HEADER_LENGTH + 14);
     expect(GUEST).toBe(((quote[12]! << 24) | (quote[13]! << 16) | (quote[14]! << 8) | quote[15]!) >>> 0);
+  });
+});
+
+describe('TCP segments to everybody', () => {
+  it.each([
+    ['by Ethernet', { destinationMac: MAC_BROADCAST }],
+    ['by Ethernet, to a group', { destinationMac: 0x01005e000001 }],
+    ['by IP, all', { destination: 0xffff_ffff }],
+    ['by IP, all of the network', { destination: 0x0a0002ff }],
+    ['by IP, a group', { destination: 0xe0000001 }],
+  ])('%s: no connection, no reset and no ICMP error', async (_how, to) => {
+    const on = await open();
+    await listenOn(on.test, '127.0.0.1', 80);
+    on.test.network.fail({ on: 'connect', host: FAR_HOST, code: 'EHOSTUNREACH' });
+    const far = { destination: FAR, ...to };
+    on.give(tcpSegment([5000, 80], TCP_SYN, {}, to));
+    on.give(tcpSegment([5001, 81], TCP_SYN, {}, to));
+    on.give(tcpSegment([5002, 80], TCP_ACK, {}, to));
+    on.give(tcpSegment([5003, 80], TCP_SYN, {}, far));
+    on.give(tcpSegment([5004, 80], TCP_SYN, {}, { ...far, ttl: 1 }));
+    await on.test.elapse(10);
+    expect(on.take()).toEqual([]);
+    expect(on.client.usernet?.statistics()).toMatchObject({ 'tcp.flows': 0, 'drop.tcp-to-many': 5 });
   });
 });
