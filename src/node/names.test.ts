@@ -1,5 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   closeSync,
   lstatSync,
   mkdirSync,
@@ -123,6 +125,12 @@ describe('files', () => {
     await expect(files.read('/etc/passwd', 4)).rejects.toMatchObject({ code: 'EACCES' });
     utimesSync(join(directory, 'a'), 0, 0);
   });
+
+  it('waits for nobody at a pipe', async () => {
+    const path = join(directory, 'p');
+    execFileSync('mkfifo', [path]);
+    await expect(new NodeFiles().read(path, 4)).rejects.toMatchObject({ code: 'EINVAL' });
+  });
 });
 
 describe('written files', () => {
@@ -136,6 +144,28 @@ describe('written files', () => {
     closeSync(open);
     expect([statSync(path).mode & 0o777, statSync(join(directory, 'x')).mode & 0o777]).toEqual([0o600, 0o700]);
     expect(readdirSync(join(directory, 'x', 'y'))).toEqual(['leases']);
+  });
+
+  it('keep the mode of what was there, and its owner where that is permitted', async () => {
+    const path = join(directory, 'leases');
+    writeFileSync(path, 'one');
+    chmodSync(path, 0o664);
+    if (process.getuid?.() === 0) chownSync(path, 1234, 1235);
+    const before = statSync(path);
+    await new NodeFiles().write(path, new TextEncoder().encode('two'));
+    const { mode, uid, gid } = statSync(path);
+    expect([readFileSync(path, 'utf8'), mode, uid, gid]).toEqual(['two', before.mode, before.uid, before.gid]);
+  });
+
+  it('are written where a killed process of the same number left half of one', async () => {
+    const path = join(directory, 'leases');
+    for (let n = 0; n < 3; n++) writeFileSync(join(directory, `.leases.${process.pid}.${n}`), 'ha');
+    const files = new NodeFiles();
+    for (const text of ['one', 'two', 'three']) {
+      await files.write(path, new TextEncoder().encode(text));
+      expect(readFileSync(path, 'utf8')).toBe(text);
+    }
+    expect(readdirSync(directory)).toEqual(['leases']);
   });
 
   it('are ordinary ones: a device, a folder or a socket stays what it is, a link stays a link', async () => {

@@ -95,16 +95,22 @@ export class LeaseFile {
     if (this.#leases === undefined || this.#writing !== undefined) return;
     const { clock, files } = this.#host;
     this.#isDirty = false;
+    let failed = false;
     const text = formatLeases(this.#leases.kept(clock.now()), this.#place.network, clock.wallMicros());
     this.#writing = files.write(this.#place.path, new TextEncoder().encode(text)).then(
       () => {
         this.#said = '';
       },
-      (error: unknown) => this.#sayFailed(error instanceof HostError ? error.message : String(error)),
+      (error: unknown) => {
+        failed = true;
+        this.#sayFailed(error instanceof HostError ? error.message : String(error));
+      },
     );
     await this.#writing;
     this.#writing = undefined;
     if (this.#isDirty) this.#changed();
+    // Tried again with the next change, and at the end.
+    this.#isDirty ||= failed;
   }
 
   /** Each reason once. */

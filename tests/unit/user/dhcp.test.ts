@@ -3,12 +3,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NetClient } from '../../../src/net/client.ts';
 import { Network } from '../../../src/net/index.ts';
 import { createUserNetdev } from '../../../src/netdevs/user/index.ts';
+import { WRITE_DELAY_MS } from '../../../src/netdevs/user/lease-file.ts';
 import { QapiError } from '../../../src/qapi/index.ts';
 import type { NetdevUserOptions } from '../../../src/schema/net.ts';
 import { BROADCAST_BURST } from '../../../src/slirp/broadcast-budget.ts';
 import { DECLINE_MS, LEASE_SECONDS, MAX_POOL, QUIET_MS, RETURN_MS } from '../../../src/slirp/lease-table.ts';
 import * as w from '../../../src/wire/index.ts';
 import { createTestHost, type TestHost } from '../../kit/host.ts';
+import { hostError } from '../../kit/memory/errors.ts';
 import { createRecordingContext } from '../../kit/netdev-context.ts';
 import { openProbe, type Probe, plainFrame } from '../../kit/probe.ts';
 import { announce, arpFrame, dhcpFrame, GUEST, HOST, HOST_MAC, udpOf, withoutArp } from './world.ts';
@@ -654,6 +656,29 @@ describe('the file of leases', () => {
     await yard.stop();
     expect(content().split('\n').length).toBe(3);
     await open();
+  });
+
+  it.each(['the next change', 'the end'])('is written with %s when it could not be', async (when) => {
+    await open({}, '/state');
+    const { files } = test.host;
+    const write = files.write.bind(files);
+    let tries = 0;
+    files.write = async () => {
+      tries++;
+      throw hostError('ENOSPC');
+    };
+    const a = yard.guest();
+    await a.lease(MAC + 1);
+    await test.elapse(10_000);
+    expect([tries, yard.logged('Could not write leases file')]).toEqual([1, 1]);
+    files.write = write;
+    if (when === 'the end') await yard.stop();
+    else {
+      await yard.guest().lease(MAC + 2);
+      await test.elapse(WRITE_DELAY_MS);
+    }
+    expect(content()).toContain('10.0.2.15 52:54:00:00:00:01');
+    if (when === 'the end') await open();
   });
 
   it('leases=FILE is read and written, by whatever yard', async () => {
