@@ -108,6 +108,9 @@ export const DUBIOUS_ACKS = 10;
 export const DUBIOUS_PERIOD_MS = 500;
 /** Challenge ACKs of the whole stack per second; each port has its share. */
 export const CHALLENGE_ACKS = 100;
+/** Resets without a flow that the segments of one port are answered with. */
+export const STRAY_RESETS_PER_SECOND = 200;
+export const STRAY_RESET_BURST = 200;
 /**
  * A SYN with so few hops left is one that counts them (traceroute): it gets as many on its further way. Systems begin a
  * connection with 64 and more, the oldest Windows with 32.

@@ -262,8 +262,15 @@ function createFlow(
   return flow;
 }
 
-/** RST in answer to a segment without a flow (RFC 9293 §3.10.7.1), with libslirp's field values. */
+/**
+ * RST in answer to a segment without a flow (RFC 9293 §3.10.7.1), with libslirp's field values. At a limited rate: where
+ * the segment says it is from may be nowhere, and the switch floods what it knows no port for.
+ */
 export function refuseStray(core: TcpCore, packet: IpPacket, guestPort: number, remotePort: number): void {
+  if (!core.strayResets.take(packet.ingress, core.now())) {
+    core.ip.drop('tcp-stray-limit');
+    return;
+  }
   const { bytes, transportOffset } = packet;
   const path = core.ip.openPath(packet.source.slice(), packet.destination.slice());
   const flags = bytes[transportOffset + 13]!;

@@ -1,10 +1,11 @@
 /** What one port takes of the user network the others still have, whatever addresses it invents. */
 import { describe, expect, it } from 'vitest';
 import { type DatagramOptions, HostError } from '../../../src/net/host.ts';
+import { STRAY_RESETS_PER_SECOND } from '../../../src/slirp/tcp-limits.ts';
 import * as w from '../../../src/wire/index.ts';
 import { limitSockets } from '../../kit/limited-sockets.ts';
 import type { MemoryDatagram } from '../../kit/memory/datagram.ts';
-import { GUEST, HOST, icmpOf, ipv4Frame, udpFrame, udpOf, type World } from './world.ts';
+import { GUEST, HOST, icmpOf, ipv4Frame, tcpSegment, udpFrame, udpOf, type World } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
 const QUIET = 1;
@@ -38,6 +39,30 @@ describe('ICMP errors', () => {
     );
     expect(told.filter((destination) => destination === GUEST)).toHaveLength(1);
     expect(on.client.usernet?.statistics()['drop.icmp-error-rate']).toBeGreaterThan(300);
+  });
+});
+
+describe('stray TCP segments', () => {
+  it('of one port, from invented sources, cost the others no answer and no question for their addresses', async () => {
+    const on = await open();
+    for (let i = 0; i < 5000; i++) on.give(tcpSegment([4000, 80], w.TCP_ACK, {}, { source: 0x0a000310 + i }), HOSTILE);
+    const sent = on.take();
+    expect(sent).toHaveLength(STRAY_RESETS_PER_SECOND);
+    expect(sent.every((frame) => w.ethernetType(frame, 0) === w.ETHERTYPE_ARP)).toBe(true);
+    expect(statistics(on)['drop.tcp-stray-limit']).toBe(5000 - STRAY_RESETS_PER_SECOND);
+    // One that is known, and one that has to be asked for.
+    on.give(tcpSegment([4000, 80], w.TCP_ACK), QUIET);
+    on.give(tcpSegment([4000, 80], w.TCP_ACK, {}, { source: GUEST + 1 }), QUIET);
+    expect(on.take().map((frame) => w.ethernetType(frame, 0))).toEqual([w.ETHERTYPE_IPV4, w.ETHERTYPE_ARP]);
+  });
+
+  it('of one port, from a single guest, are answered at a limited rate', async () => {
+    const on = await open();
+    for (let i = 0; i < 5000; i++) on.give(tcpSegment([4000, 80], w.TCP_ACK), QUIET);
+    expect(on.take()).toHaveLength(STRAY_RESETS_PER_SECOND);
+    await on.test.elapse(1000);
+    on.give(tcpSegment([4000, 80], w.TCP_ACK), QUIET);
+    expect(on.take()).toHaveLength(1);
   });
 });
 
