@@ -224,6 +224,87 @@ describe('dns over TCP', () => {
     guest.socket.close();
   });
 
+  it('queries that are refused everywhere leave the others their answers, and the connection', async () => {
+    const refused = (id: number): boolean => id % 2 === 1;
+    const late =
+      (code: number): Reply =>
+      (bytes, socket) => {
+        const id = w.dnsId(bytes, 0);
+        const message = framed(reply(bytes, refused(id) ? code : 0));
+        test.loop.after(refused(id) ? id : 1000, () => socket.write(message, 0, message.length));
+        return [];
+      };
+    const first = await serve(FIRST, late(2));
+    const second = await serve(SECOND, late(5));
+    const guest = new Guest();
+    const ids = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    guest.ask(...ids);
+    guest.socket.shutdown();
+    await test.elapse(1100);
+    expect(guest.answers().sort()).toEqual(ids.map((id) => `${id}:${refused(id) ? 5 : 0}`).sort());
+    expect([first, second.sort()]).toEqual([ids, ids.filter(refused)]);
+    expect([guest.ended, streams.statistics()['dns.streamsFailed']]).toEqual([true, 0]);
+    guest.socket.close();
+  });
+
+  it('a silent server is left for the next one, at no cost to what was asked just now', async () => {
+    const first = await serve(FIRST, isSilent);
+    const second = await serve(SECOND, isSilent);
+    const guest = new Guest();
+    guest.ask(1);
+    await test.elapse(1999);
+    guest.ask(2);
+    await test.elapse(8002);
+    expect(guest.answers()).toEqual(['1:2']);
+    await test.elapse(2000);
+    expect(guest.answers()).toEqual(['1:2', '2:2']);
+    expect([first.length, second.length]).toEqual([6, 5]);
+    guest.socket.close();
+  });
+
+  it('a server that closes after one answer is asked the rest on new connections', async () => {
+    const first = await serve(FIRST, (bytes, socket) => closing(socket, framed(reply(bytes))));
+    const second = await serve(SECOND, answers);
+    const guest = new Guest();
+    guest.ask(1, 2, 3, 4);
+    await test.settle();
+    expect(guest.answers()).toEqual(['1:0', '2:0', '3:0', '4:0']);
+    expect([new Set(first).size, second]).toEqual([4, []]);
+    guest.socket.close();
+  });
+
+  it.each([[[]], [[2]]])(
+    'while the guest does not read no server is silent, and no transfer idle: then %j',
+    async (then) => {
+      const second = await serve(SECOND, answers);
+      const part = new Uint8Array(20_000);
+      await serve(FIRST, (bytes, socket) => {
+        part.set(reply(bytes));
+        const message = framed(part);
+        const send = (): void => {
+          socket.write(message, 0, message.length);
+        };
+        if (w.dnsId(bytes, 0) === 2) return [framed(reply(bytes))];
+        for (let n = 0; n < 12; n++) test.loop.after(n, send);
+        return [];
+      });
+      const guest = new Guest();
+      guest.reading = false;
+      await test.settle();
+      guest.ask(1);
+      await test.elapse(100);
+      guest.ask(...then);
+      await test.elapse(4 * IDLE_MS);
+      guest.socket.interest(true, false);
+      await test.elapse(100);
+      expect(guest.answers()).toEqual([...new Array(12).fill('1:0'), ...then.map((id) => `${id}:0`)]);
+      expect([second, guest.ended]).toEqual([[], false]);
+      await test.elapse(IDLE_MS);
+      expect(guest.ended).toBe(true);
+      guest.socket.close();
+    },
+  );
+
   it('nobody answers: SERVFAIL', async () => {
     await serve(FIRST, (_, socket) => closing(socket));
     await serve(SECOND, (_, socket) => closing(socket));

@@ -3,11 +3,13 @@
  * and each is asked until some server answers it.
  *
  * Theory of operation. The connection is accepted when one to a name server (dns-upstream.ts) is: the first in the host's
- * order that takes it within NEXT_SERVER_MS. All queries go there, whatever their order of answers. When that connection fails, ends with queries unanswered, a query is not
- * answered in NEXT_SERVER_MS, or is refused (SERVFAIL, REFUSED, NOTIMP), the next server takes its place and gets what is
- * unanswered. A query that every server refused is answered with the last refusal; one that none answered, with SERVFAIL.
- * What comes beside answers to queries is passed on: a transfer has many messages. The server's end of a connection on
- * which nothing is unanswered is the guest's, too; an idle one ends after IDLE_MS.
+ * order that takes it within NEXT_SERVER_MS. All queries go there, whatever their order of answers. A query that is refused
+ * (SERVFAIL, REFUSED, NOTIMP) is asked at the next server, on a connection beside the first. When a connection fails, or a
+ * query is not answered in NEXT_SERVER_MS, the next server takes its place and gets what is unanswered; one that ends but
+ * had brought answers is opened anew (RFC 7766, 6.2.4). A query that every server refused is answered with the last refusal;
+ * one that none answered, with SERVFAIL. What comes beside answers to queries is passed on: a transfer has many messages.
+ * The server's end of the last connection, when nothing is unanswered, is the guest's, too; an idle one ends after IDLE_MS.
+ * No time counts while the guest leaves so much unread that we do not read.
  *
  * Limits: queries of DNS_MAX_QUERY bytes, MAX_HELD bytes of them unanswered on a connection, answers of MAX_UNREAD bytes
  * before the guest reads, and MAX_STREAM_BYTES of both in all, of which each ingress has its share.
@@ -75,11 +77,21 @@ interface StreamQuery {
   readonly bytes: Uint8Array;
   readonly message: Uint8Array;
   readonly questionEnd: number;
+  /** Which one is being asked. */
+  server: number;
+  /** Times that it may have been answered, and was not. */
   attempts: number;
   /** Servers that refused it, or could not be asked. */
   refusals: number;
   refusalCode: number;
   deadline: number;
+}
+
+/** A connection to a server. */
+interface Lane {
+  readonly upstream: DnsUpstream;
+  /** It brought an answer, or a refusal. */
+  answered: boolean;
 }
 
 class DnsStream implements StreamSocket {
@@ -114,12 +126,16 @@ class DnsStream implements StreamSocket {
   /** Unanswered. */
   #queries: StreamQuery[] = [];
   #held = 0;
-  #upstream: DnsUpstream | undefined;
+  /** By server. */
+  readonly #lanes = new Map<number, Lane>();
+  /** Who is asked first. */
   #server = 0;
   /** For the guest, the first from #answerAt on. */
   readonly #answers: Uint8Array[] = [];
   #answerAt = 0;
   #unread = 0;
+  /** That is too much: the servers are not read. */
+  #paused = false;
   #idleAt: number;
 
   constructor(all: DnsStreams, servers: readonly InetAddress[], ingress: number) {
@@ -145,7 +161,8 @@ class DnsStream implements StreamSocket {
       this.#answerAt = 0;
       this.#all.memory.give(this.#ingress, answer.length);
     }
-    this.#upstream?.pause(this.#unread >= MAX_UNREAD);
+    this.#idleAt = this.#all.host.clock.now() + IDLE_MS;
+    if (this.#paused && this.#unread < MAX_UNREAD) this.#goOn();
     return count;
   }
 
@@ -184,7 +201,6 @@ class DnsStream implements StreamSocket {
 
   shutdown(): void {
     this.#guestEnded = true;
-    this.#upstream?.shutdown();
     this.#endIfDone();
   }
 
@@ -196,8 +212,7 @@ class DnsStream implements StreamSocket {
     if (this.#closed) return;
     this.#closed = true;
     this.#timer.cancel();
-    this.#upstream?.close();
-    this.#upstream = undefined;
+    this.#closeLanes();
     const { memory } = this.#all;
     for (const answer of this.#answers.splice(0)) memory.give(this.#ingress, answer.length);
     memory.give(this.#ingress, this.#held);
@@ -218,9 +233,18 @@ class DnsStream implements StreamSocket {
     const message = partial.subarray(LENGTH_BYTES);
     if (dnsIsResponse(message, 0)) return this.#fail('dns-stream-message', 'EPROTO');
     const questionEnd = dnsQuestionEnd(message, 0, message.length);
-    const query = { bytes: partial, message, questionEnd, attempts: 0, refusals: 0, refusalCode: -1, deadline: 0 };
+    const query = {
+      bytes: partial,
+      message,
+      questionEnd,
+      server: 0,
+      attempts: 0,
+      refusals: 0,
+      refusalCode: -1,
+      deadline: 0,
+    };
     this.#queries.push(query);
-    this.#ask(query);
+    this.#ask(query, this.#server);
     this.#arm();
     return count;
   }
@@ -243,16 +267,25 @@ class DnsStream implements StreamSocket {
     return 1;
   }
 
-  #ask(query: StreamQuery): void {
-    query.attempts++;
-    query.deadline = this.#all.host.clock.now() + NEXT_SERVER_MS;
-    const server = this.#servers[this.#server];
+  #ask(query: StreamQuery, index: number): void {
+    const server = this.#servers[index];
     if (server === undefined) {
       this.#giveUp(query);
       return;
     }
-    this.#upstream ??= this.#connect(server);
-    this.#upstream.send(query.bytes);
+    query.server = index;
+    query.deadline = this.#all.host.clock.now() + NEXT_SERVER_MS;
+    this.#laneTo(index, server).upstream.send(query.bytes);
+  }
+
+  /** Another server, unless all had their turn. */
+  #askElsewhere(query: StreamQuery): void {
+    if (query.attempts >= ATTEMPTS || query.refusals >= this.#servers.length) this.#giveUp(query);
+    else this.#ask(query, this.#after(query.server));
+  }
+
+  #after(server: number): number {
+    return (server + 1) % Math.max(1, this.#servers.length);
   }
 
   #tryToConnect(): void {
@@ -263,7 +296,7 @@ class DnsStream implements StreamSocket {
     }
     this.#attempts++;
     this.#deadline = this.#all.host.clock.now() + NEXT_SERVER_MS;
-    this.#upstream ??= this.#connect(server);
+    this.#laneTo(this.#server, server);
   }
 
   /** No server takes the connection. */
@@ -273,31 +306,50 @@ class DnsStream implements StreamSocket {
     this.#all.host.loop.nextTurn(this.#task);
   }
 
-  #connect(server: InetAddress): DnsUpstream {
+  #laneTo(index: number, server: InetAddress): Lane {
+    const known = this.#lanes.get(index);
+    if (known !== undefined) return known;
     const socket = this.#all.host.sockets.connect(server, { noDelay: true, share: this.#ingress });
     const upstream = new DnsUpstream(socket, this.#all.memory, this.#ingress, {
       connected: () => {
         this.#connected = true;
         this.#schedule();
       },
-      received: (message) => this.#received(message),
-      ended: (code) => this.#serverEnded(code),
+      received: (message) => this.#received(lane, message),
+      ended: (code) => this.#laneEnded(index, lane, code),
     });
-    upstream.pause(this.#unread >= MAX_UNREAD);
-    return upstream;
+    const lane: Lane = { upstream, answered: false };
+    this.#lanes.set(index, lane);
+    upstream.pause(this.#paused);
+    return lane;
   }
 
-  #received(message: Uint8Array): void {
+  #closeLane(index: number): void {
+    this.#lanes.get(index)?.upstream.close();
+    this.#lanes.delete(index);
+  }
+
+  #closeLanes(): void {
+    for (const { upstream } of this.#lanes.values()) upstream.close();
+    this.#lanes.clear();
+  }
+
+  #received(lane: Lane, message: Uint8Array): void {
     const id = dnsId(message, LENGTH_BYTES);
     const query = this.#queries.find(
-      (q) => dnsId(q.message, 0) === id && isAnswer(q.message, q.questionEnd, message, LENGTH_BYTES, message.length),
+      (q) =>
+        this.#lanes.get(q.server) === lane &&
+        dnsId(q.message, 0) === id &&
+        isAnswer(q.message, q.questionEnd, message, LENGTH_BYTES, message.length),
     );
+    if (query !== undefined) lane.answered = true;
     if (query !== undefined && isRefusal(message, LENGTH_BYTES)) {
       query.refusalCode = dnsResponseCode(message, LENGTH_BYTES);
       if (query.refusals + 1 < this.#servers.length) {
         this.#all.memory.give(this.#ingress, message.length);
         query.refusals++;
-        this.#askNextServer();
+        this.#askElsewhere(query);
+        this.#arm();
         return;
       }
     }
@@ -307,44 +359,41 @@ class DnsStream implements StreamSocket {
     }
     this.#idleAt = this.#all.host.clock.now() + IDLE_MS;
     this.#answer(message);
-    this.#arm();
-  }
-
-  /** Its connection is over. What it left unanswered the next one is asked. */
-  #serverEnded(code: HostErrorCode | undefined): void {
-    this.#upstream = undefined;
-    if (!this.#connected) {
-      this.#refusals++;
-      if (this.#refusals >= this.#servers.length) this.#refuse(code ?? 'ECONNREFUSED');
-      else this.#askNextServer();
-      return;
-    }
-    if (this.#queries.length === 0) {
-      this.#ended = true;
-      this.#schedule();
-      return;
-    }
-    for (const query of this.#queries) query.refusals++;
-    this.#askNextServer();
-  }
-
-  #askNextServer(): void {
-    this.#upstream?.close();
-    this.#upstream = undefined;
-    this.#server = (this.#server + 1) % Math.max(1, this.#servers.length);
-    if (!this.#connected) this.#tryToConnect();
-    for (const query of [...this.#queries]) {
-      if (query.attempts >= ATTEMPTS || query.refusals >= this.#servers.length) this.#giveUp(query);
-      else this.#ask(query);
-    }
-    if (this.#guestEnded) this.#upstreamNow()?.shutdown();
     this.#endIfDone();
     this.#arm();
   }
 
-  /** Another call may have changed it. */
-  #upstreamNow(): DnsUpstream | undefined {
-    return this.#upstream;
+  /** Its connection is over. What it left unanswered is asked again: there if it was of use, else at the next server. */
+  #laneEnded(index: number, lane: Lane, code: HostErrorCode | undefined): void {
+    this.#lanes.delete(index);
+    if (!this.#connected) {
+      this.#refusals++;
+      if (this.#refusals >= this.#servers.length) this.#refuse(code ?? 'ECONNREFUSED');
+      else this.#connectElsewhere();
+      return;
+    }
+    const left = this.#queries.filter(({ server }) => server === index);
+    if (lane.answered) {
+      for (const query of left) this.#ask(query, index);
+    } else {
+      if (index === this.#server) this.#server = this.#after(index);
+      for (const query of left) {
+        query.refusals++;
+        this.#askElsewhere(query);
+      }
+    }
+    // Queries given up have their answer, and the guest may ask on.
+    if (left.length === 0 && this.#queries.length === 0 && this.#lanes.size === 0) this.#end();
+    this.#endIfDone();
+    this.#arm();
+  }
+
+  #connectElsewhere(): void {
+    this.#closeLanes();
+    this.#server = this.#after(this.#server);
+    this.#tryToConnect();
+    for (const query of this.#queries) this.#ask(query, this.#server);
+    this.#arm();
   }
 
   #giveUp(query: StreamQuery): void {
@@ -364,19 +413,39 @@ class DnsStream implements StreamSocket {
     this.#queries = this.#queries.filter((other) => other !== query);
     this.#held -= query.bytes.length;
     this.#all.memory.give(this.#ingress, query.bytes.length);
+    this.#idleAt = this.#all.host.clock.now() + IDLE_MS;
     this.#schedule();
   }
 
   #answer(message: Uint8Array): void {
     this.#answers.push(message);
     this.#unread += message.length;
-    this.#upstream?.pause(this.#unread >= MAX_UNREAD);
+    if (this.#unread >= MAX_UNREAD) this.#pause(true);
     this.#schedule();
   }
 
-  /** The guest has sent all, and nobody will answer any more. */
+  #pause(paused: boolean): void {
+    this.#paused = paused;
+    for (const { upstream } of this.#lanes.values()) upstream.pause(paused);
+  }
+
+  /** The servers were not heard: their time begins anew. */
+  #goOn(): void {
+    const deadline = this.#all.host.clock.now() + NEXT_SERVER_MS;
+    for (const query of this.#queries) query.deadline = deadline;
+    this.#pause(false);
+    this.#arm();
+  }
+
+  /** The guest has sent all, and has its answers: the servers may end, which ends the guest's side. */
   #endIfDone(): void {
-    if (!this.#guestEnded || this.#queries.length > 0 || this.#upstream !== undefined) return;
+    if (!this.#guestEnded || this.#queries.length > 0) return;
+    if (this.#lanes.size === 0) this.#end();
+    for (const { upstream } of this.#lanes.values()) upstream.shutdown();
+  }
+
+  #end(): void {
+    this.#closeLanes();
     this.#ended = true;
     this.#schedule();
   }
@@ -391,7 +460,7 @@ class DnsStream implements StreamSocket {
   #onTimer(): void {
     if (this.#connected) this.#onDeadline();
     else if (this.#attempts >= ATTEMPTS) this.#refuse('ETIMEDOUT');
-    else if (this.#servers.length > 1) this.#askNextServer();
+    else if (this.#servers.length > 1) this.#connectElsewhere();
     // The only one may still take it.
     else this.#tryToConnect();
     this.#arm();
@@ -399,44 +468,37 @@ class DnsStream implements StreamSocket {
 
   #onDeadline(): void {
     const now = this.#all.host.clock.now();
-    const overdue = this.#queries.filter(({ deadline }) => deadline <= now);
     if (this.#queries.length === 0 && this.#idleAt <= now) {
-      this.#upstream?.close();
-      this.#upstream = undefined;
-      this.#ended = true;
-      this.#schedule();
+      this.#end();
       return;
     }
-    for (const query of overdue) {
-      if (query.attempts >= ATTEMPTS) this.#giveUp(query);
-    }
-    if (overdue.some(({ attempts }) => attempts < ATTEMPTS)) this.#serverIsSilent(now);
-    else if (overdue.length > 0 && this.#queries.length === 0) this.#dropServer();
-  }
-
-  /** Another server may know. The only one goes on looking. */
-  #serverIsSilent(now: number): void {
-    if (this.#servers.length > 1) {
-      this.#askNextServer();
-      return;
-    }
+    const silent = new Set<number>();
     for (const query of this.#queries) {
       if (query.deadline > now) continue;
+      silent.add(query.server);
       query.attempts++;
       query.deadline = now + NEXT_SERVER_MS;
     }
-  }
-
-  /** What it may still answer has been given up. */
-  #dropServer(): void {
-    this.#upstream?.close();
-    this.#upstream = undefined;
-    this.#idleAt = this.#all.host.clock.now() + IDLE_MS;
+    for (const server of silent) this.#serverIsSilent(server);
     this.#endIfDone();
   }
 
+  /** Another server may know. The only one goes on looking. */
+  #serverIsSilent(index: number): void {
+    const left = this.#queries.filter(({ server }) => server === index);
+    const goesOn = this.#servers.length === 1 && left.some(({ attempts }) => attempts < ATTEMPTS);
+    if (goesOn) {
+      for (const query of left) if (query.attempts >= ATTEMPTS) this.#giveUp(query);
+      return;
+    }
+    // What it may still answer is asked elsewhere, or given up.
+    this.#closeLane(index);
+    if (index === this.#server) this.#server = this.#after(index);
+    for (const query of left) this.#askElsewhere(query);
+  }
+
   #arm(): void {
-    if (this.#closed || this.#ended) {
+    if (this.#closed || this.#ended || this.#paused) {
       this.#timer.cancel();
       return;
     }

@@ -28,6 +28,7 @@ export class DnsUpstream {
   #written = 0;
   #connected = false;
   #ending = false;
+  #shut = false;
   #paused = false;
   #closed = false;
   readonly #length = new Uint8Array(LENGTH_BYTES);
@@ -52,6 +53,8 @@ export class DnsUpstream {
 
   /** Nothing more will be sent. */
   shutdown(): void {
+    if (this.#shut) return;
+    this.#shut = true;
     this.#ending = true;
     this.#flush();
   }
