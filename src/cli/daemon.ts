@@ -11,17 +11,19 @@ import { createLog } from './log.ts';
 import { isWaitedFor, monitorDescriptors, readMonitors, startMonitors } from './monitors.ts';
 import { addNetdevs, asksForHelp, isDoorless, namedDescriptors, peerlessWarnings, readNetdevs } from './netdevs.ts';
 import { complain, leaveTo, print } from './output.ts';
-import { commandLine, doorOption, makePlan, type Plan } from './plan.ts';
-import { giveUpRights } from './privileges.ts';
+import { argumentsOf, commandLine, doorOption, makePlan, type Plan } from './plan.ts';
 import { findQemu } from './qemu-arguments.ts';
-import { makeRuntimeDirectory, runtimeDirectory } from './runtime-directory.ts';
-import { CommandLineError, type ScannedOption, scanOptions } from './scan-options.ts';
+import { makeRuntimeDirectory } from './runtime-directory.ts';
+import { CommandLineError, scanOptions } from './scan-options.ts';
 import { stateDirectory } from './state-directory.ts';
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Returns the exit status once the yard has ended. */
-export async function runYard(argv: readonly string[]): Promise<number> {
+/**
+ * Returns the exit status once the yard has ended.
+ * @param warning about the process, for its user
+ */
+export async function runYard(argv: readonly string[], warning: string | undefined): Promise<number> {
   const scanned = scanOptions(argv);
   if (scanned.some((option) => option.name === 'version')) {
     process.stdout.write(`netyard ${VERSION}\n`);
@@ -37,10 +39,10 @@ export async function runYard(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const plan = makePlan(scanned);
-  return serve(plan, stateDirectory(plan, scanned));
+  return serve(plan, stateDirectory(plan, scanned), warning);
 }
 
-async function serve(plan: Plan, state: string | undefined): Promise<number> {
+async function serve(plan: Plan, state: string | undefined, warning: string | undefined): Promise<number> {
   const host = createNodeHost({ log: createLog() });
   const yard = new Yard(
     { host, drivers: { ...portableDrivers, ...nativeDrivers }, version: VERSION, trace: diagnosticsTrace },
@@ -56,13 +58,8 @@ async function serve(plan: Plan, state: string | undefined): Promise<number> {
       return 0;
     }
     const requests = await readMonitors(plan.options);
-    const folders = [plan.name === undefined ? undefined : runtimeDirectory(plan.name), state];
-    giveUpRights(
-      texts,
-      requests,
-      folders.filter((folder) => folder !== undefined),
-    );
     leaveTo([...monitorDescriptors(requests), ...namedDescriptors(yard, texts)]);
+    if (warning !== undefined) complain(`warning: ${warning}`);
     // A mistake in an option is told first: that the name is taken says nothing of it.
     const netdevs = await readNetdevs(yard, texts, complain);
     claim = plan.name === undefined ? undefined : await takeName(plan.name);
@@ -182,10 +179,6 @@ async function printBanner(plan: Plan, yard: Yard, monitors: readonly QmpMonitor
     commandLine: commandLine(plan),
   };
   print(banner(facts, qemu));
-}
-
-function argumentsOf(plan: Plan, name: string): string[] {
-  return plan.options.filter((option: ScannedOption) => option.name === name).map((option) => option.argument!);
 }
 
 function describe(client: NetClient | undefined): string {

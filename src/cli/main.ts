@@ -8,6 +8,8 @@ import { CommandLineError } from './scan-options.ts';
 // (1 MiB) instead of growing to 16, which costs idle flows nothing and leaves the processor's caches to the frames.
 setFlagsFromString('--semi-space-growth-factor=1');
 const argv = process.argv.slice(2);
+const isYard = argv[0] === undefined || argv[0].startsWith('-');
+const hindrance = isYard ? await (await import('./restart.ts')).giveUpRights(argv) : undefined;
 guardOutput();
 const status = await main(argv);
 // Output that could not be written may have set it already.
@@ -19,10 +21,11 @@ async function main(words: readonly string[]): Promise<number> {
     return 1;
   }
   try {
-    const [first] = words;
-    if (first === undefined || first.startsWith('-')) {
+    if (isYard) {
+      if (hindrance?.isFatal === true)
+        throw new CommandLineError(`cannot start anew with fewer rights: ${hindrance.reason}`);
       const { runYard } = await import('./daemon.ts');
-      return await runYard(words);
+      return await runYard(words, hindrance && `this process has more rights than it needs: ${hindrance.reason}`);
     }
     const { runSubcommand } = await import('./subcommands.ts');
     return await runSubcommand(words);

@@ -45,6 +45,10 @@ export function makePlan(scanned: readonly ScannedOption[]): Plan {
   return { name, useSwitch: !nodefaults, options, guestSocket };
 }
 
+export function argumentsOf(plan: Plan, name: string): string[] {
+  return plan.options.filter((option) => option.name === name).map((option) => option.argument!);
+}
+
 /** The option that lets guests join a yard that has no door. */
 export function doorOption(name: string | undefined): string {
   const socket = name === undefined ? '/tmp/guests.sock' : join(runtimeDirectory(name), GUEST_SOCKET);

@@ -12,6 +12,7 @@ import { createUserNetdev } from './user/index.ts';
 import { createVde } from './vde/index.ts';
 
 export { checkNetdevOptions } from './check-options.ts';
+export { vdeDirectories } from './vde/options.ts';
 export {
   createBridge,
   createDgram,

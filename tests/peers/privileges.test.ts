@@ -1,8 +1,12 @@
 /** What a yard may do once it runs: as root, and as an ordinary user. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
+  constants,
+  cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -12,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { PROGRAM, startDaemon } from '../kit/guest/daemon.ts';
 
@@ -32,6 +36,16 @@ function rights(pid: number): string[] {
     return text.match(/^(CapPrm|CapEff|CapBnd|NoNewPrivs):.*$/gm) ?? [];
   });
   return [...new Set(lines)].sort();
+}
+
+/** What it says, until `word` is there. */
+async function textOf(child: ChildProcess, stream: 'stdout' | 'stderr', word: string): Promise<string> {
+  let text = '';
+  child[stream]?.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  await vi.waitUntil(() => text.includes(word), { timeout: 10_000 });
+  return text;
 }
 
 describe.runIf(process.getuid?.() === 0)('as root', () => {
@@ -85,6 +99,89 @@ describe.runIf(process.getuid?.() === 0)('as root', () => {
     const add = yard.qmp.execute('netdev_add', { type: 'tap', id: 't0', fd: '7' });
     await expect(add).rejects.toThrow('Unable to query TUNGETIFF on FD 7: Inappropriate ioctl for device');
     expect(await yard.end()).toBe(0);
+  });
+
+  test('netyard that lies where only its owner may enter starts, and may read there', async () => {
+    const home = join(runtime, 'home');
+    const package_ = join(home, 'netyard');
+    mkdirSync(join(package_, 'node_modules'), { recursive: true });
+    const root = dirname(dirname(dirname(PROGRAM)));
+    cpSync(join(root, 'package.json'), join(package_, 'package.json'));
+    cpSync(join(root, 'dist', 'program'), join(package_, 'dist', 'program'), { recursive: true });
+    cpSync(join(root, 'native', 'build'), join(package_, 'native', 'build'), { recursive: true });
+    cpSync(realpathSync(join(root, 'node_modules', 'commander')), join(package_, 'node_modules', 'commander'), {
+      recursive: true,
+    });
+    cpSync(process.execPath, join(home, 'node'));
+    chownSync(home, 54321, 54321);
+    chmodSync(home, 0o700);
+    const reading = (BigInt(`0x${NETWORK}`) | 2n).toString(16).padStart(16, '0');
+    for (const [node, main] of [
+      [process.execPath, join(package_, 'dist/program/main.js')],
+      [join(home, 'node'), PROGRAM],
+    ] as const) {
+      const yard = await startDaemon({ name: 'home', runtime, program: [node, main] });
+      expect(rights(yard.pid)).toContain(`CapPrm:\t${reading}`);
+      expect(await yard.end()).toBe(0);
+    }
+    rmSync(home, { recursive: true });
+  });
+
+  test('a start with fewer rights that fails when they are gone already says so, and ends', () => {
+    const broken = join(runtime, 'broken');
+    writeFileSync(broken, 'no program', { mode: 0o755 });
+    const first = `data:text/javascript,process.execPath=${JSON.stringify(broken)}`;
+    const ended = spawnSync(process.execPath, ['--import', first, PROGRAM, '-name', 'broken'], {
+      env: { ...process.env, XDG_RUNTIME_DIR: runtime },
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect([ended.status, ended.stderr]).toEqual([
+      1,
+      `netyard: cannot start anew with fewer rights: ${broken}: ENOEXEC\n`,
+    ]);
+  });
+
+  test('a yard that cannot give up its rights says so', async () => {
+    const yard = spawn(process.execPath, [PROGRAM, '-name', 'channel'], {
+      env: { ...process.env, XDG_RUNTIME_DIR: runtime },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    expect((await textOf(yard, 'stderr', '\n')).split('\n')[0]).toBe(
+      'netyard: warning: this process has more rights than it needs: its parent talks to it over a channel of Node, which would end',
+    );
+    yard.kill();
+    await once(yard, 'exit');
+  });
+
+  test('standard streams that are shared with others block again after the end', async () => {
+    const words = ['-c', '"$@"; grep flags /proc/self/fdinfo/1 /proc/self/fdinfo/2', 'sh', process.execPath, PROGRAM];
+    const shell = spawn('sh', [...words, '-name', 'flags'], {
+      env: { ...process.env, XDG_RUNTIME_DIR: runtime },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    await textOf(shell, 'stdout', 'stop:');
+    const rest = textOf(shell, 'stdout', 'fdinfo/2');
+    process.kill(Number(readFileSync(`/proc/${shell.pid}/task/${shell.pid}/children`, 'utf8')));
+    const flags = [...(await rest).matchAll(/flags:\s*([0-7]+)/g)].map(([, octal]) => Number.parseInt(octal ?? '', 8));
+    expect(flags.map((bits) => bits & constants.O_NONBLOCK)).toEqual([0, 0]);
+  });
+
+  test('on a terminal, nothing that Node opened before it started anew is left', async () => {
+    /** How many descriptors of a yard are its terminal. */
+    const terminals = async (env: NodeJS.ProcessEnv): Promise<number> => {
+      const script = spawn('script', ['-qec', `exec ${process.execPath} ${PROGRAM} -name terminal`, '/dev/null'], {
+        env: { ...process.env, XDG_RUNTIME_DIR: runtime, SHELL: '/bin/sh', ...env },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await textOf(script, 'stdout', 'stop:');
+      const pid = Number(readFileSync(`/proc/${script.pid}/task/${script.pid}/children`, 'utf8'));
+      const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+      process.kill(pid);
+      await once(script, 'exit');
+      return links.filter((link) => link.startsWith('/dev/pts/')).length;
+    };
+    expect(await terminals({})).toBe(await terminals({ NETYARD_RESTARTED: '1' }));
   });
 
   test('a program that the command line names keeps all rights', async () => {

@@ -20,13 +20,20 @@ export interface VdePlan {
 
 /** @throws QapiError */
 export function planVde(options: NetdevVdeOptions, host: Host): VdePlan {
-  const { directory, port } = splitSock(options.sock ?? '');
+  const { sock = '' } = options;
   return {
-    directories: directory === '' ? defaultSwitches(host) : [directory],
-    port: Number(options.port ?? port),
+    directories: vdeDirectories(sock, host.identity?.home ?? ''),
+    port: Number(options.port ?? splitSock(sock).port),
     group: options.group === '' ? undefined : options.group,
     mode: Number(options.mode ?? DEFAULT_MODE),
   };
+}
+
+/** Where a switch is looked for. @throws QapiError */
+export function vdeDirectories(sock: string, home: string): readonly string[] {
+  const { directory } = splitSock(sock);
+  if (directory !== '') return [directory];
+  return home === '' ? SYSTEM_SWITCHES : [...USER_SWITCHES.map((path) => `${home}/${path}`), ...SYSTEM_SWITCHES];
 }
 
 /** `DIRECTORY[PORT]`, `vde://DIRECTORY` and both, as libvdeplug takes them. */
@@ -43,9 +50,4 @@ function splitSock(sock: string): { readonly directory: string; readonly port: n
   const port = Number(bracket[1]);
   if (port > MAX_PORT) throw new QapiError(`Could not open vde: there is no port ${bracket[1]}`);
   return { directory: rest.slice(0, bracket.index), port };
-}
-
-function defaultSwitches({ identity }: Host): readonly string[] {
-  const home = identity?.home ?? '';
-  return home === '' ? SYSTEM_SWITCHES : [...USER_SWITCHES.map((path) => `${home}/${path}`), ...SYSTEM_SWITCHES];
 }
