@@ -1,14 +1,16 @@
 /** The user network on Node's own sockets: what the in-memory network cannot show about them. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { NetClient } from '../../../src/net/client.ts';
 import { Frame } from '../../../src/net/frame.ts';
 import { createUserNetdev } from '../../../src/netdevs/user/index.ts';
 import { createNodeHost, type NodeHost } from '../../../src/node/index.ts';
+import { ipv4Destination, PROTOCOL_TCP, PROTOCOL_UDP, TCP_ACK, TCP_SYN, tcpFlags } from '../../../src/wire/index.ts';
 import { describeNative } from '../../kit/native.ts';
 import { createRecordingContext } from '../../kit/netdev-context.ts';
-import { announce, CheckingPort, HOST, icmpOf, udpFrame, udpOf } from './world.ts';
+import { announce, CheckingPort, GUEST, HOST, icmpOf, tcpSegment, udpFrame, udpOf } from './world.ts';
 
 let host: NodeHost;
 let port: CheckingPort;
@@ -43,8 +45,10 @@ afterEach(async () => {
   for (const socket of servers.splice(0)) socket.close();
 });
 
-function give(bytes: Uint8Array): void {
-  client.receive(new Frame().setPlain(bytes, 0, bytes.length));
+function give(bytes: Uint8Array, ingress = 0): void {
+  const frame = new Frame().setPlain(bytes, 0, bytes.length);
+  frame.ingress = ingress;
+  client.receive(frame);
 }
 
 const answer = (): Promise<Uint8Array> =>
@@ -94,6 +98,33 @@ describe('user on Node', () => {
     again.bind(forward?.hostPort ?? 0, '127.0.0.1');
     await once(again, 'listening');
     again.close();
+  });
+
+  it('a port that has opened all the UDP sockets that it can leaves descriptors for another one', async () => {
+    await client.close();
+    host = createNodeHost({ descriptorLimit: () => 64 });
+    client = await createUserNetdev({}, { ...createRecordingContext(host, 'u0'), port });
+    const a = await server();
+    const tcp = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+    try {
+      await once(tcp, 'listening');
+      give(announce());
+      for (let i = 0; i < 100; i++) give(udpFrame(5000 + i, a.port, 'x', { source: GUEST + 1 }), 2);
+      const opened = () => client.usernet?.statistics()['udp.sockets'];
+      await vi.waitFor(() => expect(new Set(a.from.map((from) => from.port)).size).toBeGreaterThan(20), PATIENCE);
+      expect(opened()).toBeLessThan(30);
+      port.frames.length = 0;
+      give(udpFrame(5000, a.port, 'mine'), 1);
+      give(tcpSegment([5000, (tcp.address() as AddressInfo).port], TCP_SYN), 1);
+      await vi.waitFor(() => {
+        const got = port.frames.filter((frame) => ipv4Destination(frame, 14) === GUEST);
+        expect(got.filter((frame) => frame[23] === PROTOCOL_UDP).map((frame) => udpOf(frame).text)).toEqual(['R:mine']);
+        const [connected] = got.filter((frame) => frame[23] === PROTOCOL_TCP);
+        expect(tcpFlags(connected as Uint8Array, 34)).toBe(TCP_SYN | TCP_ACK);
+      }, PATIENCE);
+    } finally {
+      tcp.close();
+    }
   });
 
   it('large datagrams pass in fragments', async () => {
