@@ -43,7 +43,8 @@ export async function runYard(argv: readonly string[], warning: string | undefin
 }
 
 async function serve(plan: Plan, state: string | undefined, warning: string | undefined): Promise<number> {
-  const host = createNodeHost({ log: createLog() });
+  const log = createLog();
+  const host = createNodeHost({ log });
   const yard = new Yard(
     { host, drivers: { ...portableDrivers, ...nativeDrivers }, version: VERSION, trace: diagnosticsTrace },
     { name: plan.name, switch: plan.useSwitch, stateDirectory: state },
@@ -92,6 +93,7 @@ async function serve(plan: Plan, state: string | undefined, warning: string | un
     await Promise.all(monitors.map((monitor) => monitor.close()));
     await yard.close();
     await host.close();
+    log.sumUp();
     claim?.release();
   }
 }

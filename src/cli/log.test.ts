@@ -70,6 +70,34 @@ it('kinds without end share one allowance', () => {
   });
 });
 
+it('each netdev and each port has its own allowance, and is named when lines are summed up', () => {
+  const it = log();
+  for (let guest = 0; guest < 60; guest++) it.info('lent', { netdev: 'u0', port: `g${guest}`, n: guest });
+  expect(lines).toHaveLength(60);
+  for (let n = 0; n < 100; n++) it.info('lent', { netdev: 'u0', port: 'g7', n });
+  it.info('lent', { netdev: 'u0', port: 'g8' });
+  it.info('lent', { netdev: 'u1', port: 'g7' });
+  expect(lines).toHaveLength(60 + LINES_AT_ONCE - 1 + 2);
+  it.sumUp();
+  expect(lines.at(-1)).toMatchObject({ message: 'lent', netdev: 'u0', port: 'g7', suppressed: 101 - LINES_AT_ONCE });
+  it.sumUp();
+  vi.advanceTimersByTime(60_000);
+  expect(lines).toHaveLength(60 + LINES_AT_ONCE + 2);
+});
+
+it('kinds that were quiet for a minute are forgotten', () => {
+  const it = log();
+  for (let n = 0; n < MAX_KINDS; n++) it.warn(`kind ${n}`);
+  now += 30_000;
+  for (let n = 0; n < 2; n++) it.warn('kind 0');
+  now += 30_000;
+  lines = [];
+  for (let n = 0; n < 100; n++) it.warn(`further ${n}`);
+  expect(lines).toHaveLength(100);
+  for (let n = 0; n < 100; n++) it.warn('kind 0');
+  expect(lines).toHaveLength(100 + LINES_AT_ONCE);
+});
+
 it('debugging shows everything; what is below the threshold counts for nothing', () => {
   const it = log('debug');
   for (let n = 0; n < 1000; n++) it.debug('x');

@@ -43,7 +43,8 @@ export async function runNetns(
     );
   }
   const found = target === undefined ? undefined : findTarget(target, options.userNamespace);
-  const host = createNodeHost({ log: createLog({ level: 'warn' }) });
+  const log = createLog({ level: 'warn' });
+  const host = createNodeHost({ log });
   const yard = new Yard(
     { host, drivers: { ...portableDrivers, ...nativeDrivers }, version: VERSION, trace: diagnosticsTrace },
     {},
@@ -67,6 +68,7 @@ export async function runNetns(
   } finally {
     await yard.close();
     await host.close();
+    log.sumUp();
   }
 }
 

@@ -74,6 +74,8 @@ export interface Port {
    * an answer of the kernel. Counted as that port's share of time.
    */
   charge(ingress: number, ms: number): void;
+  /** What the port of that Frame.ingress is called, for the log; undefined = it is gone. */
+  nameOf(ingress: number): string | undefined;
   /** An address that lives behind this port: a static entry in the switch's table. 48-bit number. */
   claimAddress(mac: number): void;
   /** An IPv4 address, 32 bits, that this client answers for: who comes in by another port of the switch cannot claim it. */

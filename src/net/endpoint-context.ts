@@ -35,4 +35,5 @@ export interface EndpointContext {
   owned(endpoint: Endpoint, address: number): void;
   /** The port of that serial, unless it is gone, is charged. */
   charge(ingress: number, ms: number): void;
+  nameOf(ingress: number): string | undefined;
 }

@@ -244,6 +244,10 @@ export class Endpoint implements Port, BatchTask {
     this.#context.charge(ingress, ms);
   }
 
+  nameOf(ingress: number): string | undefined {
+    return this.#context.nameOf(ingress);
+  }
+
   /** What this port's frames cost elsewhere. */
   charged(ms: number): void {
     this.#turn?.charge(ms);

@@ -56,6 +56,7 @@ export class Network {
       budget: new QueueBudget(),
       turns: new Turns(options.host),
       charge: (ingress, ms) => this.#bySerial.get(ingress)?.charged(ms),
+      nameOf: (ingress) => this.#bySerial.get(ingress)?.name,
       claimed: (endpoint, mac) => {
         const port = endpoint.peer?.relay;
         if (port instanceof SwitchPort) this.switch?.claim(port, mac);

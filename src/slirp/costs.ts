@@ -8,3 +8,5 @@
 export const COST_CONNECTION_MS = 0.04;
 export const COST_DATAGRAM_SOCKET_MS = 0.04;
 export const COST_QUERY_MS = 0.04;
+/** A question by ARP, the answer to everybody, and another address if that one is taken. */
+export const COST_LEASE_MS = 0.04;

@@ -38,17 +38,18 @@ import {
 } from '../wire/index.ts';
 import { ipv4Address } from './address.ts';
 import type { StackConfig } from './config.ts';
+import { COST_LEASE_MS } from './costs.ts';
 import { DhcpReplies } from './dhcp-replies.ts';
+import { IngressBuckets } from './ingress-buckets.ts';
 import type { Ipv4Output } from './ipv4-output.ts';
 import type { DhcpClient, LeaseSlot, LeaseTable } from './lease-table.ts';
 import type { NeighbourTable } from './neighbours.ts';
 import { Shares } from './shares.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 /** A guest of this host answers ARP within a millisecond; nobody notices this much. */
 export const ASK_MS = 50;
 export const MAX_ASKED = 256;
-/** Lines about leases in the log. */
+/** Lines about leases in the log, for each port. */
 export const LOG_LINES_PER_SECOND = 2;
 export const LOG_BURST_LINES = 256;
 
@@ -57,6 +58,9 @@ export interface DhcpHooks {
   readonly timers: Timers;
   readonly log: Log;
   readonly neighbours: NeighbourTable;
+  /** What that port is called. */
+  portName(ingress: number): string | undefined;
+  charge(ingress: number, ms: number): void;
   drop(reason: string): void;
 }
 
@@ -90,7 +94,7 @@ export class DhcpServer {
   /** By client, the longest asked first. */
   readonly #asked = new Map<string, Asked>();
   readonly #shares = new Shares(MAX_ASKED);
-  readonly #lines = new TokenBucket(LOG_LINES_PER_SECOND, LOG_BURST_LINES);
+  readonly #lines = new IngressBuckets(LOG_LINES_PER_SECOND, LOG_BURST_LINES);
   #saidExhausted = false;
 
   constructor(config: StackConfig, leases: LeaseTable, output: Ipv4Output, hooks: DhcpHooks) {
@@ -151,6 +155,7 @@ export class DhcpServer {
 
   /** The port is gone: whoever asked by it gets no answer. */
   ingressGone(ingress: number): void {
+    this.#lines.ingressGone(ingress);
     for (const [key, asked] of [...this.#asked]) if (asked.wish.client.ingress === ingress) this.#end(key, asked);
   }
 
@@ -207,8 +212,9 @@ export class DhcpServer {
     const now = this.#hooks.clock.now();
     this.#leases.decline(slot, now);
     this.#hooks.neighbours.forget(slot.address, client.mac);
-    if (this.#lines.take(now)) {
+    if (this.#lines.take(client.ingress, now)) {
       this.#hooks.log.warn('an address is not lent for a while: a guest found somebody else there', {
+        ...this.#about(client.ingress),
         address: formatIpv4(slot.address),
         mac: formatMac(client.mac),
       });
@@ -219,6 +225,8 @@ export class DhcpServer {
   #lend(wish: Wish): void {
     const { client, message, passed } = wish;
     const now = this.#hooks.clock.now();
+    // Also when the timer tries the next address.
+    this.#hooks.charge(client.ingress, COST_LEASE_MS);
     const slot = this.#leases.choose(client, message.requestedAddress, now, this.#hooks.neighbours, passed);
     if (slot !== undefined) {
       this.#consider(wish, slot, now);
@@ -301,8 +309,9 @@ export class DhcpServer {
     if (this.#leases.isElsewhere(slot, client)) {
       // Another lease would take this one from the guest that has it.
       this.#hooks.drop('dhcp-client-elsewhere');
-      if (!this.#lines.take(this.#hooks.clock.now())) return;
+      if (!this.#lines.take(client.ingress, this.#hooks.clock.now())) return;
       this.#hooks.log.warn('two guests have the same Ethernet address: the one that has the lease keeps it', {
+        ...this.#about(client.ingress),
         mac: formatMac(client.mac),
         address: formatIpv4(slot.address),
       });
@@ -324,10 +333,16 @@ export class DhcpServer {
     this.#replies.grant(message, hop, client.ingress, answer, slot.address);
   }
 
-  #say({ address, mac, hostname }: LeaseSlot, now: number): void {
-    if (!this.#lines.take(now)) return;
-    const fields = { address: formatIpv4(address), mac: formatMac(mac) };
+  #say({ address, mac, hostname, ingress }: LeaseSlot, now: number): void {
+    if (!this.#lines.take(ingress, now)) return;
+    const fields = { ...this.#about(ingress), address: formatIpv4(address), mac: formatMac(mac) };
     this.#hooks.log.info('an address is lent', hostname === '' ? fields : { ...fields, hostname });
+  }
+
+  /** Which port a line is about. */
+  #about(ingress: number): { port?: string } {
+    const port = this.#hooks.portName(ingress);
+    return port === undefined ? {} : { port };
   }
 }
 

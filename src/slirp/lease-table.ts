@@ -335,20 +335,25 @@ export class LeaseTable implements AddressOwners {
   ): LeaseSlot | undefined {
     const { ingress } = client;
     const fits = this.#fits(ingress, now);
+    // One pass over the pool: those that come first, in their order.
+    const first: Slot[] = [];
+    for (const slot of this.#slots) {
+      if ((slot.state !== 'offered' && slot.state !== 'bound') || slot.asked !== undefined) continue;
+      if (passed.has(slot.address)) continue;
+      const mayGive = slot.gone ? fits : slot.ingress === ingress || this.#hasMore(slot.ingress, ingress);
+      if (!mayGive || (first.length === MAX_LOOKS && !comesBefore(slot, first[MAX_LOOKS - 1]!))) continue;
+      insert(first, slot);
+      if (first.length > MAX_LOOKS) first.pop();
+    }
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      let best: Slot | undefined;
-      for (const slot of this.#slots) {
-        if ((slot.state !== 'offered' && slot.state !== 'bound') || slot.asked !== undefined) continue;
-        if (passed.has(slot.address)) continue;
-        const mayGive = slot.gone ? fits : slot.ingress === ingress || this.#hasMore(slot.ingress, ingress);
-        if (mayGive && (best === undefined || comesBefore(slot, best))) best = slot;
-      }
+      const best = first.shift();
       if (best === undefined) return undefined;
       if (best.gone) return best;
       const heardAt = neighbours.heardAt(best.address, best.mac);
       const quietMs = best.ingress === STRANGERS ? RETURN_MS : QUIET_MS;
       if (heardAt <= best.seenAt) return now - best.seenAt < quietMs ? undefined : best;
       best.seenAt = heardAt;
+      insert(first, best);
     }
     return undefined;
   }
@@ -438,6 +443,12 @@ export class LeaseTable implements AddressOwners {
 function comesBefore(slot: Slot, other: Slot): boolean {
   if (slot.gone !== other.gone) return slot.gone;
   return slot.seenAt === other.seenAt ? slot.expiresAt < other.expiresAt : slot.seenAt < other.seenAt;
+}
+
+function insert(slots: Slot[], slot: Slot): void {
+  let at = slots.length;
+  while (at > 0 && comesBefore(slot, slots[at - 1]!)) at--;
+  slots.splice(at, 0, slot);
 }
 
 const sameClient = (a: DhcpClient, b: DhcpClient): boolean => a.mac === b.mac && a.id === b.id;

@@ -123,7 +123,7 @@ export interface NeighbourHooks {
   /** Sends one to that Ethernet address alone, which may be unknown to the switch: counted as the other. */
   askAt(neighbour: Neighbour, mac: number, ingress: number): boolean;
   /** Somebody claims the address of somebody else: said once for an entry. */
-  claimed(neighbour: Neighbour, holderMac: number, mac: number): void;
+  claimed(neighbour: Neighbour, holderMac: number, mac: number, ingress: number): void;
   /** Sends a frame that waited; the entry's mac is known now. */
   send(neighbour: Neighbour, frame: WaitingFrame): void;
   drop(reason: string): void;
@@ -330,7 +330,7 @@ export class NeighbourTable {
     const now = this.#clock.now();
     if (neighbour.claim !== undefined || now < neighbour.claimRestUntil) return;
     if (!this.#hooks.askAt(neighbour, holder.mac, ingress)) return;
-    if (!neighbour.claimLogged) this.#hooks.claimed(neighbour, holder.mac, mac);
+    if (!neighbour.claimLogged) this.#hooks.claimed(neighbour, holder.mac, mac, ingress);
     neighbour.claimLogged = true;
     neighbour.claim = { mac, ingress, holderMac: holder.mac, since: now, askedAt: now };
     this.#claims.add(neighbour);

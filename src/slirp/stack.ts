@@ -43,6 +43,7 @@ import { DnsStreams } from './dns-stream.ts';
 import { EchoRelay } from './echo-relay.ts';
 import type { EgressPolicy } from './egress-policy.ts';
 import { Icmp } from './icmp.ts';
+import { IngressBuckets } from './ingress-buckets.ts';
 import type {
   GuestPath,
   IpAddress,
@@ -58,13 +59,12 @@ import { Ipv4Path } from './ipv4-path.ts';
 import { type LeaseSlot, LeaseTable } from './lease-table.ts';
 import { NeighbourTable } from './neighbours.ts';
 import { Reassembler } from './reassembly.ts';
-import { TokenBucket } from './token-bucket.ts';
 import { UdpStack } from './udp.ts';
 import { type UdpLayer, udpCheckPacket } from './udp-layer.ts';
 
 /** QEMU answers TFTP on this port of the host alias; nothing of the host's stands behind it. */
 const TFTP_PORT = 69;
-/** Lines in the log about claimed addresses: at once, then one a second. */
+/** Lines in the log about addresses that the guests of one port claim: at once, then one a second. */
 const CLAIM_LINES = 32;
 
 export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLayer {
@@ -92,7 +92,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   readonly #dnsStreams: DnsStreams;
   readonly #quoted = newPacket();
   readonly #drops = new Map<string, number>();
-  readonly #claimLines = new TokenBucket(1, CLAIM_LINES);
+  readonly #claimLines = new IngressBuckets(1, CLAIM_LINES);
   #sawIpv6 = false;
   #closed = false;
 
@@ -121,7 +121,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     this.#neighbours = new NeighbourTable(host.clock, host.timers, host.random.u32(), this.leases, {
       ask: (neighbour, ingress) => output.ask(ipv4Of(neighbour.guest), ingress),
       askAt: (neighbour, mac, ingress) => output.ask(ipv4Of(neighbour.guest), ingress, mac),
-      claimed: (neighbour, holder, mac) => this.#sayClaimed(ipv4Of(neighbour.guest), holder, mac),
+      claimed: (neighbour, holder, mac, ingress) => this.#sayClaimed(ipv4Of(neighbour.guest), holder, mac, ingress),
       send: (neighbour, frame) => output.sendWaiting(neighbour, frame),
       drop,
     });
@@ -141,6 +141,8 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
       timers,
       log,
       neighbours: this.#neighbours,
+      portName: (ingress) => port.nameOf(ingress),
+      charge: (ingress, ms) => this.charge(ingress, ms),
       drop,
     });
     this.#dns = new DnsForwarder(this);
@@ -237,6 +239,7 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
   /** The port is gone: what its guests hold gives way first from now on. */
   ingressGone(ingress: number): void {
     this.#broadcasts.ingressGone(ingress);
+    this.#claimLines.ingressGone(ingress);
     this.#dhcp.ingressGone(ingress);
     this.leases.ingressGone(ingress);
     this.#neighbours.ingressGone(ingress);
@@ -335,9 +338,11 @@ export class UserStack<T extends TcpTransport = TcpTransport> implements UdpLaye
     }
   }
 
-  #sayClaimed(address: number, holder: number, mac: number): void {
-    if (!this.#claimLines.take(this.host.clock.now())) return;
+  #sayClaimed(address: number, holder: number, mac: number, ingress: number): void {
+    if (!this.#claimLines.take(ingress, this.host.clock.now())) return;
+    const port = this.#port.nameOf(ingress);
     this.#log.warn('a guest claims the address of another one: believed only if that one is silent', {
+      ...(port === undefined ? {} : { port }),
       address: formatIpv4(address),
       holder: formatMac(holder),
       mac: formatMac(mac),

@@ -63,6 +63,8 @@ export class RecordingPort implements Port {
     this.charged.set(ingress, (this.charged.get(ingress) ?? 0) + ms);
   }
 
+  nameOf(): undefined {}
+
   drop(reason: string): void {
     this.counters.dropped[reason] = (this.counters.dropped[reason] ?? 0) + 1;
   }

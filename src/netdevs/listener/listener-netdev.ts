@@ -96,7 +96,9 @@ class ListenerNetdev implements NetClient {
   #accepted(socket: StreamSocket): void {
     const { id, log } = this.#context;
     if (this.#children.size >= MAX_CONNECTIONS) {
-      if (this.#refused++ === 0) log.warn(`listener '${id}': ${MAX_CONNECTIONS} connections, further ones are closed`);
+      if (this.#refused++ === 0) {
+        log.warn(`listener: ${MAX_CONNECTIONS} connections, further ones are closed`, { netdev: id });
+      }
       socket.close();
       return;
     }
@@ -115,7 +117,8 @@ class ListenerNetdev implements NetClient {
         failure = error;
       }
     }
-    log.warn(`listener '${id}': no port for a connection`, {
+    log.warn('listener: no port for a connection', {
+      netdev: id,
       error: failure instanceof Error ? failure.message : String(failure),
     });
     socket.close();
@@ -137,7 +140,8 @@ class ListenerNetdev implements NetClient {
     if (client === undefined) return;
     this.#children.set(number, { client, port });
     while (this.#children.has(this.#lowestFree)) this.#lowestFree++;
-    this.#context.log.info(`listener port '${name}': connected`, { address: addressUri(address) });
+    const { id, log } = this.#context;
+    log.info('listener port: connected', { netdev: id, port: name, address: addressUri(address) });
     this.#emitConnected(name, address);
   }
 
@@ -147,7 +151,8 @@ class ListenerNetdev implements NetClient {
 
   #ended(number: number, name: string, reason: string, detail: string): void {
     const level = reason === 'closed by peer' ? 'info' : 'warn';
-    this.#context.log[level](`listener port '${name}': connection ${reason}`, detail === '' ? undefined : { detail });
+    const fields = { netdev: this.#context.id, port: name };
+    this.#context.log[level](`listener port: connection ${reason}`, detail === '' ? fields : { ...fields, detail });
     this.#remove(number);
     this.#context.emit('NETDEV_STREAM_DISCONNECTED', { 'netdev-id': name });
   }

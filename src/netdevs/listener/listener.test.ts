@@ -63,10 +63,14 @@ describe('listener', () => {
     expect(test.logs).toEqual([
       ...[0, 1, 2].map((n) => ({
         level: 'info',
-        message: `listener port 'l0.${n}': connected`,
-        fields: { address: 'unix:/run/l' },
+        message: 'listener port: connected',
+        fields: { netdev: 'l0', port: `l0.${n}`, address: 'unix:/run/l' },
       })),
-      { level: 'info', message: "listener port 'l0.1': connection closed by peer", fields: undefined },
+      {
+        level: 'info',
+        message: 'listener port: connection closed by peer',
+        fields: { netdev: 'l0', port: 'l0.1' },
+      },
     ]);
     await guest();
     await guest();
@@ -126,7 +130,7 @@ describe('listener', () => {
     for (let number = 0; number < 64; number++) takeName(`l0.${number}`);
     const client = await createListener({ addr: ADDR }, context);
     await guest();
-    expect(test.logs.at(-1)?.message).toBe("listener 'l0': no port for a connection");
+    expect(test.logs.at(-1)?.message).toBe('listener: no port for a connection');
     expect(context.children.size).toBe(64);
     context.children.clear();
     await end(client);

@@ -1,8 +1,8 @@
 /** What opens something on the host is charged to the port it came in by, once. */
 import { expect, it } from 'vitest';
-import { COST_CONNECTION_MS, COST_DATAGRAM_SOCKET_MS, COST_QUERY_MS } from '../../../src/slirp/costs.ts';
+import { COST_CONNECTION_MS, COST_DATAGRAM_SOCKET_MS, COST_LEASE_MS, COST_QUERY_MS } from '../../../src/slirp/costs.ts';
 import * as w from '../../../src/wire/index.ts';
-import { DNS, ipv4Frame, tcpSegment, udpFrame, type World } from './world.ts';
+import { arpFrame, DNS, dhcpFrame, GUEST, HOST, ipv4Frame, tcpSegment, udpFrame, type World } from './world.ts';
 import { worldPerTest } from './world-per-test.ts';
 
 const open = worldPerTest(({ test }) => {
@@ -38,4 +38,13 @@ it.each(cases)('%s', async (_, cost, frame) => {
   await on.test.settle();
   expect(on.port.charged.get(1)).toBeCloseTo(3 * cost);
   expect(on.port.charged.get(2)).toBeCloseTo(cost);
+});
+
+it('a DISCOVER, and each further address that is tried', async () => {
+  const on: World = await open();
+  on.give(dhcpFrame(0x525400000001, w.DHCP_DISCOVER), 1);
+  on.give(arpFrame(w.ARP_REPLY, 0x525400000002, GUEST, HOST), 2);
+  await on.test.elapse(200);
+  expect(on.port.charged.get(1)).toBeCloseTo(2 * COST_LEASE_MS);
+  expect(on.port.charged.get(2)).toBe(undefined);
 });

@@ -525,7 +525,7 @@ describe('whose a lease is', () => {
       {
         level: 'info',
         message: 'an address is lent',
-        fields: { netdev: 'u0', address: '10.0.2.15', mac: '52:54:00:00:00:01', hostname: 'box' },
+        fields: { netdev: 'u0', port: 'g0', address: '10.0.2.15', mac: '52:54:00:00:00:01', hostname: 'box' },
       },
     ]);
     for (let i = 2; i < 500; i++) {
@@ -536,6 +536,10 @@ describe('whose a lease is', () => {
     await test.settle();
     expect(yard.logged('an address is lent')).toBeGreaterThan(200);
     expect(yard.logged('an address is lent')).toBeLessThan(300);
+    // What one port used up, another still has.
+    const before = yard.logged('an address is lent');
+    await yard.guest().lease(MAC + 600);
+    expect(yard.logged('an address is lent')).toBe(before + 1);
   });
 });
 
