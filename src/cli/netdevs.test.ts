@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestHost } from '../../tests/kit/host.ts';
 import { nativeDrivers, portableDrivers } from '../netdevs/index.ts';
 import { Yard } from '../yard/index.ts';
-import { addNetdevs, asksForHelp, isDoorless, namedDescriptors, peerlessWarnings, readNetdevs } from './netdevs.ts';
+import { asksForHelp } from './netdev-arguments.ts';
+import { addNetdevs, isDoorless, namedDescriptors, peerlessWarnings, readNetdevs } from './netdevs.ts';
 
 let yard: Yard;
 let warnings: string[];

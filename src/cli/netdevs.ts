@@ -10,11 +10,7 @@ import type { Netdev } from '../schema/net.ts';
 import { notCompiled, type Yard } from '../yard/index.ts';
 import { whyUnavailable } from './doctor-types.ts';
 import { located } from './located.ts';
-
-/** `-netdev help`: also as `type=help`, whatever follows. */
-export function asksForHelp(argument: string): boolean {
-  return /^(type=)?(help|\?)(,|$)/.test(argument);
-}
+import { descriptorsIn } from './netdev-arguments.ts';
 
 /** A netdev as it was asked for. */
 export interface NetdevRequest {
@@ -90,16 +86,6 @@ export function namedDescriptors(yard: Yard, texts: readonly string[]): number[]
     } catch {
       return [];
     }
-  });
-}
-
-/** Members such as `fd` and `fds`, and addresses of the type `fd`. */
-export function descriptorsIn(options: object): number[] {
-  return Object.entries(options).flatMap(([key, value]: [string, unknown]) => {
-    if (typeof value === 'object' && value !== null) return descriptorsIn(value);
-    const isDescriptor = /fds?$/.test(key) || (key === 'str' && 'type' in options && options.type === 'fd');
-    if (!isDescriptor || typeof value !== 'string') return [];
-    return value.split(':').flatMap((word) => (/^\d{1,9}$/.test(word) ? [Number(word)] : []));
   });
 }
 

@@ -14,7 +14,6 @@ const FILES = OWNERS | DAC_OVERRIDE | (1 << 3);
 const files: FileOwners = {
   isOthers: (path) => path.startsWith('/home/alice') || path === join(process.cwd(), 'theirs'),
   mayBecomeOthers: (path) => path.startsWith('/tmp'),
-  isThere: (path) => !path.startsWith('/tmp'),
   isClosed: (path) => path.startsWith('/home/alice'),
 };
 const monitor = (device: string) => ({
@@ -39,8 +38,6 @@ it.each<[string, object, number]>([
   ['a server in /tmp', { type: 'stream', id: 'a', addr: unix('/tmp/l'), server: true }, LOW_PORTS],
   ['a client of what may come in /tmp', { type: 'stream', id: 'a', addr: unix('/tmp/l') }, LOW_PORTS | FILES],
   ["somebody else's folder", { type: 'listener', id: 'a', addr: unix('/home/alice/l') }, LOW_PORTS | FILES],
-  ['vde, found where it is looked for', { type: 'vde', id: 'a' }, LOW_PORTS | OWNERS],
-  ["somebody else's switch", { type: 'vde', id: 'a', sock: 'vde://theirs[3]' }, LOW_PORTS | FILES],
   ['a relative path', { type: 'listener', id: 'a', addr: unix('theirs') }, LOW_PORTS | FILES],
   ['a relative folder', { type: 'user', id: 'a', tftp: './theirs' }, LOW_PORTS | RAW | FILES],
   ['a name that is no path', { type: 'listener', id: 'a', addr: unix('l'), group: 'theirs' }, LOW_PORTS | OWNERS],

@@ -4,9 +4,7 @@
  */
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { vdeDirectories } from '../netdevs/index.ts';
-import { homeDirectory } from '../node/index.ts';
-import type { MonitorRequest } from './monitors.ts';
+import type { MonitorRequest } from './monitor-requests.ts';
 
 /** linux/capability.h */
 const CHOWN = 1 << 0;
@@ -52,8 +50,7 @@ export function keptCapabilities(
   if (types.includes('tap') || types.includes('bridge')) kept |= NET_ADMIN;
   if (types.includes('l2tpv3') || types.includes('user')) kept |= NET_RAW;
   if (types.includes('vde') || netdevs.some((netdev) => 'group' in netdev)) kept |= CHOWN;
-  const switches = netdevs.flatMap(switchesOf).filter((path) => files.isThere(path));
-  const paths = [...needs.paths, ...switches, ...netdevs.flatMap(pathsIn), ...monitors.flatMap(monitorPath)];
+  const paths = [...needs.paths, ...netdevs.flatMap(pathsIn), ...monitors.flatMap(monitorPath)];
   const awaited = [...netdevs.filter(connects).flatMap(pathsIn), ...monitors.filter(isClient).flatMap(monitorPath)];
   if (paths.some((path) => files.isOthers(path)) || awaited.some((path) => files.mayBecomeOthers(path))) kept |= FILES;
   if (needs.program.some((path) => files.isClosed(path))) kept |= DAC_OVERRIDE;
@@ -61,7 +58,6 @@ export function keptCapabilities(
 }
 
 export interface FileOwners {
-  isThere(path: string): boolean;
   /** Somebody else has it, or a folder above it. */
   isOthers(path: string): boolean;
   /** It is not there yet, and others may put something there. */
@@ -92,16 +88,6 @@ function pathsIn(options: object): string[] {
   });
 }
 
-function switchesOf(netdev: object): string[] {
-  if (textOf(netdev, 'type') !== 'vde') return [];
-  try {
-    return vdeDirectories(textOf(netdev, 'sock') ?? '', homeDirectory()).map((path) => resolve(path));
-  } catch {
-    // No switch: it will be refused.
-    return [];
-  }
-}
-
 function monitorPath({ spec: { device } }: MonitorRequest): string[] {
   return device.kind === 'socket' && 'path' in device.address ? [resolve(device.address.path)] : [];
 }
@@ -116,7 +102,6 @@ const EVERYBODY_READS = 0o004;
 const EVERYBODY_ENTERS = 0o001;
 
 const fileOwners: FileOwners = {
-  isThere: (path) => statOf(path) !== undefined,
   isOthers: (path) => upwards(path).some((found) => found === 'hidden' || (found !== undefined && isForeign(found))),
   mayBecomeOthers: (path) => {
     if (statOf(path) !== undefined) return false;

@@ -13,13 +13,14 @@ import { loadNative, packageRoot } from '../node/index.ts';
 import { parseNetdevArgument, Schema } from '../qapi/index.ts';
 import { parseJsonText } from '../qmp/index.ts';
 import { NETYARD_TABLE } from '../schema/net.ts';
-import { type MonitorRequest, monitorDescriptors, readMonitors } from './monitors.ts';
-import { asksForHelp, descriptorsIn } from './netdevs.ts';
+import { type MonitorRequest, monitorDescriptors, readMonitors } from './monitor-requests.ts';
+import { asksForHelp, descriptorsIn } from './netdev-arguments.ts';
 import { argumentsOf, makePlan } from './plan.ts';
 import { keptCapabilities } from './privileges.ts';
 import { runtimeDirectory } from './runtime-directory.ts';
 import { scanOptions } from './scan-options.ts';
 import { stateDirectory } from './state-directory.ts';
+import { vdeSwitches } from './vde-switches.ts';
 
 /** Set for the program that was started anew, so that it is not again. */
 const MARK = 'NETYARD_RESTARTED';
@@ -97,7 +98,8 @@ async function readRequest(argv: readonly string[]): Promise<Request | undefined
     const netdevs = texts.map((text) => parseNetdevArgument(schema, text, parseJsonText).value);
     const monitors = await readMonitors(plan.options);
     const folders = [plan.name === undefined ? undefined : runtimeDirectory(plan.name), stateDirectory(plan, scanned)];
-    return { netdevs, monitors, paths: folders.filter((folder) => folder !== undefined) };
+    const paths = [...folders.filter((folder) => folder !== undefined), ...(await vdeSwitches(netdevs))];
+    return { netdevs, monitors, paths };
   } catch {
     return undefined;
   }

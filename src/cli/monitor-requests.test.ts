@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { isWaitedFor, monitorDescriptors, readMonitors } from './monitors.ts';
+import { isWaitedFor, monitorDescriptors, readMonitors } from './monitor-requests.ts';
 
 it.each([
   ['qmp', 'bogus', "-qmp bogus: 'bogus' is not a valid char driver\nnetyard: -qmp bogus: parse error: bogus"],
