@@ -142,6 +142,19 @@ describe.runIf(process.getuid?.() === 0)('as root', () => {
     ]);
   });
 
+  test('a signal that comes just before the new start ends the yard', () => {
+    const first = `data:text/javascript,const path = process.execPath; Object.defineProperty(process, 'execPath', { get: () => {
+      process.kill(process.pid, 'SIGTERM');
+      return path;
+    } });`;
+    const ended = spawnSync(process.execPath, ['--import', first.replaceAll('\n', ''), PROGRAM, '-name', 'signal'], {
+      env: { ...process.env, XDG_RUNTIME_DIR: runtime },
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect([ended.signal, ended.stdout]).toEqual(['SIGTERM', '']);
+  });
+
   test('a yard that cannot give up its rights says so', async () => {
     const yard = spawn(process.execPath, [PROGRAM, '-name', 'channel'], {
       env: { ...process.env, XDG_RUNTIME_DIR: runtime },
