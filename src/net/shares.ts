@@ -1,6 +1,6 @@
 /**
- * A capped resource, shared by the ports that guests come in by (Frame.ingress): never by addresses,
- * which a guest chooses. Whatever the others do, one ingress may hold three quarters of the cap and leaves a quarter; the
+ * A capped resource, shared by the ports that guests come in by (Frame.ingress): never by addresses, which a guest
+ * chooses. Whatever the others do, one ingress may hold three quarters of the cap and leaves a quarter; the
  * next one may hold three quarters of that, and so on: who comes last still finds something.
  *
  * What belonged to a port that is gone belongs to nobody (ORPHANS): it counts as used, and gives way first.
@@ -13,10 +13,18 @@ export const ORPHANS = 0;
 /** Whose ingress is not known yet: what strangers at a forward begin. */
 export const STRANGERS = -1;
 
+interface Account {
+  readonly ingress: number;
+  held: number;
+}
+
 export class Shares {
   readonly cap: number;
   #used = 0;
-  readonly #held = new Map<number, number>();
+  /** Of those who hold something, and the recent one. */
+  readonly #accounts = new Map<number, Account>();
+  /** Who took or gave last is most often the next one: a share that is empty at times is not looked up and made anew. */
+  #recent: Account | undefined;
 
   /** @param cap in whatever unit is counted: entries, bytes. */
   constructor(cap: number) {
@@ -32,7 +40,9 @@ export class Shares {
   }
 
   heldBy(ingress: number): number {
-    return this.#held.get(ingress) ?? 0;
+    const recent = this.#recent;
+    if (recent !== undefined && recent.ingress === ingress) return recent.held;
+    return this.#accounts.get(ingress)?.held ?? 0;
   }
 
   /** Whether `ingress` may take so much more. */
@@ -43,25 +53,36 @@ export class Shares {
 
   take(ingress: number, amount = 1): void {
     this.#used += amount;
-    this.#held.set(ingress, this.heldBy(ingress) + amount);
+    this.#account(ingress).held += amount;
   }
 
   give(ingress: number, amount = 1): void {
-    const left = this.heldBy(ingress) - amount;
     this.#used -= amount;
-    if (left > 0) this.#held.set(ingress, left);
-    else this.#held.delete(ingress);
+    this.#account(ingress).held -= amount;
   }
 
   /** Who holds most; ORPHANS when nothing is held. */
   largest(): number {
     let found = ORPHANS;
     let most = 0;
-    for (const [ingress, held] of this.#held) {
+    for (const { ingress, held } of this.#accounts.values()) {
       if (held <= most) continue;
       most = held;
       found = ingress;
     }
     return found;
+  }
+
+  #account(ingress: number): Account {
+    const before = this.#recent;
+    if (before !== undefined && before.ingress === ingress) return before;
+    let account = this.#accounts.get(ingress);
+    if (account === undefined) {
+      account = { ingress, held: 0 };
+      this.#accounts.set(ingress, account);
+    }
+    if (before?.held === 0) this.#accounts.delete(before.ingress);
+    this.#recent = account;
+    return account;
   }
 }

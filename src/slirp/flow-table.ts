@@ -170,6 +170,9 @@ export class FlowTable<T extends FlowNode<T>> {
 
   #orderOf(ingress: number): Order<T> {
     if (this.#recentIngress === ingress && this.#recentOrder !== undefined) return this.#recentOrder;
+    // The one that was empty and stayed for its ingress's next entry.
+    if (this.#recentOrder !== undefined && this.#recentOrder.oldest === undefined)
+      this.#orders.delete(this.#recentIngress);
     let order = this.#orders.get(ingress);
     if (order === undefined) {
       order = { oldest: undefined, newest: undefined };
@@ -197,9 +200,6 @@ export class FlowTable<T extends FlowNode<T>> {
     else entry.newer.older = entry.older;
     entry.older = undefined;
     entry.newer = undefined;
-    if (order.oldest !== undefined) return;
-    this.#orders.delete(entry.ingress);
-    this.#recentOrder = undefined;
   }
 
   #grow(): void {

@@ -8,7 +8,9 @@ import type { TcpFlow } from './tcp-flow.ts';
 
 export class Handshakes {
   readonly #shares: Shares;
+  /** Of those who have one under way, and the recent one. */
   readonly #order = new Map<number, Set<TcpFlow>>();
+  #recentOwner = Number.NaN;
 
   constructor(cap: number) {
     this.#shares = new Shares(cap);
@@ -33,6 +35,9 @@ export class Handshakes {
       this.#order.set(owner, order);
     }
     order.add(flow);
+    if (owner === this.#recentOwner) return;
+    if (this.#order.get(this.#recentOwner)?.size === 0) this.#order.delete(this.#recentOwner);
+    this.#recentOwner = owner;
   }
 
   /** It is asked for again. */
@@ -47,7 +52,7 @@ export class Handshakes {
     const order = this.#order.get(owner);
     if (!order?.delete(flow)) return;
     this.#shares.give(owner);
-    if (order.size === 0) this.#order.delete(owner);
+    if (order.size === 0 && owner !== this.#recentOwner) this.#order.delete(owner);
   }
 
   /** Nothing for one that stands here no more. */
