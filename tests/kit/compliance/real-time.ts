@@ -2,7 +2,7 @@
 import type { NodeHost } from '../../../src/node/index.ts';
 import type { TestHost } from '../host.ts';
 
-const QUIET_MS = 4;
+const QUIET_MS = 2;
 
 /** @param progress a number that changes while anything moves: nothing does once it has stayed the same for two looks. */
 export function realTime(host: NodeHost, progress: () => number): TestHost {
