@@ -30,6 +30,38 @@ class Loop {
 const flowNamed = (name: string): TcpFlow =>
   ({ name, mss: 1460, state: 'ESTABLISHED', queued: false, ackQueued: false, ackPending: true }) as unknown as TcpFlow;
 
+it('the flow of one port does not wait behind the many of another', () => {
+  const loop = new Loop();
+  const rounds = new Rounds(loop, () => 0);
+  const served: string[] = [];
+  rounds.produce = (flow, budget) => {
+    served.push((flow as unknown as { name: string }).name);
+    return budget;
+  };
+  const of = (name: string, ingress: number): TcpFlow => Object.assign(flowNamed(name), { ingress });
+  for (let i = 0; i < 100; i++) rounds.schedule(of(`a${i}`, 1));
+  rounds.schedule(of('b', 2));
+  for (let i = 0; i < 3; i++) loop.run();
+  expect(served.indexOf('b')).toBe(1);
+  expect(served.filter((name) => name === 'b').length).toBeGreaterThan(1);
+});
+
+it('ports that came and went leave nothing behind, and nobody is forgotten', () => {
+  const loop = new Loop();
+  const rounds = new Rounds(loop, () => 0);
+  const served = new Set<string>();
+  rounds.produce = (flow) => {
+    served.add((flow as unknown as { name: string }).name);
+    return 0;
+  };
+  for (let i = 0; i < 500; i++) {
+    rounds.schedule(Object.assign(flowNamed(`f${i}`), { ingress: i }));
+    if (i % 3 === 0) loop.run();
+  }
+  for (let i = 0; i < 3; i++) loop.run();
+  expect(served.size).toBe(500);
+});
+
 describe('one flow that throws', () => {
   it.each(['acknowledge', 'produce'] as const)(
     'in %s: those behind it have their turn, and the next batch too',

@@ -1,13 +1,25 @@
 /**
  * The round robin of flows that have something to send. Output happens at the end of a batch: whoever changes a flow
- * schedules it; run() gives each scheduled flow one quantum in turn, until nobody has more or the turn's budget is spent,
- * and goes on in the next turn. Only a socket that has just become readable is served at once.
+ * schedules it; run() gives one quantum at a time, in turn over the ports that guests come in by and over the flows of
+ * each, until nobody has more or the turn's budget is spent, and goes on in the next turn. Only a socket that has just become readable is served at once.
  *
  * An ACK of its own goes last, after the batch's writes have left for the host: whoever they are for works meanwhile.
  */
 import { type BatchLoop, type BatchTask, FLUSH, PRODUCE } from '../net/host.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { AT_ONCE_BYTES, LONE_QUANTUM, QUANTUM, TURN_BYTES, TURN_MS } from './tcp-limits.ts';
+
+/** Empty rings are kept up to here: most ports have something to send again soon. */
+const KEPT_RINGS = 64;
+
+/** The flows of one port that wait for their turn. */
+interface Ring {
+  readonly ingress: number;
+  head: TcpFlow | undefined;
+  tail: TcpFlow | undefined;
+  /** The next port in turn. */
+  next: Ring | undefined;
+}
 
 export class Rounds implements BatchTask {
   /** One quantum of a flow's output; how much of it was used. Set by the stack. */
@@ -16,8 +28,10 @@ export class Rounds implements BatchTask {
   acknowledge: (flow: TcpFlow) => void = () => {};
   readonly #loop: BatchLoop;
   readonly #now: () => number;
-  #head: TcpFlow | undefined;
-  #tail: TcpFlow | undefined;
+  readonly #rings = new Map<number, Ring>();
+  /** Those that are not empty, in turn. */
+  #first: Ring | undefined;
+  #last: Ring | undefined;
   /** Bytes that produceNow may still use in this turn: many readable sockets must not make it long. */
   #atOnce = AT_ONCE_BYTES;
   /** Sockets that became readable in this turn; the most of late, which a quieter turn lowers by one. */
@@ -26,7 +40,7 @@ export class Rounds implements BatchTask {
   /** The first `#owing`: an Array that is emptied lets go of its memory. */
   readonly #unacknowledged: (TcpFlow | undefined)[] = [];
   #owing = 0;
-  readonly #last: BatchTask = { run: () => this.#acknowledgeAll() };
+  readonly #acknowledging: BatchTask = { run: () => this.#acknowledgeAll() };
 
   constructor(loop: BatchLoop, now: () => number) {
     this.#loop = loop;
@@ -46,7 +60,7 @@ export class Rounds implements BatchTask {
     try {
       for (let flow = this.#pop(); flow !== undefined; flow = this.#pop()) {
         if (isClosed(flow)) continue;
-        const quantum = this.#head === undefined && this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
+        const quantum = this.#first === undefined && this.#crowd <= 1 ? LONE_QUANTUM : QUANTUM;
         const used = this.produce(flow, quantum);
         total += used;
         // A whole quantum used: there may be more, behind the others.
@@ -58,7 +72,7 @@ export class Rounds implements BatchTask {
       this.#atOnce = AT_ONCE_BYTES;
       if (this.#ready > 0) this.#crowd = Math.max(this.#ready, this.#crowd - 1);
       this.#ready = 0;
-      if (this.#head !== undefined) this.#loop.nextTurn(this);
+      if (this.#first !== undefined) this.#loop.nextTurn(this);
     }
   }
 
@@ -82,7 +96,7 @@ export class Rounds implements BatchTask {
     if (flow.ackQueued) return;
     flow.ackQueued = true;
     this.#unacknowledged[this.#owing++] = flow;
-    this.#loop.atBatchEnd(FLUSH, this.#last);
+    this.#loop.atBatchEnd(FLUSH, this.#acknowledging);
   }
 
   #acknowledgeAll(): void {
@@ -99,7 +113,7 @@ export class Rounds implements BatchTask {
       // Those behind a flow that threw keep their turn.
       if (done < this.#owing) {
         flows.copyWithin(0, done, this.#owing);
-        this.#loop.atBatchEnd(FLUSH, this.#last);
+        this.#loop.atBatchEnd(FLUSH, this.#acknowledging);
       }
       this.#owing -= done;
     }
@@ -108,19 +122,48 @@ export class Rounds implements BatchTask {
   #push(flow: TcpFlow): void {
     flow.queued = true;
     flow.ringNext = undefined;
-    if (this.#tail === undefined) this.#head = flow;
-    else this.#tail.ringNext = flow;
-    this.#tail = flow;
+    const ring = this.#ringOf(flow.ingress);
+    if (ring.tail === undefined) {
+      ring.head = flow;
+      this.#append(ring);
+    } else {
+      ring.tail.ringNext = flow;
+    }
+    ring.tail = flow;
   }
 
   #pop(): TcpFlow | undefined {
-    const flow = this.#head;
-    if (flow === undefined) return undefined;
-    this.#head = flow.ringNext;
-    if (this.#head === undefined) this.#tail = undefined;
+    const ring = this.#first;
+    const flow = ring?.head;
+    if (ring === undefined || flow === undefined) return undefined;
+    this.#first = ring.next;
+    if (this.#first === undefined) this.#last = undefined;
+    ring.head = flow.ringNext;
+    if (ring.head !== undefined) {
+      this.#append(ring);
+    } else {
+      ring.tail = undefined;
+      if (this.#rings.size > KEPT_RINGS) this.#rings.delete(ring.ingress);
+    }
     flow.ringNext = undefined;
     flow.queued = false;
     return flow;
+  }
+
+  #ringOf(ingress: number): Ring {
+    let ring = this.#rings.get(ingress);
+    if (ring === undefined) {
+      ring = { ingress, head: undefined, tail: undefined, next: undefined };
+      this.#rings.set(ingress, ring);
+    }
+    return ring;
+  }
+
+  #append(ring: Ring): void {
+    ring.next = undefined;
+    if (this.#last === undefined) this.#first = ring;
+    else this.#last.next = ring;
+    this.#last = ring;
   }
 }
 
