@@ -1,5 +1,5 @@
 /** Challenge ACKs of all flows within a second (RFC 5961 §7), with a share for each ingress. */
-import { Shares } from './shares.ts';
+import { Shares } from '../net/index.ts';
 import { CHALLENGE_ACKS } from './tcp-limits.ts';
 
 const PERIOD_MS = 1000;

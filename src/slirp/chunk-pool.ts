@@ -7,7 +7,7 @@
  * one read of 512 KiB instead of eight the byte costs a third less of the processor. Small ones are for what a read brought
  * that was short: many flows with a few bytes each must not hold 64 KiB each.
  */
-import { Shares } from './shares.ts';
+import { Shares } from '../net/index.ts';
 
 export const CHUNK_BYTES = 65_536;
 export const LARGE_CHUNK_BYTES = 524_288;

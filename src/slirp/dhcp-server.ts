@@ -21,6 +21,7 @@
  * Limits: MAX_ASKED addresses asked for at a time, of which each ingress has its share.
  */
 import type { Clock, Log, Timer, Timers } from '../net/host.ts';
+import { Shares } from '../net/index.ts';
 import {
   DHCP_ACK,
   DHCP_DECLINE,
@@ -44,7 +45,6 @@ import { IngressBuckets } from './ingress-buckets.ts';
 import type { Ipv4Output } from './ipv4-output.ts';
 import type { DhcpClient, LeaseSlot, LeaseTable } from './lease-table.ts';
 import type { NeighbourTable } from './neighbours.ts';
-import { Shares } from './shares.ts';
 
 /** A guest of this host answers ARP within a millisecond; nobody notices this much. */
 export const ASK_MS = 50;

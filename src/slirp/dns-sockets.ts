@@ -9,9 +9,9 @@
  * are had even if it has used up its share of the host's descriptors: names work on.
  */
 import type { DatagramEvent, DatagramSocket, Host, InetAddress } from '../net/host.ts';
+import { Shares } from '../net/index.ts';
 import { DNS_HEADER_LENGTH, dnsId, put16 } from '../wire/index.ts';
 import { DNS_MAX_QUERY, type DnsQuery } from './dns-query.ts';
-import { Shares } from './shares.ts';
 import { newBatch } from './udp-sender.ts';
 
 export const MAX_SOCKETS = 256;

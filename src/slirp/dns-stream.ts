@@ -25,10 +25,10 @@ import {
   type Timer,
   WOULD_BLOCK,
 } from '../net/host.ts';
+import { Shares } from '../net/index.ts';
 import { DNS_HEADER_LENGTH, dnsId, dnsIsResponse, dnsQuestionEnd, dnsResponseCode, put16 } from '../wire/index.ts';
 import { ATTEMPTS, DNS_MAX_QUERY, emitFailure, isAnswer, isRefusal, NEXT_SERVER_MS } from './dns-query.ts';
 import { DnsUpstream, LENGTH_BYTES } from './dns-upstream.ts';
-import { Shares } from './shares.ts';
 
 export const MAX_STREAM_BYTES = 16 * 1024 * 1024;
 export const MAX_HELD = 16 * 1024;

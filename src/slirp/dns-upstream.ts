@@ -3,8 +3,8 @@
  * its length, here as in all that is passed on.
  */
 import { type HostErrorCode, SOCKET_FAILED, type StreamEvent, type StreamSocket } from '../net/host.ts';
+import type { Shares } from '../net/index.ts';
 import { DNS_HEADER_LENGTH, u16 } from '../wire/index.ts';
-import type { Shares } from './shares.ts';
 
 export const LENGTH_BYTES = 2;
 /** Read in one turn, bytes. */

@@ -9,6 +9,7 @@
 import type { Flow } from '../net/client.ts';
 import { Frame } from '../net/frame.ts';
 import { type DatagramSocket, HostError, isInet, type SocketAddress, type Timer } from '../net/host.ts';
+import { ORPHANS } from '../net/index.ts';
 import {
   emitIcmp,
   ICMP_ECHO_REPLY,
@@ -25,7 +26,6 @@ import { FlowTable } from './flow-table.ts';
 import { ICMP_TTL } from './icmp.ts';
 import { isForGuest, MAX_RECORDS, newRecord } from './icmp-record.ts';
 import type { GuestPath, IpAddress, IpPacket } from './ip-layer.ts';
-import { ORPHANS } from './shares.ts';
 import type { UdpLayer } from './udp-layer.ts';
 import { newBatch, type UdpBatch, UdpSender } from './udp-sender.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ORPHANS } from '../net/index.ts';
 import { type FlowNode, FlowTable } from './flow-table.ts';
-import { ORPHANS } from './shares.ts';
 
 class Entry implements FlowNode<Entry> {
   ingress = 1;

@@ -7,8 +7,8 @@
  * at one bucket.
  */
 
+import { ORPHANS, Shares } from '../net/index.ts';
 import type { IpAddress } from './ip-layer.ts';
-import { ORPHANS, Shares } from './shares.ts';
 
 /** What an entry brings along; the last five members belong to the table. */
 export interface FlowNode<T> {

@@ -2,13 +2,13 @@ import { expect, it } from 'vitest';
 import { createTestHost } from '../../tests/kit/host.ts';
 import { RecordingPort } from '../../tests/kit/netdev-context.ts';
 import { Frame } from '../net/frame.ts';
+import { STRANGERS } from '../net/index.ts';
 import { ipv4Address } from './address.ts';
 import { BroadcastBudget } from './broadcast-budget.ts';
 import { BusyGuests } from './busy-guests.ts';
 import { IPV4_HEADROOM, Ipv4Output } from './ipv4-output.ts';
 import { Ipv4Path } from './ipv4-path.ts';
 import { NeighbourTable } from './neighbours.ts';
-import { STRANGERS } from './shares.ts';
 
 const GUEST = ipv4Address(0x0a00020f);
 const MAC = 0x525400123456;

@@ -4,6 +4,7 @@
  */
 import { DROPPED, type SendResult, TAKEN } from '../net/client.ts';
 import type { Frame } from '../net/frame.ts';
+import { STRANGERS } from '../net/index.ts';
 import {
   ETHERNET_LENGTH,
   finishChecksum,
@@ -18,7 +19,6 @@ import { MTU } from './config.ts';
 import type { GuestPath, IpAddress } from './ip-layer.ts';
 import { IPV4_HEADROOM, type Ipv4Output } from './ipv4-output.ts';
 import type { Neighbour, WaitingFrame } from './neighbours.ts';
-import { STRANGERS } from './shares.ts';
 
 const DEFAULT_TTL = 64;
 const MAX_TOTAL = 0xffff;

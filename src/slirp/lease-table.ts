@@ -15,11 +15,12 @@
  * limit, its own lease whose guest was heard of longest ago may be lent again, if that guest is silent for QUIET_MS; when
  * the pool is empty, first those whose port is gone, then those of an ingress that has more.
  */
+
+import { ORPHANS, SHARE_OF_FREE, Shares, STRANGERS } from '../net/index.ts';
 import { IPV4_BROADCAST } from './address.ts';
 import { inNetwork, type StackConfig, subnetBroadcast } from './config.ts';
 import type { IpAddress } from './ip-layer.ts';
 import { type AddressOwner, type AddressOwners, AGE_MS, type NeighbourTable } from './neighbours.ts';
-import { ORPHANS, SHARE_OF_FREE, Shares, STRANGERS } from './shares.ts';
 
 /** QEMU's, where nothing says otherwise. */
 export const POOL_SIZE = 16;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createTestHost } from '../../tests/kit/host.ts';
+import { STRANGERS } from '../net/index.ts';
 import { ipv4Address, ipv4Of } from './address.ts';
 import {
   type AddressOwner,
@@ -14,7 +15,6 @@ import {
   WAIT_MS,
   type WaitingFrame,
 } from './neighbours.ts';
-import { STRANGERS } from './shares.ts';
 
 const GUEST = ipv4Address(0x0a00020f);
 const MAC = 0x525400123456;

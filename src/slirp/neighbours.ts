@@ -18,10 +18,10 @@
  * stay, and nothing more is learnt until one is idle. What is sent to a new address drives out one of them if it must.
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
+import { ORPHANS, Shares, STRANGERS } from '../net/index.ts';
 import { isMulticastMac } from '../wire/index.ts';
 import { type FlowNode, FlowTable, sameAddress } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
-import { ORPHANS, Shares, STRANGERS } from './shares.ts';
 
 export const MAX_NEIGHBOURS = 1024;
 export const MAX_WAITING = 16;

@@ -11,9 +11,9 @@
  * both, and beyond it loses its own that has had no fragment for longest. TIMEOUT_MS.
  */
 import type { Clock, Timer, Timers } from '../net/host.ts';
+import { ORPHANS, Shares } from '../net/index.ts';
 import { type FlowNode, FlowTable } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
-import { ORPHANS, Shares } from './shares.ts';
 
 export const MAX_DATAGRAMS = 64;
 export const MAX_RANGES = 64;

@@ -3,9 +3,9 @@
  * freed when the guest has acknowledged them. Short reads are moved to small chunks, or behind one another; an idle flow holds none.
  */
 import { SOCKET_FAILED, WOULD_BLOCK } from '../net/host.ts';
+import { ORPHANS } from '../net/index.ts';
 import { seqAdd, seqDiff, seqMin } from '../wire/index.ts';
 import { CHUNK_BYTES, CHUNK_HEADROOM, type Chunk, LARGE_CHUNK_BYTES, SMALL_CHUNKS } from './chunk-pool.ts';
-import { ORPHANS } from './shares.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { abort, hostFailed } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';

@@ -5,9 +5,9 @@
  */
 import type { Forward } from '../net/client.ts';
 import { HostError, isInet, type Listener, type StreamSocket } from '../net/host.ts';
+import { STRANGERS } from '../net/index.ts';
 import { addressText, ipv4Address } from './address.ts';
 import type { IpAddress } from './ip-layer.ts';
-import { STRANGERS } from './shares.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { dialGuest } from './tcp-open.ts';
 

@@ -3,7 +3,7 @@
  * dials the forward that strangers came by. Within a share they stand in the order in which they were last asked for, so
  * that the one whose program has given up is found first.
  */
-import { ORPHANS, Shares } from './shares.ts';
+import { ORPHANS, Shares } from '../net/index.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 
 export class Handshakes {

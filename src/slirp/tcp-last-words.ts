@@ -4,8 +4,8 @@
  * beyond it its own oldest is reset.
  */
 import { SOCKET_FAILED, type StreamSocket, type Timer, type Timers } from '../net/host.ts';
+import { Shares } from '../net/index.ts';
 import { seqAdd } from '../wire/index.ts';
-import { Shares } from './shares.ts';
 import type { Assembler } from './tcp-assembler.ts';
 import { LAST_WORDS_MS, MAX_LAST_WORDS } from './tcp-limits.ts';
 

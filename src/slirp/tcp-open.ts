@@ -15,6 +15,7 @@
  * What belonged to a port that is gone gives way first, whatever its age. TIME-WAIT has a cap of its own.
  */
 import type { StreamSocket } from '../net/host.ts';
+import { ORPHANS, STRANGERS } from '../net/index.ts';
 import {
   parseTcpOptions,
   seqAdd,
@@ -28,7 +29,6 @@ import {
 import { addressText } from './address.ts';
 import { COST_CONNECTION_MS } from './costs.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
-import { ORPHANS, STRANGERS } from './shares.ts';
 import type { TcpCore } from './tcp-core.ts';
 import { abort } from './tcp-end.ts';
 import { NEVER, TcpFlow } from './tcp-flow.ts';

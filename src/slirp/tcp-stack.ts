@@ -9,10 +9,10 @@
  */
 import type { Flow, Forward } from '../net/client.ts';
 import { isInet, type Timer } from '../net/host.ts';
+import { ORPHANS } from '../net/index.ts';
 import { seqDiff } from '../wire/index.ts';
 import { addressText } from './address.ts';
 import type { IpAddress, IpLayer, IpPacket } from './ip-layer.ts';
-import { ORPHANS } from './shares.ts';
 import { TcpCore, type TcpStackOptions } from './tcp-core.ts';
 import { abort } from './tcp-end.ts';
 import type { TcpFlow } from './tcp-flow.ts';

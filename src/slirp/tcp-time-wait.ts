@@ -5,9 +5,9 @@
  * is over. Each ingress has its share of the rows, and beyond it its own oldest gives way.
  */
 import type { Timer, Timers } from '../net/host.ts';
+import { Shares } from '../net/index.ts';
 import { seqDiff } from '../wire/index.ts';
 import type { IpAddress } from './ip-layer.ts';
-import { Shares } from './shares.ts';
 import type { TcpFlow } from './tcp-flow.ts';
 import { DUBIOUS_ACKS, MAX_TIME_WAIT, TIME_WAIT_MS, TIME_WAIT_STEP_MS } from './tcp-limits.ts';
 import { MAX_WINDOW_FIELD } from './tcp-segment.ts';

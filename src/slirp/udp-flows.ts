@@ -11,12 +11,12 @@
  */
 import type { Flow } from '../net/client.ts';
 import type { InetAddress, Timer } from '../net/host.ts';
+import { ORPHANS, SHARE_OF_FREE, STRANGERS } from '../net/index.ts';
 import { DNS_PORT } from '../wire/index.ts';
 import { addressText, isIpv4 } from './address.ts';
 import { COST_DATAGRAM_SOCKET_MS } from './costs.ts';
 import { FlowTable } from './flow-table.ts';
 import type { IpAddress } from './ip-layer.ts';
-import { ORPHANS, SHARE_OF_FREE, STRANGERS } from './shares.ts';
 import { UdpFlow, UdpHostSocket } from './udp-flow.ts';
 import type { UdpLayer } from './udp-layer.ts';
 

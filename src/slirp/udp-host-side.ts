@@ -8,7 +8,7 @@
  * host had at that time.
  */
 import type { DatagramEvent, DatagramSocket, Host } from '../net/host.ts';
-import { Shares } from './shares.ts';
+import { Shares } from '../net/index.ts';
 import type { UdpFlow, UdpHostSocket } from './udp-flow.ts';
 import { UdpSender } from './udp-sender.ts';
 

@@ -12,9 +12,9 @@
  */
 import type { Flow } from '../net/client.ts';
 import { type DatagramEvent, type DatagramSocket, HostError, type InetAddress, isInet } from '../net/host.ts';
+import { STRANGERS } from '../net/index.ts';
 import { UDP_HEADER_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from '../wire/index.ts';
 import type { IpAddress, IpPacket } from './ip-layer.ts';
-import { STRANGERS } from './shares.ts';
 import { UdpErrors } from './udp-errors.ts';
 import { UdpHostSocket } from './udp-flow.ts';
 import { UdpFlows } from './udp-flows.ts';

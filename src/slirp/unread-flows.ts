@@ -15,15 +15,12 @@ export class UnreadFlows {
 
   /** Bytes wait in the system for this flow, or do so no more. */
   note(flow: TcpFlow, waits: boolean): void {
-    if (waits === flow.unread) {
-      if (waits) this.#limit(flow, this.countOf(flow.ingress));
-      else if (flow.receiveLimit !== UNLIMITED) this.#raise(flow, this.countOf(flow.ingress));
-      return;
+    if (waits !== flow.unread) {
+      flow.unread = waits;
+      this.#add(flow.ingress, waits ? 1 : -1);
     }
-    flow.unread = waits;
-    const count = this.#add(flow.ingress, waits ? 1 : -1);
-    if (waits) this.#limit(flow, count);
-    else if (flow.receiveLimit !== UNLIMITED) this.#raise(flow, count);
+    if (waits) this.#limit(flow, this.countOf(flow.ingress));
+    else if (flow.receiveLimit !== UNLIMITED) this.#raise(flow, this.countOf(flow.ingress));
   }
 
   /** The flow is about to be another port's. */
@@ -33,11 +30,10 @@ export class UnreadFlows {
     this.#add(ingress, 1);
   }
 
-  #add(ingress: number, change: number): number {
+  #add(ingress: number, change: number): void {
     const count = this.countOf(ingress) + change;
     if (count > 0) this.#counts.set(ingress, count);
     else this.#counts.delete(ingress);
-    return count;
   }
 
   countOf(ingress: number): number {
