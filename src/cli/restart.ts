@@ -9,7 +9,7 @@
  * terminals once more. And before signals are caught, which the new program would not know of.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { loadNative, packageRoot } from '../node/index.ts';
+import { loadNative, type NativeBinding, packageRoot } from '../node/index.ts';
 import { parseNetdevArgument, Schema } from '../qapi/index.ts';
 import { parseJsonText } from '../qmp/index.ts';
 import { NETYARD_TABLE } from '../schema/net.ts';
@@ -52,25 +52,19 @@ export async function giveUpRights(argv: readonly string[]): Promise<Hindrance |
   if (kept === undefined) return undefined;
   const isTooMuch = (rights.capabilities & ~BigInt(kept)) !== 0n;
   if (!isTooMuch && rights.noNewPrivs) return undefined;
-  const reason = !('binding' in loaded)
-    ? loaded.reason
-    : process.channel === undefined
-      ? become(kept, [...netdevs.flatMap(descriptorsIn), ...monitorDescriptors(monitors)])
-      : 'its parent talks to it over a channel of Node, which would end';
+  const reason = 'binding' in loaded ? startAnew(loaded.binding, kept, request) : loaded.reason;
   const isFatal = !isSame(rights, ownRights());
   return isTooMuch || isFatal ? { reason, isFatal } : undefined;
 }
 
-/**
- * Returns, with a reason, on failure only.
- * @param named descriptors of the command line, whatever they are
- */
-function become(kept: number, named: readonly number[]): string {
-  const loaded = loadNative();
-  if (!('binding' in loaded)) return loaded.reason;
-  const { calls, restart, errnoName } = loaded.binding;
+/** Returns, with a reason, on failure only. */
+function startAnew({ calls, restart, errnoName }: NativeBinding, kept: number, request: Request): string {
+  if (process.channel !== undefined) return 'its parent talks to it over a channel of Node, which would end';
   // Node keeps what it inherits from programs that it starts.
-  const inherited = inheritedDescriptors(named);
+  const inherited = inheritedDescriptors([
+    ...request.netdevs.flatMap(descriptorsIn),
+    ...monitorDescriptors(request.monitors),
+  ]);
   for (const descriptor of inherited) calls.fcntlSetCloexec(descriptor, 0);
   process.env[MARK] = '1';
   const words = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
