@@ -1,43 +1,9 @@
-/**
- * Which addresses are this machine's own. Multicast echoes have us ask for every datagram, so an answer is kept for a
- * moment, and addresses come and go, so for no longer.
- */
+/** Which addresses are this machine's own. Multicast echoes have us ask for every datagram: see kept-answers. */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { parseIpv4Text } from '../wire/index.ts';
-import { nodeClock } from './clock.ts';
 
-/** An answer holds for so long. */
-const KEPT_MS = 1000;
-/** Beyond it all are forgotten. */
-const MAX_KEPT = 64;
 const LOCAL_TABLE = '/proc/net/fib_trie';
-
-interface Kept {
-  readonly isOwn: boolean;
-  readonly askedMs: number;
-}
-
-export class OwnAddresses {
-  readonly #kept = new Map<string, Kept>();
-  readonly #ask: (host: string) => boolean;
-  readonly #now: () => number;
-
-  constructor(ask: (host: string) => boolean = isOwn, now: () => number = nodeClock.now) {
-    this.#ask = ask;
-    this.#now = now;
-  }
-
-  has(host: string, maxAgeMs = KEPT_MS): boolean {
-    const now = this.#now();
-    const kept = this.#kept.get(host);
-    if (kept !== undefined && now - kept.askedMs < maxAgeMs) return kept.isOwn;
-    if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
-    const answer = { isOwn: this.#ask(host), askedMs: now };
-    this.#kept.set(host, answer);
-    return answer.isOwn;
-  }
-}
 
 /** As of now. */
 export function isOwn(host: string): boolean {

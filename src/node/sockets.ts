@@ -9,8 +9,9 @@ import type {
   StreamSocket,
 } from '../net/index.ts';
 import { hostError, needsNative } from './errno.ts';
+import { KeptAnswers } from './kept-answers.ts';
 import { type ListenOptions, NodeListener } from './listener.ts';
-import { OwnAddresses } from './own-addresses.ts';
+import { isOwn } from './own-addresses.ts';
 import type { SocketContext } from './socket-context.ts';
 import { type ConnectOptions, connectingOrigin } from './stream-origin.ts';
 import { NodeStreamSocket } from './stream-socket.ts';
@@ -25,7 +26,7 @@ export class NodeSockets implements Sockets {
     udp: true,
   };
   readonly #context: SocketContext;
-  readonly #own = new OwnAddresses();
+  readonly #own = new KeptAnswers(isOwn);
 
   constructor(context: SocketContext) {
     this.#context = context;
@@ -45,7 +46,7 @@ export class NodeSockets implements Sockets {
   }
 
   isOwnAddress(host: string, maxAgeMs?: number): boolean {
-    return this.#own.has(host, maxAgeMs);
+    return this.#own.get(host, maxAgeMs);
   }
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {

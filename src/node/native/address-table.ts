@@ -4,7 +4,8 @@
  */
 import type { InetAddress, SocketAddress } from '../../net/index.ts';
 import { formatIpv4, formatIpv6 } from '../../wire/index.ts';
-import { InterfaceNames } from './interface-names.ts';
+import { KeptAnswers } from '../kept-answers.ts';
+import { interfaceName } from './interface-names.ts';
 import { AF_INET, AF_INET6, AF_UNIX, AF_VSOCK } from './linux.ts';
 import { decodeUnixPath, decodeVsock, encodeAddress, familyAt, SOCKADDR_BYTES, scopeAt } from './sockaddr.ts';
 
@@ -36,9 +37,9 @@ export class SockaddrTable {
   #encoded = new WeakMap<SocketAddress, Uint8Array>();
   #count = 0;
   readonly #words = new Int32Array(5);
-  readonly #names: InterfaceNames;
+  readonly #names: KeptAnswers<number, string>;
 
-  constructor(names = new InterfaceNames()) {
+  constructor(names = new KeptAnswers(interfaceName)) {
     this.#names = names;
   }
 
@@ -110,7 +111,7 @@ export class SockaddrTable {
       const next = first === undefined || first.depth >= MAX_CHAIN ? undefined : first;
       host = {
         words: words.slice(),
-        text: scope === 0 ? text : `${text}%${this.#names.nameOf(scope)}`,
+        text: scope === 0 ? text : `${text}%${this.#names.get(scope)}`,
         ports: new Map(),
         next,
         depth: next === undefined ? 1 : next.depth + 1,

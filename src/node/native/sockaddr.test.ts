@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { HostError, type SocketAddress } from '../../net/index.ts';
+import { KeptAnswers } from '../kept-answers.ts';
 import { SockaddrTable } from './address-table.ts';
-import { InterfaceNames, interfaceNumber, parseInterfaces } from './interface-names.ts';
+import { interfaceNumber, parseInterfaces } from './interface-names.ts';
 import { encodeAddress, encodeFamily, familyAt, host32, putHost32, SOCKADDR_BYTES } from './sockaddr.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -121,7 +122,7 @@ describe('the address table', () => {
       asked.push(index);
       return `eth${asked.length}`;
     };
-    const small = new SockaddrTable(new InterfaceNames(find, () => now));
+    const small = new SockaddrTable(new KeptAnswers(find, () => now));
     const from = (host: number, scope: number): SocketAddress | undefined => {
       const bytes = at(`fe80::${host.toString(16)}`, 9);
       putHost32(bytes, 24, scope);

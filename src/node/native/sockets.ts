@@ -11,7 +11,8 @@ import type {
   StreamSocket,
 } from '../../net/index.ts';
 import { hostError, toHostError } from '../errno.ts';
-import { isOwn, OwnAddresses } from '../own-addresses.ts';
+import { KeptAnswers } from '../kept-answers.ts';
+import { isOwn } from '../own-addresses.ts';
 import type { ConnectOptions } from '../stream-origin.ts';
 import { adopt } from './adopt.ts';
 import type { NativeContext } from './context.ts';
@@ -31,7 +32,7 @@ export class NativeSockets implements Sockets {
     udp: true,
   };
   readonly #context: NativeContext;
-  readonly #own = new OwnAddresses((host) => canBind(this.#context, host) && isOwn(host));
+  readonly #own = new KeptAnswers((host: string) => canBind(this.#context, host) && isOwn(host));
 
   constructor(context: NativeContext) {
     this.#context = context;
@@ -65,7 +66,7 @@ export class NativeSockets implements Sockets {
   }
 
   isOwnAddress(host: string, maxAgeMs?: number): boolean {
-    return this.#own.has(host, maxAgeMs);
+    return this.#own.get(host, maxAgeMs);
   }
 
   async datagram(options: DatagramOptions): Promise<DatagramSocket> {
