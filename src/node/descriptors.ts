@@ -7,15 +7,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { type Log, Shares } from '../net/index.ts';
-import { nodeClock } from './clock.ts';
 import type { Heap } from './heap.ts';
+import { OnceAMinute } from './once-a-minute.ts';
 
 /** Node's own, the standard streams and a few files. */
 const OTHERS = 24;
 const OPENED_SHARE = 0.75;
 const ACCEPTED_SHARE = 0.875;
-/** It is said again after this long, while it lasts. */
-const SAID_MS = 60_000;
 
 export class DescriptorBudget {
   /** Sockets being opened: not yet in the host's list, but soon. */
@@ -27,8 +25,8 @@ export class DescriptorBudget {
   /** Of the sockets that are open for guests. */
   #shares: Shares | undefined;
   readonly #heap: Heap;
-  #saidAt = Number.NEGATIVE_INFINITY;
-  #saidOfShareAt = Number.NEGATIVE_INFINITY;
+  readonly #warning = new OnceAMinute();
+  readonly #warningOfShare = new OnceAMinute();
 
   constructor(log: Log, counters: { refusedOpenings: number }, heap: Heap, readLimit: () => number = descriptorLimit) {
     this.#heap = heap;
@@ -111,9 +109,7 @@ export class DescriptorBudget {
   }
 
   #warn(sockets: number): void {
-    const now = nodeClock.now();
-    if (now - this.#saidAt < SAID_MS) return;
-    this.#saidAt = now;
+    if (!this.#warning.isDue()) return;
     this.#log.warn(
       'few descriptors are left: new connections are refused until others end; ulimit -n raises the limit',
       { sockets, limit: this.#readLimit() },
@@ -121,9 +117,7 @@ export class DescriptorBudget {
   }
 
   #warnOfShare(sockets: number): void {
-    const now = nodeClock.now();
-    if (now - this.#saidOfShareAt < SAID_MS) return;
-    this.#saidOfShareAt = now;
+    if (!this.#warningOfShare.isDue()) return;
     this.#log.warn(
       'a share of the descriptors is used up: new connections of its port, or of strangers at forwards, are refused until others end',
       { sockets, limit: this.#readLimit() },

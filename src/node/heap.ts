@@ -5,6 +5,7 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Log } from '../net/index.ts';
 import { nodeClock } from './clock.ts';
+import { OnceAMinute } from './once-a-minute.ts';
 
 /** Of the heap's limit (node --max-old-space-size): the rest is for what is open, and for garbage. */
 const SHORT_SHARE = 0.85;
@@ -12,8 +13,6 @@ const SHORT_SHARE = 0.85;
 const YOUNG_BYTES = 3 * 16 * 1024 * 1024;
 /** Asking takes some microseconds. */
 const ASK_MS = 20;
-/** It is said again after this long, while it lasts. */
-const SAID_MS = 60_000;
 
 export interface HeapUse {
   /** Bytes. */
@@ -25,7 +24,7 @@ export class Heap {
   readonly #log: Log;
   readonly #read: () => HeapUse;
   #askedAt = Number.NEGATIVE_INFINITY;
-  #saidAt = Number.NEGATIVE_INFINITY;
+  readonly #warning = new OnceAMinute();
   #isShort = false;
 
   constructor(log: Log, read: () => HeapUse = heapUse) {
@@ -40,8 +39,7 @@ export class Heap {
     this.#askedAt = now;
     const { used, limit } = this.#read();
     this.#isShort = used > limit * SHORT_SHARE;
-    if (this.#isShort && now - this.#saidAt >= SAID_MS) {
-      this.#saidAt = now;
+    if (this.#isShort && this.#warning.isDue()) {
       this.#log.warn(
         'little memory is left: new connections are refused until others end; node --max-old-space-size raises the limit',
         { usedMiB: Math.round(used / 2 ** 20), limitMiB: Math.round(limit / 2 ** 20) },
