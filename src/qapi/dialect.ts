@@ -31,6 +31,21 @@ export interface DialectRules {
   readonly maxFeatures: number;
 }
 
+const RULES_10_0: DialectRules = {
+  headings: 'first',
+  noteSections: false,
+  tagsAnywhere: false,
+  describeAll: true,
+  returnsSomething: true,
+  commentBreaksLink: false,
+  namesSectionKind: true,
+  style: false,
+  boxedConditionals: true,
+  maxFeatures: 64,
+};
+
+const RULES_10_1: DialectRules = { ...RULES_10_0, headings: 'none' };
+
 export const DIALECTS: Readonly<Record<Dialect, DialectRules>> = {
   '7.2': {
     headings: 'anywhere',
@@ -56,40 +71,7 @@ export const DIALECTS: Readonly<Record<Dialect, DialectRules>> = {
     boxedConditionals: true,
     maxFeatures: Number.POSITIVE_INFINITY,
   },
-  '10.0': {
-    headings: 'first',
-    noteSections: false,
-    tagsAnywhere: false,
-    describeAll: true,
-    returnsSomething: true,
-    commentBreaksLink: false,
-    namesSectionKind: true,
-    style: false,
-    boxedConditionals: true,
-    maxFeatures: 64,
-  },
-  '10.1': {
-    headings: 'none',
-    noteSections: false,
-    tagsAnywhere: false,
-    describeAll: true,
-    returnsSomething: true,
-    commentBreaksLink: false,
-    namesSectionKind: true,
-    style: false,
-    boxedConditionals: true,
-    maxFeatures: 64,
-  },
-  '10.2': {
-    headings: 'none',
-    noteSections: false,
-    tagsAnywhere: false,
-    describeAll: true,
-    returnsSomething: true,
-    commentBreaksLink: false,
-    namesSectionKind: true,
-    style: true,
-    boxedConditionals: true,
-    maxFeatures: 64,
-  },
+  '10.0': RULES_10_0,
+  '10.1': RULES_10_1,
+  '10.2': { ...RULES_10_1, style: true },
 };
